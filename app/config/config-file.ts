@@ -1,0 +1,169 @@
+import { readFile } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
+import * as z from 'zod';
+import { BUILT_IN_ENVIRONMENTS, registerEnvironments } from '../core/environment.js';
+import { ManageDbError, messageOf } from '../core/errors.js';
+import { findConfigFile } from '../core/workspace-root.js';
+import { SSL_MODES, TARGET_SESSION_ATTRS } from './connection-settings.js';
+import { redact } from './redaction.js';
+import { securitySchema } from './settings.js';
+
+const secret = z.union([z.string(), z.strictObject({ file: z.string() }), z.strictObject({ command: z.string() })]);
+
+const environmentSchema = z.strictObject({
+  extends: z.string().optional(),
+  databaseUrl: secret.optional(),
+  password: secret.optional(),
+  service: z.string().optional(),
+  sslMode: z.enum(SSL_MODES).optional(),
+  sslRootCert: z.string().optional(),
+  sslCert: z.string().optional(),
+  sslKey: z.string().optional(),
+  targetSessionAttrs: z.enum(TARGET_SESSION_ATTRS).optional(),
+  applicationName: z.string().optional(),
+  connectTimeoutMs: z.number().optional(),
+  pool: z
+    .strictObject({
+      max: z.number().optional(),
+      idleTimeoutMs: z.number().optional(),
+      statementTimeoutMs: z.number().optional(),
+      lockTimeoutMs: z.number().optional(),
+      idleInTransactionTimeoutMs: z.number().optional(),
+    })
+    .optional(),
+  pgBinDir: z.string().optional(),
+  security: securitySchema.optional(),
+});
+
+const configSchema = z.strictObject({
+  name: z.string().min(1).optional(),
+  backupsDir: z.string().optional(),
+  migrationsDir: z.string().optional(),
+  seedDir: z.string().optional(),
+  triggersDir: z.string().optional(),
+  environments: z.record(z.string().regex(/^[a-z][a-z0-9_-]*$/), environmentSchema).optional(),
+});
+
+/** One environment in the configuration file. A custom one may `extends` another; its connection is never inherited. */
+export type EnvironmentSection = z.infer<typeof environmentSchema>;
+
+/** What `manage_db.config.{ts,js,json}` exports. */
+export type ManageDbConfig = z.infer<typeof configSchema>;
+
+/**
+ * Types the configuration file; gives back what it is given.
+ *
+ * @example export default defineConfig({ environments: { preview: { extends: 'staging' } } });
+ */
+export function defineConfig(config: ManageDbConfig): ManageDbConfig {
+  return config;
+}
+
+const BUILT_IN: readonly string[] = BUILT_IN_ENVIRONMENTS;
+
+const cache = new Map<string, Promise<ManageDbConfig>>();
+
+/**
+ * The workspace's configuration file, parsed and checked; `{}` where there is none. Tells the environment module which
+ * custom environments exist.
+ *
+ * @throws ManageDbError `INVALID_CONFIGURATION` with every problem at once, `UNREADABLE_FILE`
+ * @example (await loadConfigFile('/srv/clinic')).environments?.production
+ */
+export function loadConfigFile(root: string): Promise<ManageDbConfig> {
+  const cached = cache.get(root);
+  if (cached !== undefined) return cached;
+  const loading = load(root);
+  cache.set(root, loading);
+  loading.catch(() => cache.delete(root));
+  return loading;
+}
+
+/** Forgets what was loaded: the next {@link loadConfigFile} reads the files again. */
+export function forgetConfigFiles(): void {
+  cache.clear();
+}
+
+async function load(root: string): Promise<ManageDbConfig> {
+  const path = findConfigFile(root);
+  const config = path === null ? {} : parseConfig(await importConfig(path), path);
+  registerEnvironments(root, Object.keys(config.environments ?? {}));
+  return config;
+}
+
+async function importConfig(path: string): Promise<unknown> {
+  try {
+    if (path.endsWith('.json')) return JSON.parse(await readFile(path, 'utf8'));
+    const { createJiti } = await import('jiti');
+    // the file need not have manage_db installed beside it
+    return await createJiti(import.meta.url, { virtualModules: { manage_db: { defineConfig } } }).import(path, {
+      default: true,
+    });
+  } catch (error) {
+    throw new ManageDbError('INVALID_CONFIGURATION', `${path} cannot be loaded: ${redact(messageOf(error))}`, {
+      hint: `Correct ${basename(path)}; it must export an object by default.`,
+      cause: error,
+    });
+  }
+}
+
+function parseConfig(raw: unknown, path: string): ManageDbConfig {
+  const parsed = configSchema.safeParse(raw);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'the export'}: ${issue.message}`);
+    throw new ManageDbError('INVALID_CONFIGURATION', `${path} is not valid: ${problems.join('; ')}.`, {
+      hint: `Correct ${basename(path)} and run: manage_db show-config`,
+      details: { file: path, problems },
+    });
+  }
+  checkInheritance(parsed.data, path);
+  return parsed.data;
+}
+
+function checkInheritance(config: ManageDbConfig, path: string): void {
+  for (const name of Object.keys(config.environments ?? {})) lineageOf(name, config, path);
+}
+
+/**
+ * The sections that environment `name` consists of, its own first, then those it extends.
+ *
+ * @throws ManageDbError `INVALID_CONFIGURATION` when `extends` names an unknown environment or goes in a circle.
+ */
+export function lineageOf(
+  name: string,
+  config: ManageDbConfig,
+  path = 'manage_db.config',
+): readonly [string, EnvironmentSection][] {
+  const lineage: [string, EnvironmentSection][] = [];
+  const seen = new Set<string>();
+  let current: string | undefined = name;
+  while (current !== undefined) {
+    if (seen.has(current))
+      throw inheritanceError(path, `"extends" goes in a circle: ${[...seen, current].join(' → ')}`);
+    seen.add(current);
+    const section: EnvironmentSection | undefined = config.environments?.[current];
+    if (section !== undefined) lineage.push([current, section]);
+    current = section?.extends;
+    if (current !== undefined && config.environments?.[current] === undefined && !BUILT_IN.includes(current)) {
+      throw inheritanceError(path, `environment "${[...seen].at(-1)}" extends "${current}", which is not declared`);
+    }
+  }
+  return lineage;
+}
+
+function inheritanceError(path: string, problem: string): ManageDbError {
+  return new ManageDbError('INVALID_CONFIGURATION', `${path} is not valid: ${problem}.`, {
+    hint: 'Correct "extends" under "environments".',
+  });
+}
+
+/** The folder names that a workspace may choose, absolute. */
+export function foldersOf(root: string, config: ManageDbConfig) {
+  const migrationsDir = resolve(root, config.migrationsDir ?? 'migrations');
+  return {
+    backupsDir: resolve(root, config.backupsDir ?? 'backups'),
+    migrationsDir,
+    seedDir: config.seedDir === undefined ? resolve(migrationsDir, 'seed') : resolve(root, config.seedDir),
+    triggersDir: resolve(root, config.triggersDir ?? 'triggers'),
+  };
+}

@@ -1,0 +1,53 @@
+import * as z from 'zod';
+
+/** What the gate demands in one environment before it lets something be changed. */
+export interface SecuritySettings {
+  /** Protected environments are never changed without the ceremony. */
+  readonly protected: boolean;
+  /**
+   * How destructive work is confirmed: `none` asks nothing on servers that manage_db made itself, `yes` wants `--yes` or
+   * an answer at a prompt, `typed` wants the explicit environment and a typed text.
+   */
+  readonly confirmation: 'none' | 'yes' | 'typed';
+  /** Whether the kill switch covers this environment. */
+  readonly killSwitch: boolean;
+  /** Whether a `--reason` must be given. */
+  readonly reasonRequired: boolean;
+  /** Whether a safety backup is taken before destructive work. */
+  readonly safetyBackup: boolean;
+}
+
+const OPEN: SecuritySettings = {
+  protected: false,
+  confirmation: 'none',
+  killSwitch: false,
+  reasonRequired: false,
+  safetyBackup: false,
+};
+
+const CLOSED: SecuritySettings = {
+  protected: true,
+  confirmation: 'typed',
+  killSwitch: true,
+  reasonRequired: true,
+  safetyBackup: true,
+};
+
+/**
+ * The security settings of the built-in environments. A workspace's configuration may change single ones under
+ * `environments.<name>.security`; a custom environment starts from what it extends, else from `staging`.
+ */
+export const SECURITY_SETTINGS: Readonly<Record<string, SecuritySettings>> = Object.freeze({
+  development: Object.freeze(OPEN),
+  testing: Object.freeze(OPEN),
+  staging: Object.freeze(CLOSED),
+  production: Object.freeze(CLOSED),
+});
+
+export const securitySchema = z.strictObject({
+  protected: z.boolean().optional(),
+  confirmation: z.enum(['none', 'yes', 'typed']).optional(),
+  killSwitch: z.boolean().optional(),
+  reasonRequired: z.boolean().optional(),
+  safetyBackup: z.boolean().optional(),
+});

@@ -1,0 +1,308 @@
+/**
+ * Which environment is active. The single source of truth: nothing else reads these variables or files.
+ * Imports nothing of the rest of `app/` but its leaves (errors, the workspace's root).
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { existsSync, readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { parse as parseDotenv } from 'dotenv';
+import { distance } from 'fastest-levenshtein';
+import { codeOf, ManageDbError, messageOf } from './errors.js';
+import { appendLine, writeFileAtomically } from './files.js';
+import { findConfigFile, STATE_FOLDER, workspaceRoot } from './workspace-root.js';
+
+export const BUILT_IN_ENVIRONMENTS = ['development', 'testing', 'staging', 'production'] as const;
+
+/** Other spellings of the built-in environments, and the prefixes of their scoped variables. */
+const ALIASES: Readonly<Record<string, string>> = {
+  dev: 'development',
+  develop: 'development',
+  test: 'testing',
+  stage: 'staging',
+  prod: 'production',
+  live: 'production',
+};
+
+const SHORT_PREFIX: Readonly<Record<string, string>> = {
+  development: 'DEV',
+  testing: 'TEST',
+  staging: 'STAGE',
+  production: 'PROD',
+};
+
+/** Where a name for the active environment was found. `value` is as written; `environment` is its normal form. */
+export interface EnvironmentCandidate {
+  readonly source: string;
+  readonly value: string | null;
+  readonly environment: string | null;
+  /** Why a value that is there does not count. */
+  readonly ignored: string | null;
+}
+
+export interface DiscoveredEnvironment {
+  readonly environment: string;
+  readonly source: string;
+  /** Every place that was looked at, the strongest first. */
+  readonly candidates: readonly EnvironmentCandidate[];
+}
+
+export interface EnvironmentChange {
+  readonly at: string;
+  readonly from: string;
+  readonly to: string;
+  readonly actor: string;
+  readonly pid: number;
+}
+
+const selected = new AsyncLocalStorage<{ readonly environment: string; readonly source: string }>();
+const listeners = new Set<(change: EnvironmentChange) => void>();
+
+/**
+ * The normal form of an environment's name: aliases resolved (`prod` → `production`), lower case, trimmed.
+ *
+ * @throws ManageDbError `UNKNOWN_ENVIRONMENT` when the name could not be one (`prod;rm`).
+ * @example normalizeEnv(' PROD ') // 'production'
+ */
+export function normalizeEnv(name: string): string {
+  const lower = name.trim().toLowerCase();
+  const normal = Object.hasOwn(ALIASES, lower) ? (ALIASES[lower] as string) : lower;
+  if (/^[a-z][a-z0-9_-]{0,47}$/.test(normal)) return normal;
+  throw new ManageDbError('UNKNOWN_ENVIRONMENT', `${JSON.stringify(name)} cannot be the name of an environment.`, {
+    hint: `Use one of ${BUILT_IN_ENVIRONMENTS.join(', ')}, or a custom name of letters, digits, "-" and "_".`,
+  });
+}
+
+/**
+ * Finds the active environment, first match wins: `--env` or {@link withEnvironment} → `MANAGE_DB_ENV` → `APP_ENV` →
+ * the file that `switch-env` writes → legacy variables named in `MANAGE_DB_LEGACY_VARIABLES` → `development`.
+ * `NODE_ENV=production` never selects production: build tools and platforms set it everywhere.
+ *
+ * @throws ManageDbError `UNKNOWN_ENVIRONMENT` when the winning value is not a possible name, `UNREADABLE_FILE`.
+ */
+export function discover(root: string = workspaceRoot()): DiscoveredEnvironment {
+  const candidates = listCandidates(root);
+  const winner = candidates.find(({ value, ignored }) => value !== null && ignored === null);
+  if (winner?.value == null) throw new Error('unreachable: the default is always a candidate');
+  return { environment: normalizeFrom(winner.source, winner.value), source: winner.source, candidates };
+}
+
+/** The active environment's name. */
+export function currentEnv(): string {
+  return selected.getStore()?.environment ?? discover().environment;
+}
+
+export function isProduction(): boolean {
+  return currentEnv() === 'production';
+}
+
+export function isTesting(): boolean {
+  return currentEnv() === 'testing';
+}
+
+export function isDevelopment(): boolean {
+  return currentEnv() === 'development';
+}
+
+/**
+ * Makes `name` the active environment: the workspace's file, this process's variables (`MANAGE_DB_ENV`, opted-in legacy
+ * ones) and the legacy file where one exists. Appends to `.manage_db/environment-changes.jsonl` and tells those who
+ * subscribed with {@link onEnvironmentChange}.
+ *
+ * @returns what changed, from and to.
+ * @throws ManageDbError `UNKNOWN_ENVIRONMENT`, `UNREADABLE_FILE` when the workspace cannot be written.
+ * @example setEnvironment('prod')
+ */
+export function setEnvironment(name: string, options: { readonly workspace?: string } = {}): EnvironmentChange {
+  const root = options.workspace ?? workspaceRoot();
+  const environment = normalizeEnv(name);
+  assertKnownEnvironment(environment, root);
+  const change: EnvironmentChange = {
+    at: new Date().toISOString(),
+    from: previousEnvironment(root),
+    to: environment,
+    actor: loginName(),
+    pid: process.pid,
+  };
+  try {
+    writeFileAtomically(environmentFile(root), `${environment}\n`);
+    const legacyFile = join(root, LEGACY_FILE);
+    if (existsSync(legacyFile)) writeFileAtomically(legacyFile, `${environment}\n`);
+    appendLine(join(root, STATE_FOLDER, 'environment-changes.jsonl'), JSON.stringify(change));
+  } catch (error) {
+    throw new ManageDbError('UNREADABLE_FILE', `The environment was not switched: ${messageOf(error)}.`, {
+      hint: `Make ${join(root, STATE_FOLDER)} writable, or choose for one shell: eval "$(manage_db switch-env ${environment} --shell)"`,
+      cause: error,
+    });
+  }
+  process.env.MANAGE_DB_ENV = environment;
+  for (const variable of legacyVariables(root)) if (variable !== 'NODE_ENV') process.env[variable] = environment;
+  for (const listener of listeners) listener(change);
+  return change;
+}
+
+/**
+ * Runs `fn` with another active environment, for this call and everything it awaits, and nothing else; other work in
+ * the same process keeps its own. Writes no file.
+ *
+ * @throws ManageDbError `UNKNOWN_ENVIRONMENT`
+ * @example await withEnvironment('testing', () => copyDatabase(…))
+ */
+export function withEnvironment<T>(name: string, fn: () => T, source = 'withEnvironment()'): T {
+  const environment = normalizeEnv(name);
+  assertKnownEnvironment(environment, workspaceRoot());
+  return selected.run({ environment, source }, fn);
+}
+
+/** Calls `listener` after every {@link setEnvironment} of this process. Returns the function that unsubscribes. */
+export function onEnvironmentChange(listener: (change: EnvironmentChange) => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** The prefixes of the variables that belong to one environment only, the preferred one first (`PRODUCTION_`, `PROD_`). */
+export function scopedPrefixes(environment: string): readonly string[] {
+  const long = environment.toUpperCase().replaceAll('-', '_');
+  const short = SHORT_PREFIX[environment];
+  return short === undefined ? [`${long}_`] : [`${long}_`, `${short}_`];
+}
+
+/** The file that `switch-env` writes. */
+export function environmentFile(root: string): string {
+  return join(root, STATE_FOLDER, 'environment');
+}
+
+/**
+ * The environments that this workspace knows: the built-in ones, those of the configuration file as far as it has been
+ * loaded (see {@link registerEnvironments}).
+ */
+export function knownEnvironments(root: string): readonly string[] {
+  return [...new Set<string>([...BUILT_IN_ENVIRONMENTS, ...(registered.get(root) ?? [])])];
+}
+
+const registered = new Map<string, readonly string[]>();
+
+/** Told by the configuration which custom environments the workspace declares. */
+export function registerEnvironments(root: string, names: readonly string[]): void {
+  registered.set(root, names);
+}
+
+/**
+ * Refuses a name that is neither built in, nor declared, nor has an `.env.<name>` or a `<NAME>_DATABASE_URL`. A
+ * configuration file that has not been loaded yet may declare it: then the decision is left to whoever loads it.
+ *
+ * @throws ManageDbError `UNKNOWN_ENVIRONMENT`
+ */
+export function assertKnownEnvironment(environment: string, root: string): void {
+  const known = knownEnvironments(root);
+  if (known.includes(environment)) return;
+  if (existsSync(join(root, `.env.${environment}`)) || existsSync(join(root, `.env.${environment}.local`))) return;
+  if (scopedPrefixes(environment).some((prefix) => process.env[`${prefix}DATABASE_URL`])) return;
+  if (!registered.has(root) && findConfigFile(root) !== null) return;
+  const spellings = [...known, ...Object.keys(ALIASES)];
+  const nearest = spellings.map((name) => [distance(environment, name), name] as const).sort((a, b) => a[0] - b[0])[0];
+  const suggestion = nearest !== undefined && nearest[0] <= 3 ? ` Did you mean ${nearest[1]}?` : '';
+  throw new ManageDbError('UNKNOWN_ENVIRONMENT', `There is no environment "${environment}" here.${suggestion}`, {
+    hint: `Known: ${known.join(', ')}. Declare another under "environments" in manage_db.config.ts or with an .env.${environment} file.`,
+    details: { environment, known },
+  });
+}
+
+const LEGACY_FILE = '.flask_env_type';
+
+function listCandidates(root: string): readonly EnvironmentCandidate[] {
+  const override = selected.getStore();
+  const candidates: EnvironmentCandidate[] = [
+    candidate(override?.source ?? '--env', override?.environment),
+    candidate('MANAGE_DB_ENV', process.env.MANAGE_DB_ENV),
+    candidate('APP_ENV', process.env.APP_ENV),
+    candidate(join(STATE_FOLDER, 'environment'), readEnvironmentFile(root)),
+  ];
+  const optedIn = legacyVariables(root);
+  for (const variable of optedIn) {
+    const value = process.env[variable];
+    const refused = variable === 'NODE_ENV' && value !== undefined && /^\s*(prod|production|live)\s*$/i.test(value);
+    candidates.push(candidate(variable, value, refused ? 'NODE_ENV never selects production' : null));
+  }
+  if (!optedIn.includes('NODE_ENV') && process.env.NODE_ENV) {
+    candidates.push(candidate('NODE_ENV', process.env.NODE_ENV, 'not named in MANAGE_DB_LEGACY_VARIABLES'));
+  }
+  candidates.push(candidate('default', 'development'));
+  return candidates;
+}
+
+function candidate(source: string, raw: string | undefined, ignored: string | null = null): EnvironmentCandidate {
+  const value = raw === undefined || raw.trim() === '' ? null : raw.trim();
+  return { source, value, environment: value === null ? null : tryNormalize(value), ignored };
+}
+
+function tryNormalize(value: string): string | null {
+  try {
+    return normalizeEnv(value);
+  } catch {
+    return null;
+  }
+}
+
+function normalizeFrom(source: string, value: string): string {
+  try {
+    return normalizeEnv(value);
+  } catch (error) {
+    throw new ManageDbError(
+      'UNKNOWN_ENVIRONMENT',
+      `${source} names an impossible environment: ${JSON.stringify(value)}.`,
+      {
+        hint: source.includes('environment')
+          ? 'Choose one: manage_db switch-env development'
+          : `Correct ${source} or unset it.`,
+        cause: error,
+      },
+    );
+  }
+}
+
+function readEnvironmentFile(root: string): string | undefined {
+  return readOptional(environmentFile(root));
+}
+
+/** The variables of older systems that the workspace opts into, from the process or from the shared `.env`. */
+function legacyVariables(root: string): readonly string[] {
+  const names = process.env.MANAGE_DB_LEGACY_VARIABLES ?? sharedDotenv(root).MANAGE_DB_LEGACY_VARIABLES ?? '';
+  return names
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+}
+
+function sharedDotenv(root: string): Readonly<Record<string, string>> {
+  const text = readOptional(join(root, '.env'));
+  return text === undefined ? {} : parseDotenv(text);
+}
+
+function readOptional(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
+    throw new ManageDbError('UNREADABLE_FILE', `${path} cannot be read: ${messageOf(error)}.`, {
+      hint: `Check its permissions: ls -l ${path}`,
+      cause: error,
+    });
+  }
+}
+
+function previousEnvironment(root: string): string {
+  try {
+    return discover(root).environment;
+  } catch {
+    return 'unknown';
+  }
+}
+
+function loginName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(process.getuid?.() ?? 'unknown');
+  }
+}

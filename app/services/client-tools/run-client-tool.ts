@@ -1,0 +1,113 @@
+import { basename } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { ConnectionSettings } from '../../config/connection-settings.js';
+import { redact } from '../../config/redaction.js';
+import { ManageDbError } from '../../core/errors.js';
+import { withPassfile } from './passfile.js';
+import { toolEnvironment } from './tool-environment.js';
+
+/** Milliseconds between SIGTERM and SIGKILL. */
+const KILL_AFTER_MS = 5000;
+
+/** How many lines of stderr are kept: verbose tools write one per object. */
+const LINES_KEPT = 200;
+
+export interface RunClientToolOptions {
+  /** `hosts[0]` is the server. */
+  readonly settings: ConnectionSettings;
+  /** Instead of `settings.database`. */
+  readonly database?: string;
+  readonly signal?: AbortSignal | undefined;
+  /** Each line of stderr as it comes, redacted. */
+  readonly onStderr?: (line: string) => void;
+  /** What the tool reads; nothing by default. */
+  readonly stdin?: Readable;
+  /** A failed run that is none: asked with the last lines of stderr. */
+  readonly isSuccess?: (lines: readonly string[]) => boolean;
+}
+
+export interface ToolResult {
+  readonly stdout: string;
+}
+
+/**
+ * Runs one client tool (a path of {@link ClientTools}) against the server of `settings`, with an environment of its
+ * own, the password in a file that is gone afterwards, and never asking for anything (`--no-password`).
+ *
+ * @throws ManageDbError `CLIENT_TOOL_FAILED` with what the tool said, `INTERRUPTED` when `signal` aborts
+ * @example await runClientTool(tools.pgDump, ['--format=custom', '--file=clinic.dump'], { settings, signal });
+ */
+export function runClientTool(tool: string, args: readonly string[], options: RunClientToolOptions): Promise<ToolResult> {
+  const { settings, database } = options;
+  const ownArgs = basename(tool) === 'psql' ? ['--no-psqlrc', '--no-password'] : ['--no-password'];
+  const run = (passfile: string | null) =>
+    runProgram(tool, [...ownArgs, ...args], { ...options, env: toolEnvironment(settings, { database, passfile }), name: basename(tool) });
+  return settings.password === null ? run(settings.passfile) : withPassfile(settings.password, run);
+}
+
+export interface RunProgramOptions extends Omit<RunClientToolOptions, 'database'> {
+  /** What the messages call the program. */
+  readonly name: string;
+  readonly env: Record<string, string>;
+}
+
+/** Starts `program` with exactly `env` and waits for its end. */
+export async function runProgram(program: string, args: readonly string[], options: RunProgramOptions): Promise<ToolResult> {
+  const { env, signal, onStderr, stdin, isSuccess } = options;
+  if (signal?.aborted) throw interrupted(options);
+  const { execa } = await import('execa');
+  const child = execa(program, args, {
+    env,
+    extendEnv: false,
+    stdin: stdin === undefined ? 'ignore' : 'pipe',
+    buffer: { stderr: false },
+    reject: false,
+    // `undefined` is not the same as absent for execa
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
+    forceKillAfterDelay: KILL_AFTER_MS,
+    ...(stdin === undefined ? {} : { input: stdin }),
+  });
+  const lines: string[] = [];
+  const reading = (async () => {
+    for await (const line of child.iterable({ from: 'stderr' })) {
+      const clean = redact(String(line));
+      lines.push(clean);
+      if (lines.length > LINES_KEPT) lines.shift();
+      onStderr?.(clean);
+    }
+  })();
+  const result = await child;
+  await reading.catch(() => undefined);
+  if (result.isCanceled || signal?.aborted) throw interrupted(options);
+  if (!result.failed || isSuccess?.(lines)) return { stdout: String(result.stdout) };
+  throw failed(options, lines, result);
+}
+
+function interrupted({ name, settings }: RunProgramOptions): ManageDbError {
+  return new ManageDbError('INTERRUPTED', `${name} was stopped before it had finished with ${settings.environment}.`);
+}
+
+function failed(
+  { name, settings, env }: RunProgramOptions,
+  lines: readonly string[],
+  result: { exitCode?: number | undefined; signal?: string | undefined; originalMessage?: string | undefined },
+): ManageDbError {
+  const end =
+    result.exitCode !== undefined
+      ? `ended with code ${result.exitCode}`
+      : result.signal !== undefined
+        ? `was ended by ${result.signal}`
+        : `could not be run (${redact(result.originalMessage ?? 'unknown reason')})`;
+  const said = complaint(lines);
+  const where = `${env.PGHOST}:${env.PGPORT}/${env.PGDATABASE}`;
+  return new ManageDbError('CLIENT_TOOL_FAILED', `${name} ${end} on ${where} (${settings.environment})${said === '' ? '.' : `:\n${said}`}`, {
+    details: { tool: name, exitCode: result.exitCode ?? null, signal: result.signal ?? null, stderr: lines.slice(-20) },
+  });
+}
+
+/** The lines that say what went wrong, not the objects that went well before and after it. */
+function complaint(lines: readonly string[]): string {
+  const first = lines.findIndex((line) => /\b(error|fatal|FATAL|ERROR):/.test(line));
+  const told = first === -1 ? lines.slice(-5) : lines.slice(first, first + 8);
+  return told.join('\n').trim();
+}

@@ -1,0 +1,54 @@
+import type { ConnectionSettings } from '../../config/connection-settings.js';
+import { ManageDbError } from '../../core/errors.js';
+
+/** What a tool may see of our environment. PGHOSTADDR, PGSERVICE or PGOPTIONS would send it elsewhere: not on the list. */
+const PASSED_ON = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'TZ', 'TMPDIR', 'SYSTEMROOT', 'LD_LIBRARY_PATH'] as const;
+
+/** The tools' shortest connect timeout: libpq takes 1 for 2. */
+const SHORTEST_TIMEOUT_S = 2;
+
+/**
+ * The complete environment of a tool that works on `settings.hosts[0]`: nothing else of ours reaches it.
+ * The password is not in it; `passfile` is the path of the file that holds it.
+ */
+export function toolEnvironment(
+  settings: ConnectionSettings,
+  { database = settings.database, passfile }: { database?: string | undefined; passfile: string | null },
+): Record<string, string> {
+  const { ssl } = settings;
+  const address = settings.hosts[0];
+  if (address === undefined) throw new ManageDbError('INVALID_CONFIGURATION', `${settings.environment} has no database host.`);
+  return withoutEmpty({
+    ...ownEnvironment(),
+    PGHOST: address.host,
+    PGPORT: String(address.port),
+    PGUSER: settings.user,
+    PGDATABASE: database,
+    PGPASSFILE: passfile,
+    PGSSLMODE: ssl.mode,
+    PGSSLROOTCERT: ssl.rootCert,
+    PGSSLCERT: ssl.cert,
+    PGSSLKEY: ssl.key,
+    // `pg` cannot do GSSAPI: the tools connect the way the rest of the program does
+    PGGSSENCMODE: 'disable',
+    PGCONNECT_TIMEOUT: String(Math.max(SHORTEST_TIMEOUT_S, Math.ceil(settings.connectTimeoutMs / 1000))),
+    PGAPPNAME: settings.applicationName,
+    PGOPTIONS: settings.options,
+  });
+}
+
+function ownEnvironment(): Record<string, string | null | undefined> {
+  const locale = Object.entries(process.env).filter(([name]) => name.startsWith('LC_') && name !== 'LC_ALL');
+  return {
+    ...Object.fromEntries(PASSED_ON.map((name) => [name, process.env[name]])),
+    ...Object.fromEntries(locale),
+    // LC_ALL would win over LC_MESSAGES; their messages are read by program, so they come in English
+    LC_CTYPE: process.env.LC_ALL || process.env.LC_CTYPE,
+    LC_MESSAGES: 'C',
+  };
+}
+
+function withoutEmpty(values: Record<string, string | null | undefined>): Record<string, string> {
+  const entries = Object.entries(values).filter((entry): entry is [string, string] => typeof entry[1] === 'string' && entry[1] !== '');
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,242 @@
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { describeConfig, getConfig, getDatabaseUrlForEnv, onConfigChange, reloadConfig } from '../../app/config/db-config.js';
+import { setEnvironment } from '../../app/core/environment.js';
+import type { ManageDbError } from '../../app/core/errors.js';
+import { type ScratchWorkspace, scratchWorkspace } from '../support/scratch-workspace.js';
+import { withVariables } from '../support/variables.js';
+
+describe('the configuration of an environment', () => {
+  let workspace: ScratchWorkspace;
+  beforeEach(() => {
+    workspace = scratchWorkspace();
+  });
+  afterEach(() => workspace.remove());
+
+  const inWorkspace = <T>(variables: Record<string, string>, fn: () => Promise<T>) =>
+    withVariables({ HOME: workspace.root, ...variables }, () => workspace.run(fn));
+  const config = (env: string, variables: Record<string, string> = {}) => inWorkspace(variables, () => getConfig(env));
+  const failure = (env: string, variables: Record<string, string> = {}): Promise<ManageDbError> =>
+    config(env, variables).then(
+      () => expect.fail('it should have been refused'),
+      (error) => error,
+    );
+  const databaseOf = async (env: string, variables: Record<string, string> = {}) => (await config(env, variables)).connection.database;
+
+  it('is the embedded server for development and testing when nothing is set', async () => {
+    const { connection } = await config('testing');
+    expect(connection).to.include({ server: 'embedded' });
+    expect(connection.database).to.match(/_testing$/);
+  });
+
+  it('is an error that names the variable for anything else', async () => {
+    const error = await failure('production');
+    expect(error.code).to.equal('MISSING_SETTING');
+    expect(error.exitCode).to.equal(2);
+    expect(error.message).to.contain('PRODUCTION_DATABASE_URL');
+  });
+
+  it('never falls back to another environment, nor to the shared unscoped URL, for a protected one', async () => {
+    workspace.write({ '.env': 'DATABASE_URL=postgresql://u@h/shared\nDEV_DATABASE_URL=postgresql://u@h/dev\n' });
+    const error = await failure('production', { DATABASE_URL: 'postgresql://u@h/process', PGHOST: 'h', PGDATABASE: 'x', PGSERVICE: 's' });
+    expect(error.code).to.equal('MISSING_SETTING');
+    expect(error.message).to.contain('not used for a protected environment');
+    expect(await databaseOf('development')).to.equal('dev');
+    expect(await databaseOf('testing')).to.equal('shared');
+  });
+
+  it('takes nothing unscoped to complete the connection of a protected one', async () => {
+    const variables = { PRODUCTION_DATABASE_URL: 'postgresql://app@db1/clinic', PGPASSWORD: 'stray-password', PGSSLMODE: 'disable', PGPORT: '9' };
+    const { connection } = await config('production', variables);
+    expect(connection.password).to.equal(null);
+    expect(connection.ssl.mode).to.equal('prefer');
+    expect(connection.hosts).to.deep.equal([{ host: 'db1', port: 5432 }]);
+  });
+
+  it('comes from the strongest place that has it', async () => {
+    const places: readonly (readonly [string, () => Record<string, string>])[] = [
+      ['env', () => ({ DATABASE_URL: 'postgresql://u@h/env' })],
+      ['file', () => (workspace.write({ 'manage_db.config.json': JSON.stringify({ environments: { development: { databaseUrl: 'postgresql://u@h/file' } } }) }), {})],
+      ['shared', () => (workspace.write({ '.env': 'DEV_DATABASE_URL=postgresql://u@h/shared' }), {})],
+      ['own', () => (workspace.write({ '.env.development': 'DATABASE_URL=postgresql://u@h/own' }), {})],
+      ['local', () => (workspace.write({ '.env.development.local': 'DATABASE_URL=postgresql://u@h/local' }), {})],
+      ['process', () => ({ DEVELOPMENT_DATABASE_URL: 'postgresql://u@h/process' })],
+    ];
+    let variables: Record<string, string> = {};
+    for (const [database, add] of places) {
+      variables = { ...variables, ...add() };
+      expect(await databaseOf('development', variables)).to.equal(database);
+    }
+  });
+
+  it('accepts the short prefixes', async () => {
+    expect(await databaseOf('production', { PROD_DATABASE_URL: 'postgresql://u@h/p' })).to.equal('p');
+    expect(await databaseOf('testing', { TEST_DATABASE_URL: 'postgresql://u@h/t' })).to.equal('t');
+  });
+
+  it('reads a mounted secret and a secret manager', async () => {
+    workspace.write({ 'secret-url': 'postgresql://u:from-a-file@h/f\n' });
+    const fromFile = await config('production', { PRODUCTION_DATABASE_URL_FILE: join(workspace.root, 'secret-url') });
+    expect(fromFile.connection).to.include({ database: 'f', password: 'from-a-file' });
+    const fromCommand = await config('production', {
+      PRODUCTION_DATABASE_URL: 'postgresql://u@h/c',
+      PRODUCTION_DATABASE_PASSWORD_COMMAND: 'printf from-a-command',
+    });
+    expect(fromCommand.connection.password).to.equal('from-a-command');
+  });
+
+  it('says what a failing secret command was for, without what it printed', async () => {
+    const error = await failure('production', { PRODUCTION_DATABASE_URL_COMMAND: 'echo canary-output; echo canary-output >&2; exit 3' });
+    expect(error.code).to.equal('SECRET_COMMAND_FAILED');
+    expect(error.message).to.contain('PRODUCTION_DATABASE_URL_COMMAND');
+    expect(error.message + error.hint + JSON.stringify(error.details)).not.to.contain('canary-output');
+  });
+
+  it('refuses a value that is given in two ways at the same place', async () => {
+    const error = await failure('production', { PRODUCTION_DATABASE_URL: 'postgresql://u@h/x', PRODUCTION_DATABASE_URL_FILE: '/x' });
+    expect(error.code).to.equal('INVALID_CONFIGURATION');
+    expect(error.message).to.contain('both set');
+  });
+
+  it('prefers a password of its own to the one in a URL from the same or a weaker place', async () => {
+    workspace.write({ '.env.production': 'DATABASE_URL=postgresql://u:in-url@h/x' });
+    const { connection } = await config('production', { PRODUCTION_DATABASE_PASSWORD: 'of-its-own' });
+    expect(connection.password).to.equal('of-its-own');
+  });
+
+  it('reads a service, for a protected environment only one of its own', async () => {
+    writeFileSync(join(workspace.root, '.pg_service.conf'), '# comment\n[other]\nhost=no\n\n[clinic]\nhost=db1,db2\nport=5433\ndbname=clinic\nuser=app\nsslmode=require\n');
+    const service = { PGSERVICEFILE: join(workspace.root, '.pg_service.conf') };
+    const { connection } = await config('production', { ...service, PRODUCTION_PGSERVICE: 'clinic' });
+    expect(connection).to.include({ database: 'clinic', user: 'app' });
+    expect(connection.hosts).to.deep.equal([
+      { host: 'db1', port: 5433 },
+      { host: 'db2', port: 5433 },
+    ]);
+    expect(connection.ssl.mode).to.equal('require');
+    expect((await failure('staging', { ...service, PGSERVICE: 'clinic' })).code).to.equal('MISSING_SETTING');
+    expect(await databaseOf('development', { ...service, PGSERVICE: 'clinic' })).to.equal('clinic');
+    expect((await failure('development', { ...service, PGSERVICE: 'missing' })).message).to.contain('"missing"');
+  });
+
+  it('reads libpq variables for an unprotected environment', async () => {
+    const { connection } = await config('development', { PGHOST: 'a,b', PGPORT: '1,2', PGUSER: 'me', PGDATABASE: 'd', PGSSLMODE: 'require' });
+    expect(connection.hosts).to.deep.equal([
+      { host: 'a', port: 1 },
+      { host: 'b', port: 2 },
+    ]);
+    expect(connection).to.include({ user: 'me', database: 'd' });
+    expect(connection.ssl.mode).to.equal('require');
+  });
+
+  it('ignores PGHOSTADDR, and says so', async () => {
+    const report = await inWorkspace({ PGHOSTADDR: '10.0.0.9' }, () => describeConfig('development'));
+    expect(report.connection?.server).to.equal('embedded');
+    expect(report.warnings.join()).to.contain('PGHOSTADDR');
+  });
+
+  it('shows all its problems at once', async () => {
+    const error = await failure('development', { DATABASE_URL: 'postgresql://u@h/d?sslmode=sure', DATABASE_POOL_MAX: 'many', DATABASE_CONNECT_TIMEOUT_MS: '-1' });
+    expect(error.code).to.equal('INVALID_CONFIGURATION');
+    expect(error.message).to.contain('DATABASE_POOL_MAX').and.contain('DATABASE_CONNECT_TIMEOUT_MS').and.contain('DATABASE_URL');
+  });
+
+  it('names a file that cannot be read', async () => {
+    mkdirSync(join(workspace.root, '.env'));
+    const error = await failure('development');
+    expect(error.code).to.equal('UNREADABLE_FILE');
+    expect(error.message).to.contain(join(workspace.root, '.env'));
+  });
+
+  it('traces each value to its source, secrets masked', async () => {
+    workspace.write({ '.env.production': 'DATABASE_URL=postgresql://app:canary-password@db1:6000/clinic\nDATABASE_POOL_MAX=3\n' });
+    const { values } = await inWorkspace({}, () => describeConfig('production'));
+    const row = (name: string) => values.find((value) => value.name === name);
+    expect(row('databaseUrl')).to.deep.equal({
+      name: 'databaseUrl',
+      value: 'postgresql://app:***@db1:6000/clinic',
+      source: 'DATABASE_URL in .env.production',
+    });
+    expect(row('poolMax')).to.include({ value: '3', source: 'DATABASE_POOL_MAX in .env.production' });
+    expect(row('connectTimeoutMs')).to.include({ source: 'default' });
+    expect(JSON.stringify(values)).not.to.contain('canary-password');
+  });
+
+  it('gives back a URL that means the same', async () => {
+    const url = 'postgresql://app:p%40ss@db1:5432,db2:5433/cl%69nic?sslmode=require&target_session_attrs=primary';
+    const again = await inWorkspace({ DEV_DATABASE_URL: url }, () => getDatabaseUrlForEnv('dev'));
+    expect(again).to.equal('postgresql://app:p%40ss@db1:5432,db2:5433/clinic?sslmode=require&target_session_attrs=primary');
+  });
+
+  describe('in the configuration file', () => {
+    const file = (config: unknown) => workspace.write({ 'manage_db.config.json': JSON.stringify(config) });
+
+    it('may extend another environment, but never inherits its database', async () => {
+      file({
+        environments: {
+          base: { databaseUrl: 'postgresql://u@h/base', pool: { max: 7 }, security: { protected: false, confirmation: 'yes' } },
+          preview: { extends: 'base' },
+        },
+      });
+      expect((await failure('preview')).code).to.equal('MISSING_SETTING');
+      const { connection, security } = await config('preview', { PREVIEW_DATABASE_URL: 'postgresql://u@h/preview' });
+      expect(connection.pool.max).to.equal(7);
+      expect(security).to.include({ protected: false, confirmation: 'yes' });
+    });
+
+    it('is refused with everything that is wrong in it', async () => {
+      file({ nam: 'x', environments: { production: { databasUrl: 'y', pool: { max: 'z' } } } });
+      const error = await failure('development');
+      expect(error.code).to.equal('INVALID_CONFIGURATION');
+      expect(error.message).to.contain('nam').and.contain('databasUrl').and.contain('environments.production.pool.max');
+    });
+
+    it('is refused when extends goes in a circle', async () => {
+      file({ environments: { a: { extends: 'b' }, b: { extends: 'a' } } });
+      expect((await failure('development')).message).to.contain('a → b → a');
+    });
+
+    it('may be TypeScript that imports manage_db, without it being installed there', async () => {
+      workspace.write({
+        'manage_db.config.ts': `import { defineConfig } from 'manage_db';\nconst max: number = 4;\nexport default defineConfig({ name: 'typed', environments: { testing: { pool: { max } } } });`,
+      });
+      const { connection, workspace: described } = await config('testing');
+      expect(connection.pool.max).to.equal(4);
+      expect(described.name).to.equal('typed');
+      expect(connection.database).to.equal('typed_testing');
+    });
+
+    it('may hold a reference to a secret', async () => {
+      file({ environments: { production: { databaseUrl: 'postgresql://u@h/x', password: { command: 'printf by-reference' } } } });
+      expect((await config('production')).connection.password).to.equal('by-reference');
+    });
+
+    it('makes a custom environment protected unless it says otherwise', async () => {
+      file({ environments: { qa: { databaseUrl: 'postgresql://u@h/qa' } } });
+      expect((await config('qa')).security.protected).to.equal(true);
+    });
+  });
+
+  it('is read anew after a switch, and subscribers are told', async () => {
+    await inWorkspace({ TEST_DATABASE_URL: 'postgresql://u@h/one' }, async () => {
+      const seen: string[] = [];
+      const unsubscribe = onConfigChange((environment) => seen.push(environment));
+      expect((await getConfig('testing')).connection.database).to.equal('one');
+      process.env.TEST_DATABASE_URL = 'postgresql://u@h/two';
+      expect((await getConfig('testing')).connection.database).to.equal('one');
+      setEnvironment('testing');
+      expect((await getConfig()).connection.database).to.equal('two');
+      unsubscribe();
+      reloadConfig();
+      expect(seen).to.deep.equal(['testing']);
+    });
+  });
+
+  it('does not read a secret file that is not there', async () => {
+    chmodSync(workspace.root, 0o755);
+    const error = await failure('production', { PRODUCTION_DATABASE_URL_FILE: join(workspace.root, 'absent') });
+    expect(error.code).to.equal('UNREADABLE_FILE');
+    expect(error.message).to.contain('PRODUCTION_DATABASE_URL_FILE');
+  });
+});

@@ -1,0 +1,73 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+export const CLI = join(import.meta.dirname, '..', '..', 'dist', 'scripts', 'manage_db.js');
+
+export interface CommandResult {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Standard output, parsed. */
+  readonly json: () => Envelope;
+}
+
+export interface Envelope {
+  readonly version: number;
+  readonly command: string | null;
+  readonly environment: string | null;
+  readonly database: { readonly host: string; readonly port: number; readonly name: string } | null;
+  readonly ok: boolean;
+  // biome-ignore lint/suspicious/noExplicitAny: each command has its own data, asserted field by field
+  readonly data: any;
+  readonly warnings: readonly string[];
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly hint: string | null;
+    readonly details: Record<string, unknown>;
+  } | null;
+}
+
+export interface CommandOptions {
+  readonly cwd: string;
+  /** Added to an environment that otherwise has only what a login shell has. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Milliseconds after which it counts as hanging and is killed. */
+  readonly timeoutMs?: number;
+  readonly onStart?: (child: ChildProcess) => void;
+}
+
+/** Runs the built CLI as a user would: its own process, no terminal, a clean environment. */
+export async function manageDb(args: readonly string[], options: CommandOptions): Promise<CommandResult> {
+  if (!existsSync(CLI)) throw new Error('The CLI is not built: npm run build');
+  const child = spawn(process.execPath, [CLI, ...args], {
+    cwd: options.cwd,
+    env: { ...cleanEnvironment(), ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  options.onStart?.(child);
+  const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 45_000);
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (...ended) => resolve(ended));
+  });
+  clearTimeout(timer);
+  return { code, signal, stdout, stderr, json: () => JSON.parse(stdout) as Envelope };
+}
+
+function cleanEnvironment(): Record<string, string> {
+  const kept = ['PATH', 'HOME', 'LANG', 'TMPDIR', 'NODE_V8_COVERAGE'];
+  return Object.fromEntries(
+    kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name] as string]])),
+  );
+}

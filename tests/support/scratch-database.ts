@@ -1,0 +1,42 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { testServer, testUrl } from './test-server.js';
+
+export interface ScratchDatabase {
+  readonly name: string;
+  readonly url: string;
+  readonly query: <Row extends pg.QueryResultRow>(text: string, values?: unknown[]) => Promise<pg.QueryResult<Row>>;
+  readonly drop: () => Promise<void>;
+}
+
+/** A database of its own on the test server, with `sql` executed in it. */
+export async function scratchDatabase(sql = ''): Promise<ScratchDatabase> {
+  const name = `scratch_${randomBytes(6).toString('hex')}`;
+  await onServer((server) => server.query(`create database ${name}`));
+  const url = testUrl(name);
+  const query: ScratchDatabase['query'] = (text, values) => withClient(url, (client) => client.query(text, values));
+  if (sql !== '') await query(sql);
+  return { name, url, query, drop: () => dropDatabase(name) };
+}
+
+export async function dropDatabase(name: string): Promise<void> {
+  await onServer((server) => server.query(`drop database if exists ${pg.escapeIdentifier(name)} with (force)`));
+}
+
+/** Runs `fn` on the maintenance database. */
+export function onServer<T>(fn: (client: pg.Client) => Promise<T>): Promise<T> {
+  return withClient(testUrl('postgres', testServer()), fn);
+}
+
+/** Runs `fn` on a connection of its own. */
+export async function withClient<T>(url: string, fn: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url });
+  // a database dropped by force ends its sessions
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    return await fn(client);
+  } finally {
+    await client.end();
+  }
+}

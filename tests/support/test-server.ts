@@ -1,0 +1,42 @@
+/** The server that all tests share: manage_db's own embedded one, started before the first test, stopped after the last. */
+import { chmodSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startEmbeddedServer, stopEmbeddedServer } from '../../app/services/embedded-postgres.js';
+
+export interface TestServer {
+  readonly workspace: string;
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+}
+
+/** Handed to mocha's worker processes through the environment. */
+const VARIABLE = 'MANAGE_DB_TEST_SERVER';
+
+export async function startTestServer(): Promise<void> {
+  const workspace = realpathSync(mkdtempSync(join(tmpdir(), 'manage-db-tests-')));
+  chmodSync(workspace, 0o755);
+  const { host, port, user, password } = await startEmbeddedServer(workspace);
+  const server: TestServer = { workspace, host, port, user, password };
+  process.env[VARIABLE] = JSON.stringify(server);
+}
+
+export async function stopTestServer(): Promise<void> {
+  const { workspace } = testServer();
+  await stopEmbeddedServer(workspace);
+  rmSync(workspace, { recursive: true, force: true });
+}
+
+export function testServer(): TestServer {
+  const server = process.env[VARIABLE];
+  if (server === undefined) throw new Error('The test server is not running: run the tests with mocha (npm test).');
+  return JSON.parse(server) as TestServer;
+}
+
+/** The URL of one database on the test server. */
+export function testUrl(database: string, login: { user: string; password: string } = testServer()): string {
+  const { host, port } = testServer();
+  return `postgresql://${encodeURIComponent(login.user)}:${encodeURIComponent(login.password)}@${host}:${port}/${encodeURIComponent(database)}`;
+}
