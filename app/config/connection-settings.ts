@@ -18,6 +18,8 @@ export interface ConnectionSettings {
   /** The server's command-line options of libpq's `options`, or `null`. */
   readonly options: string | null;
   readonly pool: PoolSettings;
+  /** The folder that alone is searched for `pg_dump` and its like, or `null`. */
+  readonly pgBinDir: string | null;
 }
 
 export interface HostAddress {

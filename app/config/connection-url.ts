@@ -14,7 +14,7 @@ export interface ParsedDatabaseUrl {
 }
 
 /** libpq's parameters that mean something here. */
-export const KNOWN_PARAMETERS: ReadonlySet<string> = new Set([
+const KNOWN_PARAMETERS: ReadonlySet<string> = new Set([
   'sslmode',
   'sslrootcert',
   'sslcert',

@@ -29,7 +29,8 @@ export function formatDatabaseUrl(settings: ConnectionSettings, secrets: 'masked
   return `postgresql://${user}${password}@${authority}/${encodeURIComponent(settings.database)}${query === '' ? '' : `?${query}`}`;
 }
 
-/** `host:port`, IPv6 addresses in brackets. */
+/** `host:port`, IPv6 addresses in brackets; the host alone while its port is not chosen (0). */
 export function formatAddress({ host, port }: { readonly host: string; readonly port: number }): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const name = host.includes(':') ? `[${host}]` : host;
+  return port === 0 ? name : `${name}:${port}`;
 }

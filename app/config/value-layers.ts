@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse as parseDotenv } from 'dotenv';
 import { scopedPrefixes } from '../core/environment.js';
@@ -53,11 +53,6 @@ export function layersOf(
     variableLayer(process.env, [''], 'the process environment', false),
     variableLayer(shared, [''], '.env', false),
   ];
-}
-
-/** The `.env` files of the workspace that can hold values of `environment`. */
-export function dotenvFiles(environment: string, root: string): readonly string[] {
-  return ['.env', `.env.${environment}`, `.env.${environment}.local`].filter((file) => existsSync(join(root, file)));
 }
 
 function overrideLayer(overrides: SettingOverrides): ValueLayer {

@@ -168,7 +168,7 @@ export function scopedPrefixes(environment: string): readonly string[] {
 }
 
 /** The file that `switch-env` writes. */
-export function environmentFile(root: string): string {
+function environmentFile(root: string): string {
   return join(root, STATE_FOLDER, 'environment');
 }
 

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
 /** The configuration files that make a folder a workspace, in the order in which they are looked for. */
-export const CONFIG_FILES = [
+const CONFIG_FILES = [
   'manage_db.config.ts',
   'manage_db.config.mts',
   'manage_db.config.js',

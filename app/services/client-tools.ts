@@ -5,11 +5,12 @@
 import { join } from 'node:path';
 import { type ErrorCode, ManageDbError } from '../core/errors.js';
 import { installCommand } from './client-tools/install-command.js';
-import { TOOL_NAMES, type ToolName, toolFolders, type ToolSearch } from './client-tools/tool-folders.js';
+import { TOOL_NAMES, type ToolName, type ToolSearch, toolFolders } from './client-tools/tool-folders.js';
 import { readToolVersion, type ToolVersion } from './client-tools/tool-version.js';
 
-export { dumpSingleFile, type SingleFileDump } from './client-tools/dump-single-file.js';
-export { type RunClientToolOptions, runClientTool, type ToolResult } from './client-tools/run-client-tool.js';
+export { dumpSingleFile } from './client-tools/dump-single-file.js';
+export { runClientTool } from './client-tools/run-client-tool.js';
+export { onUntimelyEnd } from './client-tools/untimely-end.js';
 
 /** One folder that holds pg_dump, pg_restore and psql of one version. */
 export interface ClientTools extends ToolVersion {
@@ -57,7 +58,10 @@ async function describe(folder: string): Promise<ClientTools | null> {
   return { ...version, folder, pgDump: path('pg_dump'), pgRestore: path('pg_restore'), psql: path('psql') };
 }
 
-function missing(found: readonly ClientTools[], { serverMajor, binDir = process.env.PG_BIN_DIR }: FindClientToolsOptions) {
+function missing(
+  found: readonly ClientTools[],
+  { serverMajor, binDir = process.env.PG_BIN_DIR }: FindClientToolsOptions,
+) {
   const code: ErrorCode = 'CLIENT_TOOLS_MISSING';
   const wanted = serverMajor === undefined ? '' : ` of version ${serverMajor} or newer`;
   const which = TOOL_NAMES.join(', ');
@@ -68,9 +72,15 @@ function missing(found: readonly ClientTools[], { serverMajor, binDir = process.
       : `No PostgreSQL client tools fit the server: it is version ${serverMajor}, and older tools cannot dump or restore it. ` +
         `${binDir ? `${place} has` : 'Found:'} ${found.map(({ version, folder }) => `${version} in ${folder}`).join(', ')}.`;
   const install = installCommand(serverMajor);
-  const hint = binDir ? `Point PG_BIN_DIR at a folder with ${which}${wanted}, or unset it.` : `Install them: ${install}`;
+  const hint = binDir
+    ? `Point PG_BIN_DIR at a folder with ${which}${wanted}, or unset it.`
+    : `Install them: ${install}`;
   return new ManageDbError(code, message, {
     hint,
-    details: { serverMajor: serverMajor ?? null, found: found.map(({ version, folder }) => ({ version, folder })), install },
+    details: {
+      serverMajor: serverMajor ?? null,
+      found: found.map(({ version, folder }) => ({ version, folder })),
+      install,
+    },
   });
 }

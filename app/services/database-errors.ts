@@ -2,11 +2,10 @@ import { redact } from '../config/redaction.js';
 import { codeOf, type ErrorCode, ManageDbError, messageOf } from '../core/errors.js';
 
 /** SQLSTATEs that mean something of their own to a user, in named sets (manual, appendix A). */
-export const SQLSTATES = {
+const SQLSTATES = {
   permission: ['42501'],
   lock: ['55P03', '40P01'],
   inUse: ['55006'],
-  missingDatabase: ['3D000'],
 } as const satisfies Record<string, readonly string[]>;
 
 /** What PostgreSQL says beside the message, as `pg` gives it. */
@@ -45,13 +44,8 @@ export function asManageDbError(error: unknown): ManageDbError {
 }
 
 /** Whether the server refused a statement, rather than the connection or the program failing. */
-export function isServerError(error: unknown): error is ServerError {
+function isServerError(error: unknown): error is ServerError {
   return error instanceof Error && 'severity' in error && /^[0-9A-Z]{5}$/.test(codeOf(error) ?? '');
-}
-
-/** Whether `error` is the server's, with a SQLSTATE of `set`. */
-export function hasSqlState(error: unknown, set: keyof typeof SQLSTATES): boolean {
-  return isServerError(error) && (SQLSTATES[set] as readonly string[]).includes(error.code);
 }
 
 function kindOf(sqlstate: string): ErrorCode {

@@ -2,13 +2,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type pg from 'pg';
 import type { QueryResult, QueryResultRow } from 'pg';
+import { getConfig } from '../config/db-config.js';
 import { currentEnv, normalizeEnv } from '../core/environment.js';
 import { ManageDbError } from '../core/errors.js';
 import type { Queryable } from '../database/queryable.js';
 import { currentActor } from './actor.js';
 import { connectionError, isConnectionFailure } from './connection/connection-errors.js';
 import { connectTo, engineFor } from './connection/engine.js';
-import type { Engine } from './connection/open-engines.js';
+import { discardEngine, type Engine } from './connection/open-engines.js';
 import { reported } from './debug-mode.js';
 
 export { connectTo } from './connection/engine.js';
@@ -67,9 +68,7 @@ export async function getDbSession<T>(
   const outer = sessions.getStore();
   if (nestedTransactions && outer !== undefined && outer.environment === environment)
     return nestedSession(outer, fn, options);
-  const engine = await engineFor(environment);
-  options.signal?.throwIfAborted();
-  const client = await borrow(engine);
+  const { engine, client } = await borrow(environment);
   const session: OpenSession = {
     environment,
     client,
@@ -93,11 +92,17 @@ export async function getDbEngine(env?: string): Promise<pg.Pool> {
   return (await engineFor(env)).pool;
 }
 
-async function borrow(engine: Engine): Promise<pg.PoolClient> {
+async function borrow(environment: string): Promise<{ readonly engine: Engine; readonly client: pg.PoolClient }> {
+  const engine = await engineFor(environment);
   try {
-    return await engine.pool.connect();
+    return { engine, client: await engine.pool.connect() };
   } catch (error) {
-    throw connectionError(error, engine.settings, addressOf(engine));
+    // the host that was chosen may be gone: choose among all of them once more, and let that decide
+    await discardEngine(engine);
+    const { connection } = await getConfig(environment);
+    if (connection.hosts.length === 1) throw connectionError(error, engine.settings, addressOf(engine));
+    const other = await engineFor(environment);
+    return { engine: other, client: await other.pool.connect() };
   }
 }
 

@@ -1,6 +1,3 @@
-/** A row or an object made of rows. */
-export type Entity = Readonly<Record<string, unknown>>;
-
 type DeepReadonly<T> = T extends Date | Uint8Array
   ? T
   : T extends readonly (infer Item)[]

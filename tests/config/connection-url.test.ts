@@ -14,18 +14,24 @@ function refusal(url: string): Error & { code: string } {
 
 describe('a database URL', () => {
   it('is read with everything that it says', () => {
-    expect(parse('postgresql://app:p%40ss%2Fw@db1:5433/cl%69nic?sslmode=verify-full&application_name=x')).to.deep.equal({
-      hosts: [{ host: 'db1', port: 5433 }],
-      user: 'app',
-      password: 'p@ss/w',
-      database: 'clinic',
-      parameters: { sslmode: 'verify-full', application_name: 'x' },
-      foreign: [],
-    });
+    expect(parse('postgresql://app:p%40ss%2Fw@db1:5433/cl%69nic?sslmode=verify-full&application_name=x')).to.deep.equal(
+      {
+        hosts: [{ host: 'db1', port: 5433 }],
+        user: 'app',
+        password: 'p@ss/w',
+        database: 'clinic',
+        parameters: { sslmode: 'verify-full', application_name: 'x' },
+        foreign: [],
+      },
+    );
   });
 
   it('may name several hosts, with ports of their own or one for all', () => {
-    expect(parse('postgres://u@a:1,b,[::1]:3/d').hosts).to.deep.equal([{ host: 'a', port: 1 }, { host: 'b' }, { host: '::1', port: 3 }]);
+    expect(parse('postgres://u@a:1,b,[::1]:3/d').hosts).to.deep.equal([
+      { host: 'a', port: 1 },
+      { host: 'b' },
+      { host: '::1', port: 3 },
+    ]);
     expect(parse('postgres://u@a,b/d?port=6432').hosts).to.deep.equal([
       { host: 'a', port: 6432 },
       { host: 'b', port: 6432 },

@@ -1,7 +1,13 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { describeConfig, getConfig, getDatabaseUrlForEnv, onConfigChange, reloadConfig } from '../../app/config/db-config.js';
+import {
+  describeConfig,
+  getConfig,
+  getDatabaseUrlForEnv,
+  onConfigChange,
+  reloadConfig,
+} from '../../app/config/db-config.js';
 import { setEnvironment } from '../../app/core/environment.js';
 import type { ManageDbError } from '../../app/core/errors.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../support/scratch-workspace.js';
@@ -22,7 +28,8 @@ describe('the configuration of an environment', () => {
       () => expect.fail('it should have been refused'),
       (error) => error,
     );
-  const databaseOf = async (env: string, variables: Record<string, string> = {}) => (await config(env, variables)).connection.database;
+  const databaseOf = async (env: string, variables: Record<string, string> = {}) =>
+    (await config(env, variables)).connection.database;
 
   it('is the embedded server for development and testing when nothing is set', async () => {
     const { connection } = await config('testing');
@@ -39,7 +46,12 @@ describe('the configuration of an environment', () => {
 
   it('never falls back to another environment, nor to the shared unscoped URL, for a protected one', async () => {
     workspace.write({ '.env': 'DATABASE_URL=postgresql://u@h/shared\nDEV_DATABASE_URL=postgresql://u@h/dev\n' });
-    const error = await failure('production', { DATABASE_URL: 'postgresql://u@h/process', PGHOST: 'h', PGDATABASE: 'x', PGSERVICE: 's' });
+    const error = await failure('production', {
+      DATABASE_URL: 'postgresql://u@h/process',
+      PGHOST: 'h',
+      PGDATABASE: 'x',
+      PGSERVICE: 's',
+    });
     expect(error.code).to.equal('MISSING_SETTING');
     expect(error.message).to.contain('not used for a protected environment');
     expect(await databaseOf('development')).to.equal('dev');
@@ -47,7 +59,12 @@ describe('the configuration of an environment', () => {
   });
 
   it('takes nothing unscoped to complete the connection of a protected one', async () => {
-    const variables = { PRODUCTION_DATABASE_URL: 'postgresql://app@db1/clinic', PGPASSWORD: 'stray-password', PGSSLMODE: 'disable', PGPORT: '9' };
+    const variables = {
+      PRODUCTION_DATABASE_URL: 'postgresql://app@db1/clinic',
+      PGPASSWORD: 'stray-password',
+      PGSSLMODE: 'disable',
+      PGPORT: '9',
+    };
     const { connection } = await config('production', variables);
     expect(connection.password).to.equal(null);
     expect(connection.ssl.mode).to.equal('prefer');
@@ -55,12 +72,24 @@ describe('the configuration of an environment', () => {
   });
 
   it('comes from the strongest place that has it', async () => {
+    const added = (files: Record<string, string>): Record<string, string> => {
+      workspace.write(files);
+      return {};
+    };
     const places: readonly (readonly [string, () => Record<string, string>])[] = [
       ['env', () => ({ DATABASE_URL: 'postgresql://u@h/env' })],
-      ['file', () => (workspace.write({ 'manage_db.config.json': JSON.stringify({ environments: { development: { databaseUrl: 'postgresql://u@h/file' } } }) }), {})],
-      ['shared', () => (workspace.write({ '.env': 'DEV_DATABASE_URL=postgresql://u@h/shared' }), {})],
-      ['own', () => (workspace.write({ '.env.development': 'DATABASE_URL=postgresql://u@h/own' }), {})],
-      ['local', () => (workspace.write({ '.env.development.local': 'DATABASE_URL=postgresql://u@h/local' }), {})],
+      [
+        'file',
+        () =>
+          added({
+            'manage_db.config.json': JSON.stringify({
+              environments: { development: { databaseUrl: 'postgresql://u@h/file' } },
+            }),
+          }),
+      ],
+      ['shared', () => added({ '.env': 'DEV_DATABASE_URL=postgresql://u@h/shared' })],
+      ['own', () => added({ '.env.development': 'DATABASE_URL=postgresql://u@h/own' })],
+      ['local', () => added({ '.env.development.local': 'DATABASE_URL=postgresql://u@h/local' })],
       ['process', () => ({ DEVELOPMENT_DATABASE_URL: 'postgresql://u@h/process' })],
     ];
     let variables: Record<string, string> = {};
@@ -87,14 +116,19 @@ describe('the configuration of an environment', () => {
   });
 
   it('says what a failing secret command was for, without what it printed', async () => {
-    const error = await failure('production', { PRODUCTION_DATABASE_URL_COMMAND: 'echo canary-output; echo canary-output >&2; exit 3' });
+    const error = await failure('production', {
+      PRODUCTION_DATABASE_URL_COMMAND: 'echo canary-output; echo canary-output >&2; exit 3',
+    });
     expect(error.code).to.equal('SECRET_COMMAND_FAILED');
     expect(error.message).to.contain('PRODUCTION_DATABASE_URL_COMMAND');
     expect(error.message + error.hint + JSON.stringify(error.details)).not.to.contain('canary-output');
   });
 
   it('refuses a value that is given in two ways at the same place', async () => {
-    const error = await failure('production', { PRODUCTION_DATABASE_URL: 'postgresql://u@h/x', PRODUCTION_DATABASE_URL_FILE: '/x' });
+    const error = await failure('production', {
+      PRODUCTION_DATABASE_URL: 'postgresql://u@h/x',
+      PRODUCTION_DATABASE_URL_FILE: '/x',
+    });
     expect(error.code).to.equal('INVALID_CONFIGURATION');
     expect(error.message).to.contain('both set');
   });
@@ -106,7 +140,10 @@ describe('the configuration of an environment', () => {
   });
 
   it('reads a service, for a protected environment only one of its own', async () => {
-    writeFileSync(join(workspace.root, '.pg_service.conf'), '# comment\n[other]\nhost=no\n\n[clinic]\nhost=db1,db2\nport=5433\ndbname=clinic\nuser=app\nsslmode=require\n');
+    writeFileSync(
+      join(workspace.root, '.pg_service.conf'),
+      '# comment\n[other]\nhost=no\n\n[clinic]\nhost=db1,db2\nport=5433\ndbname=clinic\nuser=app\nsslmode=require\n',
+    );
     const service = { PGSERVICEFILE: join(workspace.root, '.pg_service.conf') };
     const { connection } = await config('production', { ...service, PRODUCTION_PGSERVICE: 'clinic' });
     expect(connection).to.include({ database: 'clinic', user: 'app' });
@@ -121,7 +158,13 @@ describe('the configuration of an environment', () => {
   });
 
   it('reads libpq variables for an unprotected environment', async () => {
-    const { connection } = await config('development', { PGHOST: 'a,b', PGPORT: '1,2', PGUSER: 'me', PGDATABASE: 'd', PGSSLMODE: 'require' });
+    const { connection } = await config('development', {
+      PGHOST: 'a,b',
+      PGPORT: '1,2',
+      PGUSER: 'me',
+      PGDATABASE: 'd',
+      PGSSLMODE: 'require',
+    });
     expect(connection.hosts).to.deep.equal([
       { host: 'a', port: 1 },
       { host: 'b', port: 2 },
@@ -137,9 +180,16 @@ describe('the configuration of an environment', () => {
   });
 
   it('shows all its problems at once', async () => {
-    const error = await failure('development', { DATABASE_URL: 'postgresql://u@h/d?sslmode=sure', DATABASE_POOL_MAX: 'many', DATABASE_CONNECT_TIMEOUT_MS: '-1' });
+    const error = await failure('development', {
+      DATABASE_URL: 'postgresql://u@h/d?sslmode=sure',
+      DATABASE_POOL_MAX: 'many',
+      DATABASE_CONNECT_TIMEOUT_MS: '-1',
+    });
     expect(error.code).to.equal('INVALID_CONFIGURATION');
-    expect(error.message).to.contain('DATABASE_POOL_MAX').and.contain('DATABASE_CONNECT_TIMEOUT_MS').and.contain('DATABASE_URL');
+    expect(error.message)
+      .to.contain('DATABASE_POOL_MAX')
+      .and.contain('DATABASE_CONNECT_TIMEOUT_MS')
+      .and.contain('DATABASE_URL');
   });
 
   it('names a file that cannot be read', async () => {
@@ -150,7 +200,9 @@ describe('the configuration of an environment', () => {
   });
 
   it('traces each value to its source, secrets masked', async () => {
-    workspace.write({ '.env.production': 'DATABASE_URL=postgresql://app:canary-password@db1:6000/clinic\nDATABASE_POOL_MAX=3\n' });
+    workspace.write({
+      '.env.production': 'DATABASE_URL=postgresql://app:canary-password@db1:6000/clinic\nDATABASE_POOL_MAX=3\n',
+    });
     const { values } = await inWorkspace({}, () => describeConfig('production'));
     const row = (name: string) => values.find((value) => value.name === name);
     expect(row('databaseUrl')).to.deep.equal({
@@ -166,7 +218,9 @@ describe('the configuration of an environment', () => {
   it('gives back a URL that means the same', async () => {
     const url = 'postgresql://app:p%40ss@db1:5432,db2:5433/cl%69nic?sslmode=require&target_session_attrs=primary';
     const again = await inWorkspace({ DEV_DATABASE_URL: url }, () => getDatabaseUrlForEnv('dev'));
-    expect(again).to.equal('postgresql://app:p%40ss@db1:5432,db2:5433/clinic?sslmode=require&target_session_attrs=primary');
+    expect(again).to.equal(
+      'postgresql://app:p%40ss@db1:5432,db2:5433/clinic?sslmode=require&target_session_attrs=primary',
+    );
   });
 
   describe('in the configuration file', () => {
@@ -175,7 +229,11 @@ describe('the configuration of an environment', () => {
     it('may extend another environment, but never inherits its database', async () => {
       file({
         environments: {
-          base: { databaseUrl: 'postgresql://u@h/base', pool: { max: 7 }, security: { protected: false, confirmation: 'yes' } },
+          base: {
+            databaseUrl: 'postgresql://u@h/base',
+            pool: { max: 7 },
+            security: { protected: false, confirmation: 'yes' },
+          },
           preview: { extends: 'base' },
         },
       });
@@ -208,7 +266,11 @@ describe('the configuration of an environment', () => {
     });
 
     it('may hold a reference to a secret', async () => {
-      file({ environments: { production: { databaseUrl: 'postgresql://u@h/x', password: { command: 'printf by-reference' } } } });
+      file({
+        environments: {
+          production: { databaseUrl: 'postgresql://u@h/x', password: { command: 'printf by-reference' } },
+        },
+      });
       expect((await config('production')).connection.password).to.equal('by-reference');
     });
 

@@ -9,7 +9,9 @@ describe('the redactor', () => {
   });
 
   it('leaves a URL without a password as it is', () => {
-    expect(redact('postgresql://app@db:5432/clinic?sslmode=require')).to.equal('postgresql://app@db:5432/clinic?sslmode=require');
+    expect(redact('postgresql://app@db:5432/clinic?sslmode=require')).to.equal(
+      'postgresql://app@db:5432/clinic?sslmode=require',
+    );
   });
 
   it('masks parameters and SQL that hold a password', () => {
@@ -20,7 +22,9 @@ describe('the redactor', () => {
 
   it('masks a registered secret in every spelling', () => {
     registerSecret('c@nary/"42"');
-    expect(redact(`${encodeURIComponent('c@nary/"42"')} ${JSON.stringify('c@nary/"42"')} c@nary/"42"`)).to.equal('*** "***" ***');
+    expect(redact(`${encodeURIComponent('c@nary/"42"')} ${JSON.stringify('c@nary/"42"')} c@nary/"42"`)).to.equal(
+      '*** "***" ***',
+    );
   });
 
   it('does not mask a password that is also a public name', () => {
@@ -30,6 +34,9 @@ describe('the redactor', () => {
 
   it('reaches into objects and lists, and keeps what is no text', () => {
     registerSecret('canary-in-depth');
-    expect(redactDeep({ a: ['x canary-in-depth'], b: { c: 1, d: null } })).to.deep.equal({ a: ['x ***'], b: { c: 1, d: null } });
+    expect(redactDeep({ a: ['x canary-in-depth'], b: { c: 1, d: null } })).to.deep.equal({
+      a: ['x ***'],
+      b: { c: 1, d: null },
+    });
   });
 });

@@ -78,7 +78,7 @@ describe("the workspace's own PostgreSQL server", function () {
         sizeBytes: null,
       });
       const server = await start(root);
-      expect(server).to.include({ created: true, wasRunning: false, host: '127.0.0.1', user: 'manage_db' });
+      expect(server).to.include({ created: true, wasRunning: false, host: '127.0.0.1', user: 'postgres' });
 
       const [facts] = await query(
         server,

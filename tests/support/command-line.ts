@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-export const CLI = join(import.meta.dirname, '..', '..', 'dist', 'scripts', 'manage_db.js');
+const CLI = join(import.meta.dirname, '..', '..', 'dist', 'scripts', 'manage_db.js');
 
 export interface CommandResult {
   readonly code: number | null;

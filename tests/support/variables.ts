@@ -1,7 +1,11 @@
-const MINE = /^(MANAGE_DB_(ENV|WORKSPACE|LEGACY_VARIABLES)|APP_ENV|NODE_ENV|FLASK_ENV|CONFIRMATION_TEXT|PG[A-Z_]*|(.*_)?DATABASE_.*)$/;
+const MINE =
+  /^(MANAGE_DB_(ENV|WORKSPACE|LEGACY_VARIABLES)|APP_ENV|NODE_ENV|FLASK_ENV|CONFIRMATION_TEXT|PG[A-Z_]*|(.*_)?DATABASE_.*)$/;
 
 /** Runs `fn` with exactly these of manage_db's variables in `process.env`, and puts back what was there. */
-export async function withVariables<T>(variables: Readonly<Record<string, string>>, fn: () => T | Promise<T>): Promise<T> {
+export async function withVariables<T>(
+  variables: Readonly<Record<string, string>>,
+  fn: () => T | Promise<T>,
+): Promise<T> {
   const before = Object.entries(process.env).filter(([name]) => MINE.test(name));
   clear();
   Object.assign(process.env, variables);
@@ -10,7 +14,8 @@ export async function withVariables<T>(variables: Readonly<Record<string, string
   } finally {
     clear();
     Object.assign(process.env, Object.fromEntries(before));
-    for (const name of Object.keys(variables)) if (!before.some(([known]) => known === name) && !MINE.test(name)) delete process.env[name];
+    for (const name of Object.keys(variables))
+      if (!before.some(([known]) => known === name) && !MINE.test(name)) delete process.env[name];
   }
 }
 

@@ -15,6 +15,7 @@ export interface Consent {
 export interface GateRequest {
   readonly operation: OperationName;
   readonly consent: Consent;
+  readonly isDryRun: boolean;
   /** Whether the environment was named for this very call (`--env`), not merely active. */
   readonly isEnvironmentExplicit: boolean;
 }
@@ -37,11 +38,11 @@ const ALLOW: Decision = { kind: 'allow' };
 /**
  * Decides whether an operation may happen. Pure: the same request and facts always give the same decision.
  *
- * @example decide({ operation: 'reset-database', consent: {}, isEnvironmentExplicit: false }, facts).kind // 'deny'
+ * @example decide({ operation: 'reset-database', consent: {}, isDryRun: false, isEnvironmentExplicit: false }, facts).kind // 'deny'
  */
 export function decide(request: GateRequest, facts: GateFacts): Decision {
   const { effect }: OperationDefinition = OPERATIONS[request.operation];
-  if (effect === 'read') return ALLOW;
+  if (effect === 'read' || request.isDryRun) return ALLOW;
   if (facts.security.protected || facts.security.confirmation === 'typed') return decideCeremony(request, facts);
   if (facts.isOwnServer && facts.security.confirmation === 'none') return ALLOW;
   if (effect === 'write' || request.consent.yes === true || hasTypedText(request, facts)) return ALLOW;

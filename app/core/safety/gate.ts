@@ -13,6 +13,8 @@ export interface OperationOptions extends OperationControls {
   /** The environment, named for this call; the active one where absent. */
   readonly env?: string;
   readonly consent?: Consent;
+  /** Says what would be done, and does nothing: nobody has to agree to that. */
+  readonly dryRun?: boolean | undefined;
   /** Told which database it will be, before anything happens to it. */
   readonly onTarget?: (target: Target) => void;
 }
@@ -56,7 +58,7 @@ export async function guarded<T>(
       refuseEarly(operation, options, config);
       const target = await findTarget(operation, config, options.signal);
       options.onTarget?.(target);
-      options.signal?.throwIfAborted();
+      if (options.signal?.aborted) throw new ManageDbError('INTERRUPTED', 'Interrupted; nothing was begun.');
       return fn(target);
     },
     options.env === undefined ? 'the active environment' : '--env',
@@ -65,7 +67,12 @@ export async function guarded<T>(
 
 function refuseEarly(operation: OperationName, options: OperationOptions, config: EnvironmentConfig): void {
   const decision = decide(
-    { operation, consent: options.consent ?? {}, isEnvironmentExplicit: options.env !== undefined },
+    {
+      operation,
+      consent: options.consent ?? {},
+      isDryRun: options.dryRun === true,
+      isEnvironmentExplicit: options.env !== undefined,
+    },
     {
       environment: config.environment,
       database: config.connection.database,

@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream';
 import type { ConnectionSettings } from '../../config/connection-settings.js';
 import { redact } from '../../config/redaction.js';
 import { ManageDbError } from '../../core/errors.js';
-import { withPassfile } from './passfile.js';
-import { toolEnvironment } from './tool-environment.js';
+import { withToolEnvironment } from './tool-environment.js';
+import { onUntimelyEnd } from './untimely-end.js';
 
 /** Milliseconds between SIGTERM and SIGKILL. */
 const KILL_AFTER_MS = 5000;
@@ -37,12 +37,16 @@ export interface ToolResult {
  * @throws ManageDbError `CLIENT_TOOL_FAILED` with what the tool said, `INTERRUPTED` when `signal` aborts
  * @example await runClientTool(tools.pgDump, ['--format=custom', '--file=clinic.dump'], { settings, signal });
  */
-export function runClientTool(tool: string, args: readonly string[], options: RunClientToolOptions): Promise<ToolResult> {
+export function runClientTool(
+  tool: string,
+  args: readonly string[],
+  options: RunClientToolOptions,
+): Promise<ToolResult> {
   const { settings, database } = options;
   const ownArgs = basename(tool) === 'psql' ? ['--no-psqlrc', '--no-password'] : ['--no-password'];
-  const run = (passfile: string | null) =>
-    runProgram(tool, [...ownArgs, ...args], { ...options, env: toolEnvironment(settings, { database, passfile }), name: basename(tool) });
-  return settings.password === null ? run(settings.passfile) : withPassfile(settings.password, run);
+  return withToolEnvironment(settings, { database }, (env) =>
+    runProgram(tool, [...ownArgs, ...args], { ...options, env, name: basename(tool) }),
+  );
 }
 
 export interface RunProgramOptions extends Omit<RunClientToolOptions, 'database'> {
@@ -52,7 +56,11 @@ export interface RunProgramOptions extends Omit<RunClientToolOptions, 'database'
 }
 
 /** Starts `program` with exactly `env` and waits for its end. */
-export async function runProgram(program: string, args: readonly string[], options: RunProgramOptions): Promise<ToolResult> {
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  options: RunProgramOptions,
+): Promise<ToolResult> {
   const { env, signal, onStderr, stdin, isSuccess } = options;
   if (signal?.aborted) throw interrupted(options);
   const { execa } = await import('execa');
@@ -65,8 +73,10 @@ export async function runProgram(program: string, args: readonly string[], optio
     // `undefined` is not the same as absent for execa
     ...(signal === undefined ? {} : { cancelSignal: signal }),
     forceKillAfterDelay: KILL_AFTER_MS,
+    cleanup: false,
     ...(stdin === undefined ? {} : { input: stdin }),
   });
+  const forget = onUntimelyEnd(() => child.kill('SIGTERM'));
   const lines: string[] = [];
   const reading = (async () => {
     for await (const line of child.iterable({ from: 'stderr' })) {
@@ -76,7 +86,7 @@ export async function runProgram(program: string, args: readonly string[], optio
       onStderr?.(clean);
     }
   })();
-  const result = await child;
+  const result = await child.finally(forget);
   await reading.catch(() => undefined);
   if (result.isCanceled || signal?.aborted) throw interrupted(options);
   if (!result.failed || isSuccess?.(lines)) return { stdout: String(result.stdout) };
@@ -100,9 +110,18 @@ function failed(
         : `could not be run (${redact(result.originalMessage ?? 'unknown reason')})`;
   const said = complaint(lines);
   const where = `${env.PGHOST}:${env.PGPORT}/${env.PGDATABASE}`;
-  return new ManageDbError('CLIENT_TOOL_FAILED', `${name} ${end} on ${where} (${settings.environment})${said === '' ? '.' : `:\n${said}`}`, {
-    details: { tool: name, exitCode: result.exitCode ?? null, signal: result.signal ?? null, stderr: lines.slice(-20) },
-  });
+  return new ManageDbError(
+    'CLIENT_TOOL_FAILED',
+    `${name} ${end} on ${where} (${settings.environment})${said === '' ? '.' : `:\n${said}`}`,
+    {
+      details: {
+        tool: name,
+        exitCode: result.exitCode ?? null,
+        signal: result.signal ?? null,
+        stderr: lines.slice(-20),
+      },
+    },
+  );
 }
 
 /** The lines that say what went wrong, not the objects that went well before and after it. */

@@ -1,5 +1,6 @@
 import type { ConnectionSettings } from '../../config/connection-settings.js';
 import { ManageDbError } from '../../core/errors.js';
+import { withPassfile } from './passfile.js';
 
 /** What a tool may see of our environment. PGHOSTADDR, PGSERVICE or PGOPTIONS would send it elsewhere: not on the list. */
 const PASSED_ON = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'TZ', 'TMPDIR', 'SYSTEMROOT', 'LD_LIBRARY_PATH'] as const;
@@ -8,16 +9,28 @@ const PASSED_ON = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'TZ', 'TMPDIR', 'S
 const SHORTEST_TIMEOUT_S = 2;
 
 /**
- * The complete environment of a tool that works on `settings.hosts[0]`: nothing else of ours reaches it.
- * The password is not in it; `passfile` is the path of the file that holds it.
+ * Runs `work` with the complete environment of a tool that works on `settings.hosts[0]`; nothing else of ours reaches
+ * it. The password is not in it but in a file that is gone when `work` has ended; without a password the user's own
+ * password file counts, as it does for every other connection.
  */
-export function toolEnvironment(
+export function withToolEnvironment<T>(
   settings: ConnectionSettings,
-  { database = settings.database, passfile }: { database?: string | undefined; passfile: string | null },
+  { database = settings.database }: { database?: string | undefined },
+  work: (env: Record<string, string>) => Promise<T>,
+): Promise<T> {
+  const run = (passfile: string | null) => work(toolEnvironment(settings, database, passfile));
+  return settings.password === null ? run(settings.passfile) : withPassfile(settings.password, run);
+}
+
+function toolEnvironment(
+  settings: ConnectionSettings,
+  database: string,
+  passfile: string | null,
 ): Record<string, string> {
   const { ssl } = settings;
   const address = settings.hosts[0];
-  if (address === undefined) throw new ManageDbError('INVALID_CONFIGURATION', `${settings.environment} has no database host.`);
+  if (address === undefined)
+    throw new ManageDbError('INVALID_CONFIGURATION', `${settings.environment} has no database host.`);
   return withoutEmpty({
     ...ownEnvironment(),
     PGHOST: address.host,
@@ -49,6 +62,8 @@ function ownEnvironment(): Record<string, string | null | undefined> {
 }
 
 function withoutEmpty(values: Record<string, string | null | undefined>): Record<string, string> {
-  const entries = Object.entries(values).filter((entry): entry is [string, string] => typeof entry[1] === 'string' && entry[1] !== '');
+  const entries = Object.entries(values).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string' && entry[1] !== '',
+  );
   return Object.fromEntries(entries);
 }

@@ -23,8 +23,7 @@ export async function engineFor(env?: string): Promise<Engine> {
   if (known !== undefined) return known;
   const opening = openEngine(connection);
   engines.set(key, opening);
-  const forget = () => engines.delete(key);
-  opening.then(({ pool }) => pool.on('error', forget), forget);
+  opening.catch(() => engines.delete(key));
   return opening;
 }
 

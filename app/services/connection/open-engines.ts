@@ -20,3 +20,11 @@ export async function closeEngines(): Promise<void> {
   engines.clear();
   await Promise.all(open.map(async (opening) => (await opening.catch(() => null))?.pool.end()));
 }
+
+/** Gives up an engine whose host does not answer any more: the next question looks at all hosts again. */
+export async function discardEngine(engine: Engine): Promise<void> {
+  for (const [key, opening] of engines) {
+    if ((await opening.catch(() => null)) === engine) engines.delete(key);
+  }
+  if (!engine.pool.ended) await engine.pool.end();
+}

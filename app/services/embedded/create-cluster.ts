@@ -17,7 +17,7 @@ import { type Account, type RunResult, runProgram } from './run-program.js';
 import type { ServerHome } from './server-home.js';
 
 /** The superuser of every embedded cluster. */
-export const SUPERUSER = 'manage_db';
+export const SUPERUSER = 'postgres';
 
 export interface NewCluster {
   readonly home: ServerHome;
@@ -35,6 +35,7 @@ const LOCALES = ['C.UTF-8', 'C'] as const;
 const CONFIGURATION = `
 # What manage_db sets. The address, the port and the socket are given when the server is started.
 max_connections = 100
+max_locks_per_transaction = 1024
 shared_buffers = 128MB
 timezone = 'UTC'
 log_timezone = 'UTC'

@@ -4,7 +4,7 @@ import { type Account, runProgram } from './run-program.js';
 import { SYSTEM_FOLDER } from './server-home.js';
 
 /** The system user that root's embedded servers run as: PostgreSQL refuses to run as root. */
-export const ACCOUNT_NAME = 'manage_db';
+const ACCOUNT_NAME = 'manage_db';
 
 /** Debian, Fedora and most others have the first; BusyBox the second. */
 const WAYS_TO_CREATE: readonly (readonly string[])[] = [

@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readEmbeddedEndpoint } from '../../config/embedded-endpoint.js';
 import { codeOf } from '../../core/errors.js';
-import type { EmbeddedStatus } from '../embedded-postgres.js';
+import type { EmbeddedStatus } from './embedded-server.js';
 import { findPostmaster } from './postmaster.js';
 import { locateHome, ownerOf, readRecord } from './server-home.js';
 

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readEmbeddedEndpoint } from '../../config/embedded-endpoint.js';
 import { codeOf, ManageDbError } from '../../core/errors.js';
 import type { OperationControls } from '../../core/progress.js';
-import type { StoppedServer } from '../embedded-postgres.js';
+import type { StoppedServer } from './embedded-server.js';
 import { withFileLock } from './file-lock.js';
 import { serverFailed } from './launch.js';
 import { findPostmaster, type Postmaster } from './postmaster.js';

@@ -1,0 +1,77 @@
+import * as z from 'zod';
+import { ManageDbError, messageOf } from '../core/errors.js';
+import type { ConfigValue } from './config-report.js';
+import type { PoolSettings } from './connection-settings.js';
+import type { LayerReader } from './connection-source.js';
+import { redact } from './redaction.js';
+import type { SettingName } from './setting-names.js';
+
+/** Values beside the connection: read, checked, and noted for `show-config`; what is wrong is collected. */
+export class SettingsReader {
+  readonly rows: ConfigValue[] = [];
+  readonly sources = new Map<string, string>();
+
+  constructor(
+    private readonly reader: LayerReader,
+    readonly problems: ManageDbError[],
+  ) {}
+
+  async text(setting: SettingName): Promise<string | null> {
+    try {
+      const found = await this.reader.read(setting);
+      if (found !== null) this.note(setting, found.value, found.source);
+      return found?.value ?? null;
+    } catch (error) {
+      this.problems.push(error instanceof ManageDbError ? error : unexpected(error));
+      return null;
+    }
+  }
+
+  async number(setting: SettingName, fallback: number, { min, max }: { min: number; max: number }): Promise<number> {
+    const text = await this.text(setting);
+    if (text === null) {
+      this.note(setting, String(fallback), 'default');
+      return fallback;
+    }
+    const row = this.rows.at(-1);
+    return this.check(z.coerce.number().int().min(min).max(max), text, row?.source ?? setting) ?? fallback;
+  }
+
+  /** `value` if the schema takes it; otherwise the problem is collected and `null` returned. */
+  check<T>(schema: z.ZodType<T>, value: unknown, source: string): T | null {
+    const parsed = schema.safeParse(value);
+    if (parsed.success) return parsed.data;
+    const what = parsed.error.issues.map((issue) => issue.message).join('; ');
+    this.problems.push(
+      new ManageDbError(
+        'INVALID_CONFIGURATION',
+        `${source}: ${redact(what)} (it is ${JSON.stringify(redact(String(value)))}).`,
+        {
+          hint: `Correct ${source}.`,
+        },
+      ),
+    );
+    return null;
+  }
+
+  private note(name: string, value: string, source: string): void {
+    this.rows.push({ name, value: redact(value), source });
+  }
+}
+
+/** The limits of sessions and their pool. */
+export async function poolSettings(settings: SettingsReader): Promise<PoolSettings> {
+  const hour = 3_600_000;
+  return {
+    max: await settings.number('poolMax', 10, { min: 1, max: 1_000 }),
+    idleTimeoutMs: await settings.number('poolIdleTimeoutMs', 10_000, { min: 0, max: hour }),
+    statementTimeoutMs: await settings.number('statementTimeoutMs', 0, { min: 0, max: 24 * hour }),
+    lockTimeoutMs: await settings.number('lockTimeoutMs', 0, { min: 0, max: hour }),
+    idleInTransactionTimeoutMs: await settings.number('idleInTransactionTimeoutMs', 0, { min: 0, max: 24 * hour }),
+  };
+}
+
+/** A failure that nothing foresaw, as a problem like any other. */
+export function unexpected(error: unknown): ManageDbError {
+  return new ManageDbError('INTERNAL', redact(messageOf(error)), { cause: error });
+}
