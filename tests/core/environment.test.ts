@@ -12,8 +12,8 @@ import {
   setEnvironment,
   withEnvironment,
 } from '../../app/core/environment.js';
-import { withVariables } from '../support/variables.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../support/scratch-workspace.js';
+import { withVariables } from '../support/variables.js';
 
 describe('which environment is active', () => {
   let workspace: ScratchWorkspace;
@@ -41,7 +41,9 @@ describe('which environment is active', () => {
 
   it('refuses what cannot be a name', () => {
     for (const name of ['', 'prod;rm', '../prod', 'a b', '1st', '__proto__']) {
-      expect(() => normalizeEnv(name), name).to.throw().with.property('code', 'UNKNOWN_ENVIRONMENT');
+      expect(() => normalizeEnv(name), name)
+        .to.throw()
+        .with.property('code', 'UNKNOWN_ENVIRONMENT');
     }
   });
 

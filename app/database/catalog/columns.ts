@@ -20,19 +20,8 @@ export interface Column {
 
 /** The columns of tables and views, in the order of the table. */
 export async function readColumns(db: Queryable, filter: CatalogFilter = {}): Promise<readonly Column[]> {
-  const { rows } = await db.query<Column>(COLUMNS, filterValues(filter));
-  return rows.map(({ schema, table, name, type, nullable, default: expression, ...rest }) => ({
-    schema,
-    table,
-    name,
-    type,
-    nullable,
-    default: expression,
-    identity: rest.identity,
-    generated: rest.generated,
-    comment: rest.comment,
-    collation: rest.collation,
-  }));
+  const { rows } = await db.query<Column & { attnum: number }>(COLUMNS, filterValues(filter));
+  return rows.map(({ attnum, ...column }) => column);
 }
 
 const COLUMNS = withQualifiedNames(

@@ -1,0 +1,136 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { getWorkspace } from '../../../config/workspace.js';
+import { normalizeEnv } from '../../environment.js';
+import { ManageDbError } from '../../errors.js';
+import { filesBelow } from './backup-files.js';
+import { PARTIAL_SUFFIX } from './backup-folder.js';
+import { isBackupId, timeOfBackupId } from './backup-id.js';
+import { type Manifest, readManifest } from './manifest.js';
+
+/** `incomplete`: never finished, or being made just now. `damaged`: its manifest or a file of it is broken or missing. */
+export type BackupState = 'complete' | 'incomplete' | 'damaged';
+
+export interface BackupSummary {
+  readonly id: string;
+  readonly environment: string;
+  /** ISO 8601, UTC. */
+  readonly createdAt: string;
+  readonly sizeBytes: number;
+  readonly label: string | null;
+  /** Whether it has been shown to restore. */
+  readonly verified: boolean;
+  readonly state: BackupState;
+  readonly path: string;
+}
+
+/**
+ * The backups of the workspace, the newest first, from every environment unless `env` names one. Reads manifests and
+ * sizes, not the dumps: `damaged` is what shows without reading them.
+ *
+ * @throws ManageDbError `UNKNOWN_ENVIRONMENT`
+ * @example const [latest] = await listBackups({ env: 'production' });
+ */
+export async function listBackups({ env }: { readonly env?: string } = {}): Promise<BackupSummary[]> {
+  const { backupsDir } = await getWorkspace();
+  const environments = env === undefined ? await foldersIn(backupsDir) : [normalizeEnv(env)];
+  const lists = await Promise.all(environments.map((environment) => backupsOf(backupsDir, environment)));
+  return lists.flat().sort(newestFirst);
+}
+
+/**
+ * The backup of `environment` that `id` means: an id, the beginning of exactly one, or `latest`, the newest complete one.
+ * Only what is in the list can be found, so no id leads out of the folder.
+ *
+ * @throws ManageDbError `NOT_FOUND` with what there is, `USAGE` for an ambiguous one, `BACKUP_INVALID`
+ */
+export async function findBackup(
+  { backupsDir, environment }: { readonly backupsDir: string; readonly environment: string },
+  id: string,
+): Promise<{ path: string; manifest: Manifest }> {
+  const backups = (await backupsOf(backupsDir, environment)).sort(newestFirst);
+  const found = choose(backups, environment, id);
+  if (found.state === 'incomplete') {
+    throw new ManageDbError(
+      'BACKUP_INVALID',
+      `Backup ${found.id} of ${environment} is incomplete: it was never finished.`,
+      {
+        hint: 'Choose another one: manage_db list-all-backups',
+      },
+    );
+  }
+  return { path: found.path, manifest: await readManifest(found.path, { id: found.id, environment }) };
+}
+
+function choose(backups: readonly BackupSummary[], environment: string, id: string): BackupSummary {
+  const complete = backups.filter(({ state }) => state === 'complete');
+  const matches = id === '' ? [] : backups.filter((backup) => backup.id.startsWith(id));
+  const [first, second] = matches;
+  const found = id === 'latest' ? complete[0] : (backups.find((backup) => backup.id === id) ?? first);
+  const ids = complete.map((backup) => backup.id);
+  if (found === undefined) {
+    const there = ids.length === 0 ? `${environment} has no complete backups.` : `There are: ${shortList(ids)}.`;
+    const wanted = id === 'latest' ? 'No backup' : `No backup ${JSON.stringify(id)}`;
+    throw new ManageDbError('NOT_FOUND', `${wanted} of ${environment} was found. ${there}`, {
+      hint: ids.length === 0 ? 'Make one: manage_db create-backup' : 'Show all: manage_db list-all-backups',
+      details: { id, environment, backups: ids },
+    });
+  }
+  if (id !== 'latest' && found.id !== id && second !== undefined) {
+    const meant = matches.map((backup) => backup.id);
+    throw new ManageDbError(
+      'USAGE',
+      `${id} is the beginning of several backups of ${environment}: ${shortList(meant)}.`,
+      {
+        hint: 'Give more of the id.',
+        details: { id, environment, backups: meant },
+      },
+    );
+  }
+  return found;
+}
+
+async function backupsOf(backupsDir: string, environment: string): Promise<BackupSummary[]> {
+  const parent = join(backupsDir, environment);
+  const names = await foldersIn(parent);
+  const summaries = await Promise.all(names.map((name) => summarize(parent, environment, name)));
+  return summaries.filter((summary) => summary !== null);
+}
+
+/** `null` for a folder that is no backup, and for one that has gone meanwhile. */
+async function summarize(parent: string, environment: string, name: string): Promise<BackupSummary | null> {
+  const isPartial = name.endsWith(PARTIAL_SUFFIX);
+  const id = isPartial ? name.slice(0, -PARTIAL_SUFFIX.length) : name;
+  const createdAt = timeOfBackupId(id);
+  if (createdAt === null || !isBackupId(id)) return null;
+  const path = join(parent, name);
+  const sizes = await sizesBelow(path).catch(() => null);
+  if (sizes === null) return null;
+  const sizeBytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  const common = { id, environment, sizeBytes, verified: false, path };
+  if (isPartial) return { ...common, createdAt, label: null, state: 'incomplete' };
+  const manifest = await readManifest(path, { id, environment }).catch(() => null);
+  if (manifest === null) return { ...common, createdAt, label: null, state: 'damaged' };
+  const isWhole = manifest.files.every((file) => sizes.get(file.path) === file.sizeBytes);
+  return { ...common, createdAt: manifest.createdAt, label: manifest.label, state: isWhole ? 'complete' : 'damaged' };
+}
+
+async function sizesBelow(folder: string): Promise<Map<string, number>> {
+  const paths = await filesBelow(folder);
+  return new Map(await Promise.all(paths.map(async (path) => [path, (await stat(join(folder, path))).size] as const)));
+}
+
+/** Links are not followed: a backup is what lies here. */
+async function foldersIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map((entry) => entry.name);
+}
+
+function newestFirst(a: BackupSummary, b: BackupSummary): number {
+  return b.createdAt.localeCompare(a.createdAt) || b.id.localeCompare(a.id);
+}
+
+function shortList(ids: readonly string[]): string {
+  const shown = ids.slice(0, 10).join(', ');
+  return ids.length > 10 ? `${shown} and ${ids.length - 10} more` : shown;
+}

@@ -1,0 +1,61 @@
+import type { Client } from 'pg';
+import type { ConnectionSettings } from '../../../config/connection-settings.js';
+import { connectTo } from '../../../services/database-service.js';
+import { codeOf, ManageDbError } from '../../errors.js';
+
+/** Every limit that would end a session which waits for pg_dump or pg_restore, as far as this server knows it. */
+const LIFT_TIMEOUTS = `
+  select pg_catalog.set_config(name, '0', false)
+  from pg_catalog.pg_settings
+  where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')`;
+
+export interface ConnectionOptions {
+  readonly database?: string;
+  /** Aborting it breaks the connection off, and so the statement that waits in it. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Runs `work` on a connection of its own without time limits. */
+export async function withConnection<T>(
+  settings: ConnectionSettings,
+  { database, signal }: ConnectionOptions,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
+  const client = await connectTo(settings, {
+    ...(database === undefined ? {} : { database }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  // a connection that breaks while nothing runs in it is noticed by the next statement, not by an uncaught event
+  client.on('error', () => undefined);
+  const breakOff = () => void client.end().catch(() => undefined);
+  signal?.addEventListener('abort', breakOff, { once: true });
+  try {
+    await client.query(LIFT_TIMEOUTS);
+    return await work(client);
+  } finally {
+    signal?.removeEventListener('abort', breakOff);
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** Runs `work` on a connection to a database of the same server that is not the target: a rename needs one. */
+export async function withMaintenanceConnection<T>(
+  settings: ConnectionSettings,
+  work: (client: Client, database: string) => Promise<T>,
+): Promise<T> {
+  const candidates = ['postgres', 'template1'].filter((name) => name !== settings.database);
+  let last: unknown;
+  for (const database of candidates) {
+    let connected = false;
+    try {
+      return await withConnection(settings, { database }, (client) => {
+        connected = true;
+        return work(client, database);
+      });
+    } catch (error) {
+      if (connected || !(codeOf(error) === 'DATABASE_MISSING' && error instanceof ManageDbError)) throw error;
+      last = error;
+    }
+  }
+  throw last;
+}

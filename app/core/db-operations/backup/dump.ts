@@ -1,0 +1,108 @@
+import { join } from 'node:path';
+import type { ConnectionSettings } from '../../../config/connection-settings.js';
+import { type ClientTools, dumpSingleFile, runClientTool } from '../../../services/client-tools.js';
+import { ManageDbError } from '../../errors.js';
+import type { OperationControls } from '../../progress.js';
+import type { BackupFormat, Manifest } from './manifest.js';
+
+/** The dump's name in the backup's folder. */
+export const DUMP_NAMES = {
+  directory: 'dump',
+  custom: 'dump.pgdump',
+  plain: 'dump.sql',
+} as const satisfies Record<BackupFormat, string>;
+
+export interface DumpRequest extends OperationControls {
+  readonly tools: ClientTools;
+  readonly settings: ConnectionSettings;
+  readonly folder: string;
+  readonly format: BackupFormat;
+  readonly contents: Manifest['contents'];
+  readonly jobs: number;
+  readonly snapshot: string;
+  readonly lockTimeoutMs: number;
+}
+
+/**
+ * Runs pg_dump on an exported snapshot.
+ *
+ * @throws ManageDbError `CLIENT_TOOL_FAILED`, `LOCK_TIMEOUT`, `INTERRUPTED`
+ */
+export async function dumpDatabase(request: DumpRequest): Promise<void> {
+  try {
+    if (request.format === 'plain') await dumpPlain(request);
+    else await dumpArchive(request, bestCompression(request.tools));
+  } catch (error) {
+    const text = error instanceof ManageDbError ? String(error.details.stderr ?? error.message) : '';
+    if (isWithoutZstd(text)) return dumpArchive(request, 'gzip:1');
+    if (!/lock table/i.test(text) || !/timeout/i.test(text)) throw error;
+    const seconds = request.lockTimeoutMs / 1000;
+    throw new ManageDbError(
+      'LOCK_TIMEOUT',
+      `pg_dump waited ${seconds} s for a table that another session has locked.`,
+      {
+        hint: 'Try again when the ALTER TABLE, TRUNCATE, VACUUM FULL or the like that holds it has ended.',
+        cause: error,
+      },
+    );
+  }
+}
+
+/** One file without compression: what people open in an editor or hand to psql. */
+function dumpPlain({
+  tools,
+  settings,
+  folder,
+  format,
+  contents,
+  snapshot,
+  lockTimeoutMs,
+  signal,
+}: DumpRequest): Promise<void> {
+  return dumpSingleFile(tools.pgDump, {
+    settings,
+    signal,
+    filePath: join(folder, DUMP_NAMES[format]),
+    format: 'plain',
+    options: {
+      snapshotName: snapshot,
+      lockWaitTimeout: lockTimeoutMs,
+      schemaOnly: contents === 'schema',
+      dataOnly: contents === 'data',
+    },
+  });
+}
+
+async function dumpArchive(request: DumpRequest, compression: string): Promise<void> {
+  const { tools, settings, folder, format, contents, jobs, snapshot, lockTimeoutMs, signal, onProgress } = request;
+  const args = [
+    `--format=${format}`,
+    `--file=${join(folder, DUMP_NAMES[format])}`,
+    `--snapshot=${snapshot}`,
+    `--lock-wait-timeout=${lockTimeoutMs}`,
+    `--compress=${compression}`,
+    '--verbose',
+    ...(format === 'directory' ? [`--jobs=${jobs}`] : []),
+    ...(contents === 'schema' ? ['--schema-only'] : []),
+    ...(contents === 'data' ? ['--data-only'] : []),
+  ];
+  let done = 0;
+  await runClientTool(tools.pgDump, args, {
+    settings,
+    signal,
+    onStderr: (line) => {
+      const table = /dumping contents of table "?(.+?)"?$/.exec(line)?.[1];
+      if (table !== undefined) onProgress?.({ step: `dumping ${table}`, done: done++ });
+    },
+  });
+}
+
+/** zstd came with pg_dump 16; before, `--compress` takes a gzip level. */
+function bestCompression({ major }: ClientTools): string {
+  return major >= 16 ? 'zstd:1' : '1';
+}
+
+/** A build without the library says so before it has written anything. */
+function isWithoutZstd(stderr: string): boolean {
+  return /does not support compression with zstd/i.test(stderr);
+}

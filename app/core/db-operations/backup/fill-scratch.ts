@@ -1,0 +1,79 @@
+import { availableParallelism } from 'node:os';
+import type { ConnectionSettings } from '../../../config/connection-settings.js';
+import { findClientTools } from '../../../services/client-tools.js';
+import { ManageDbError } from '../../errors.js';
+import type { OperationControls } from '../../progress.js';
+import { stopIfAborted } from '../failure.js';
+import { withConnection } from './connections.js';
+import { loadDump } from './load.js';
+import type { Manifest, TableRows } from './manifest.js';
+import { countTableRows, listTablesWithoutRows } from './table-rows.js';
+
+const MOST_JOBS = 4;
+
+export interface ScratchFilling {
+  readonly settings: ConnectionSettings;
+  readonly serverMajor: number;
+  readonly folder: string;
+  readonly manifest: Manifest;
+  readonly controls: OperationControls;
+}
+
+/**
+ * Loads a backup into the empty database `scratch`, compares every table's number of rows with the manifest, and
+ * analyzes it. Returns the tables.
+ *
+ * @throws ManageDbError `BACKUP_INVALID` when the counts differ, and what finding and running the tools throws
+ */
+export async function fillScratch(scratch: string, filling: ScratchFilling): Promise<TableRows[]> {
+  const { settings, serverMajor, folder, manifest, controls } = filling;
+  const tools = await findClientTools({ serverMajor, binDir: settings.pgBinDir });
+  const jobs = Math.min(MOST_JOBS, availableParallelism());
+  await loadDump({ ...controls, tools, settings, serverMajor, database: scratch, folder, manifest, jobs });
+  return withConnection(settings, { database: scratch, signal: controls.signal }, async (client) => {
+    controls.onProgress?.({ step: 'comparing row counts' });
+    // a table of which policies hide rows is an error, not a table with fewer rows
+    await client.query('set row_security = off');
+    const tables = await (manifest.contents === 'schema'
+      ? listTablesWithoutRows(client)
+      : countTableRows(client, controls));
+    refuseDifferences(manifest, tables);
+    stopIfAborted(controls.signal);
+    controls.onProgress?.({ step: 'analyzing' });
+    await client.query('analyze');
+    return tables;
+  });
+}
+
+function refuseDifferences(manifest: Manifest, tables: readonly TableRows[]): void {
+  const key = ({ schema, name }: TableRows) => JSON.stringify([schema, name]);
+  const restored = new Map(tables.map((table) => [key(table), table.rows]));
+  const expected = new Map(manifest.tables.map((table) => [key(table), table.rows]));
+  const differences = [
+    ...manifest.tables
+      .filter((table) => restored.get(key(table)) !== table.rows)
+      .map(
+        (table) =>
+          `${table.schema}.${table.name} has ${described(restored.get(key(table)))} instead of ${described(table.rows)}`,
+      ),
+    ...tables
+      .filter((table) => !expected.has(key(table)))
+      .map(({ schema, name }) => `${schema}.${name} was not in the backup`),
+  ];
+  if (differences.length === 0) return;
+  const shown = differences.slice(0, 5).join('; ');
+  const more = differences.length > 5 ? `; and ${differences.length - 5} more` : '';
+  throw new ManageDbError(
+    'BACKUP_INVALID',
+    `What was restored from ${manifest.id} is not what was backed up: ${shown}${more}.`,
+    {
+      hint: 'Choose another backup: manage_db list-all-backups',
+      details: { id: manifest.id, differences: differences.slice(0, 100) },
+    },
+  );
+}
+
+function described(rows: number | null | undefined): string {
+  if (rows === undefined) return 'no such table';
+  return rows === null ? 'a table' : `${rows} ${rows === 1 ? 'row' : 'rows'}`;
+}

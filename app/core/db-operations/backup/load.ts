@@ -1,0 +1,105 @@
+import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import type { ConnectionSettings } from '../../../config/connection-settings.js';
+import { type ClientTools, runClientTool } from '../../../services/client-tools.js';
+import type { OperationControls } from '../../progress.js';
+import { DUMP_NAMES } from './dump.js';
+import type { Manifest } from './manifest.js';
+
+export interface LoadRequest extends OperationControls {
+  readonly tools: ClientTools;
+  readonly settings: ConnectionSettings;
+  readonly serverMajor: number;
+  /** The empty database to load into. */
+  readonly database: string;
+  readonly folder: string;
+  readonly manifest: Manifest;
+  readonly jobs: number;
+}
+
+/** What pg_dump, pg_restore and psql 17 and newer set first of all, and servers before 17 do not know. */
+const UNKNOWN_SETTING = 'SET transaction_timeout = 0;';
+const FIRST_MAJOR_THAT_KNOWS_IT = 17;
+
+/**
+ * Loads a dump into an empty database; any error of the tools is a failure.
+ *
+ * @throws ManageDbError `CLIENT_TOOL_FAILED`, `INTERRUPTED`
+ */
+export async function loadDump(request: LoadRequest): Promise<void> {
+  await (request.manifest.format === 'plain' ? loadPlain(request) : loadArchive(request));
+}
+
+async function loadArchive({
+  tools,
+  serverMajor,
+  settings,
+  database,
+  folder,
+  manifest,
+  jobs,
+  signal,
+  onProgress,
+}: LoadRequest) {
+  const isNewerTool = tools.major >= FIRST_MAJOR_THAT_KNOWS_IT && serverMajor < FIRST_MAJOR_THAT_KNOWS_IT;
+  const total = manifest.tables.length;
+  let done = 0;
+  const args = [
+    `--dbname=${database}`,
+    `--jobs=${jobs}`,
+    '--verbose',
+    // newer tools must be let past the one statement that cannot work; every other error still fails
+    ...(isNewerTool ? [] : ['--exit-on-error']),
+    join(folder, DUMP_NAMES[manifest.format]),
+  ];
+  await runClientTool(tools.pgRestore, args, {
+    settings,
+    database,
+    signal,
+    ...(isNewerTool ? { isSuccess: failedOnlyOnUnknownSetting } : {}),
+    onStderr: (line) => {
+      const table = /finished item \d+ TABLE DATA (.+)$/.exec(line)?.[1];
+      if (table !== undefined) onProgress?.({ step: `restoring ${table}`, done: ++done, total });
+    },
+  });
+}
+
+/** Whether every error that pg_restore counted came from {@link UNKNOWN_SETTING}. */
+export function failedOnlyOnUnknownSetting(lines: readonly string[]): boolean {
+  const counted = lines
+    .map((line) => /errors ignored on restore: (\d+)$/.exec(line)?.[1])
+    .find((count) => count !== undefined);
+  const expected = lines.filter((line) => line.endsWith(`Command was: ${UNKNOWN_SETTING}`)).length;
+  return counted !== undefined && expected === Number(counted);
+}
+
+async function loadPlain({
+  tools,
+  serverMajor,
+  settings,
+  database,
+  folder,
+  manifest,
+  signal,
+}: LoadRequest): Promise<void> {
+  const dump = createReadStream(join(folder, DUMP_NAMES[manifest.format]));
+  const isOlderServer = serverMajor < FIRST_MAJOR_THAT_KNOWS_IT;
+  const args = ['--set=ON_ERROR_STOP=1', '--quiet', '--output=/dev/null', '--file=-'];
+  try {
+    const stdin = isOlderServer ? Readable.from(withoutUnknownSetting(dump)) : dump;
+    await runClientTool(tools.psql, args, { settings, database, signal, stdin });
+  } finally {
+    dump.destroy();
+  }
+}
+
+/** It stands in the dump's first lines, long before any data. */
+async function* withoutUnknownSetting(dump: Readable): AsyncGenerator<Buffer> {
+  let isFirst = true;
+  for await (const chunk of dump as AsyncIterable<Buffer>) {
+    // latin1 keeps every byte as it is
+    yield isFirst ? Buffer.from(chunk.toString('latin1').replace(`\n${UNKNOWN_SETTING}\n`, '\n'), 'latin1') : chunk;
+    isFirst = false;
+  }
+}

@@ -1,0 +1,112 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { ManageDbError, messageOf } from '../../errors.js';
+
+export const MANIFEST_FILE = 'manifest.json';
+export const MANIFEST_VERSION = 1;
+
+export const BACKUP_FORMATS = ['directory', 'custom', 'plain'] as const;
+export type BackupFormat = (typeof BACKUP_FORMATS)[number];
+
+const settingsSchema = z.object({
+  /** `null`: for every role. */
+  role: z.string().nullable(),
+  /** `name=value`, as the catalog holds them. */
+  settings: z.array(z.string()),
+});
+
+const propertiesSchema = z.object({
+  owner: z.string(),
+  encoding: z.string(),
+  locale: z.object({
+    provider: z.enum(['libc', 'icu', 'builtin']),
+    collate: z.string(),
+    ctype: z.string(),
+    /** Of ICU and builtin. */
+    name: z.string().nullable(),
+    rules: z.string().nullable(),
+  }),
+  connectionLimit: z.int(),
+  comment: z.string().nullable(),
+  /** `null`: PostgreSQL's default grants. */
+  grants: z
+    .array(z.object({ grantee: z.string().nullable(), privilege: z.string(), isGrantable: z.boolean() }))
+    .nullable(),
+  settings: z.array(settingsSchema),
+});
+
+const fileSchema = z.object({
+  /** Below the backup's folder, with `/`. */
+  path: z
+    .string()
+    .refine((path) => !path.startsWith('/') && !path.split('/').includes('..'), 'leads out of the backup'),
+  sizeBytes: z.int().nonnegative(),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+const manifestSchema = z.object({
+  version: z.literal(MANIFEST_VERSION),
+  id: z.string(),
+  label: z.string().nullable(),
+  environment: z.string(),
+  database: z.string(),
+  host: z.string(),
+  port: z.int(),
+  createdAt: z.iso.datetime(),
+  startedAt: z.iso.datetime(),
+  finishedAt: z.iso.datetime(),
+  serverVersion: z.string(),
+  serverMajor: z.int(),
+  /** Of pg_dump. */
+  toolVersion: z.string(),
+  format: z.enum(BACKUP_FORMATS),
+  contents: z.enum(['all', 'schema', 'data']),
+  snapshot: z.string(),
+  extensions: z.array(z.object({ name: z.string(), version: z.string(), schema: z.string() })),
+  properties: propertiesSchema,
+  /** The newest applied migration, or `null`. */
+  migrationHead: z.string().nullable(),
+  /** Every ordinary table and partition; `rows` is `null` in a backup without rows. */
+  tables: z.array(z.object({ schema: z.string(), name: z.string(), rows: z.int().nonnegative().nullable() })),
+  files: z.array(fileSchema).min(1),
+  /** What belongs to the server or was not asked for. */
+  leftOut: z.array(z.string()),
+});
+
+export type Manifest = z.infer<typeof manifestSchema>;
+export type ManifestFile = z.infer<typeof fileSchema>;
+export type DatabaseProperties = z.infer<typeof propertiesSchema>;
+export type TableRows = Manifest['tables'][number];
+
+/**
+ * The manifest of the backup in `folder`.
+ *
+ * @throws ManageDbError `BACKUP_INVALID` when it is missing, broken, or not of this backup
+ */
+export async function readManifest(folder: string, expected: { id: string; environment: string }): Promise<Manifest> {
+  const invalid = (why: string, cause?: unknown) =>
+    new ManageDbError('BACKUP_INVALID', `The manifest of backup ${expected.id} ${why}.`, {
+      hint: 'Choose another one: manage_db list-all-backups',
+      ...(cause === undefined ? {} : { cause }),
+    });
+  const text = await readFile(join(folder, MANIFEST_FILE), 'utf8').catch((error: unknown) => {
+    throw invalid(`cannot be read (${messageOf(error)})`, error);
+  });
+  const parsed = manifestSchema.safeParse(parseJson(text));
+  if (!parsed.success) throw invalid(`is broken: ${z.prettifyError(parsed.error)}`, parsed.error);
+  const { id, environment } = parsed.data;
+  // a folder that was copied by hand must not turn production's data into development's
+  if (id !== expected.id || environment !== expected.environment) {
+    throw invalid(`is of another one: ${id} of ${environment}, found under ${expected.environment}`);
+  }
+  return parsed.data;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto';
+import { escapeIdentifier, escapeLiteral } from 'pg';
+import type { Queryable } from '../../../database/queryable.js';
+import { ManageDbError } from '../../errors.js';
+import { compactTime } from './backup-id.js';
+import { createDatabaseStatement } from './database-properties.js';
+import type { DatabaseProperties } from './manifest.js';
+
+/** `manage_db_scratch_20261121t033400_ab12cd` */
+const PREFIX = 'manage_db_scratch_';
+const SCRATCH_NAME = `^${PREFIX}[0-9]{8}t[0-9]{6}_[0-9a-f]{6}$`;
+const COMMENT = 'manage_db: scratch database';
+
+/** The first key of manage_db's advisory locks on restores; the second is the hash of a name. ('mdbr') */
+const LOCK_SPACE = 0x6d646272;
+
+/**
+ * Creates an empty scratch database. `db` is the session that owns it: an advisory lock says that it lives, and when it
+ * is gone, however it went, the next restore drops the database.
+ *
+ * @throws ManageDbError `PERMISSION_DENIED` for a login without CREATEDB
+ */
+export async function createScratchDatabase(
+  db: Queryable,
+  properties: DatabaseProperties,
+  serverMajor: number,
+): Promise<string> {
+  const name = `${PREFIX}${compactTime(new Date()).toLowerCase()}_${randomBytes(3).toString('hex')}`;
+  // locked before it exists: there is no moment in which it looks abandoned
+  await db.query('select pg_catalog.pg_advisory_lock($1, pg_catalog.hashtext($2))', [LOCK_SPACE, name]);
+  try {
+    await db.query(createDatabaseStatement(name, properties, serverMajor));
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === '42501')) throw error;
+    throw new ManageDbError(
+      'PERMISSION_DENIED',
+      'The login may not create the scratch database that a restore needs.',
+      {
+        hint: 'As a superuser: alter role <login> createdb',
+        cause: error,
+      },
+    );
+  }
+  await db.query(`comment on database ${escapeIdentifier(name)} is ${escapeLiteral(`${COMMENT} of a restore`)}`);
+  return name;
+}
+
+/** Drops a database together with the sessions in it. */
+export async function dropDatabase(db: Queryable, name: string): Promise<void> {
+  await db.query(`drop database if exists ${escapeIdentifier(name)} with (force)`);
+}
+
+/**
+ * Drops the scratch databases whose restores were killed: those whose owner's session is gone. Age says nothing, a
+ * large restore takes hours. Returns their names; what this login may not drop stays.
+ */
+export async function dropAbandonedScratchDatabases(db: Queryable): Promise<string[]> {
+  const { rows } = await db.query<{ name: string }>(ABANDONED, [SCRATCH_NAME, `${COMMENT}%`, LOCK_SPACE]);
+  const dropped: string[] = [];
+  for (const { name } of rows) {
+    const isDropped = await dropDatabase(db, name).then(
+      () => true,
+      () => false,
+    );
+    if (isDropped) dropped.push(name);
+  }
+  return dropped;
+}
+
+/**
+ * Lets only one restore of a database run at a time, until the session ends.
+ *
+ * @throws ManageDbError `DATABASE_IN_USE`
+ */
+export async function lockRestoreOf(db: Queryable, database: string): Promise<void> {
+  const { rows } = await db.query<{ locked: boolean }>(
+    'select pg_catalog.pg_try_advisory_lock($1, pg_catalog.hashtext($2)) as locked',
+    [LOCK_SPACE, `restore of ${database}`],
+  );
+  if (rows[0]?.locked) return;
+  throw new ManageDbError('DATABASE_IN_USE', `Another restore of ${database} is running.`, {
+    hint: 'Wait until it has ended.',
+    details: { database },
+  });
+}
+
+/**
+ * pg_locks shows the advisory locks of every database of the server: the owner may have used another maintenance
+ * database than we do. No comment yet, or none any more, are moments of a restore as well.
+ */
+const ABANDONED = `
+  select d.datname::text as name
+  from pg_catalog.pg_database d
+  left join pg_catalog.pg_shdescription c
+    on c.objoid = d.oid and c.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass
+  where d.datname ~ $1
+    and (c.description is null or c.description like $2)
+    and not exists (
+      select from pg_catalog.pg_locks l
+      where l.locktype = 'advisory' and l.granted and l.objsubid = 2 and l.classid::bigint = $3::bigint
+        and l.objid = (pg_catalog.hashtext(d.datname)::bigint & 4294967295)::pg_catalog.oid)`;

@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { escapeIdentifier } from 'pg';
+import type { Queryable } from '../../../database/queryable.js';
+import { codeOf } from '../../errors.js';
+import { compactTime } from './backup-id.js';
+import { endSessions, inUse, sessionsOf } from './sessions.js';
+
+export interface Swap {
+  /** The name that changes hands. */
+  readonly live: string;
+  readonly scratch: string;
+  /** What the live database is called afterwards. */
+  readonly previous: string;
+  readonly disconnectUsers: boolean;
+}
+
+/** Milliseconds to wait for whoever else works on the database itself (a rename, a copy from it). */
+const LOCK_TIMEOUT_MS = 10_000;
+
+/** Milliseconds between two rounds of ending sessions, while the rename waits for them. */
+const END_EVERY_MS = 20;
+
+/**
+ * Puts the scratch database in the place of the live one: two renames in one transaction, so that a crash leaves
+ * either both names as they were or both new. New clients wait for it at the door, under 300 ms.
+ *
+ * Both connections are to another database of the server; `second` ends the sessions that the rename waits for.
+ *
+ * @throws ManageDbError `DATABASE_IN_USE`; the live database is unchanged then
+ */
+export async function swapDatabases(db: Queryable, second: Queryable, swap: Swap): Promise<void> {
+  const { live, scratch, previous, disconnectUsers } = swap;
+  const liveOid = await oidOf(second, live);
+  const scratchOid = await oidOf(second, scratch);
+  try {
+    await db.query('begin');
+    await db.query(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
+    const renaming = renameDatabase(db, live, previous);
+    await (disconnectUsers ? endSessionsUntil(renaming, second, liveOid) : renaming);
+    await renameDatabase(db, scratch, live);
+    await db.query('commit');
+  } catch (error) {
+    await db.query('rollback').catch(() => undefined);
+    if (codeOf(error) === '55006') throw inUse(live, await sessionsOf(second, live));
+    // the connection may have broken after the commit had arrived: the server knows
+    if ((await nameOf(second, scratchOid).catch(() => null)) === live) return;
+    throw error;
+  }
+}
+
+/** No database of that name may be there yet, and nobody may be connected to it. */
+export async function renameDatabase(db: Queryable, from: string, to: string): Promise<void> {
+  await db.query(`alter database ${escapeIdentifier(from)} rename to ${escapeIdentifier(to)}`);
+}
+
+/** `clinic_previous_20261121t033400`, shortened to what PostgreSQL takes as a name (63 bytes). */
+export function previousName(database: string, at: Date): string {
+  const suffix = `_previous_${compactTime(at).toLowerCase()}`;
+  let stem = database;
+  while (Buffer.byteLength(stem + suffix) > 63) stem = [...stem].slice(0, -1).join('');
+  return stem + suffix;
+}
+
+async function endSessionsUntil(renaming: Promise<unknown>, second: Queryable, databaseOid: number): Promise<void> {
+  let isOver = false;
+  const over = renaming.finally(() => {
+    isOver = true;
+  });
+  over.catch(() => undefined);
+  try {
+    while (!isOver) {
+      await endSessions(second, databaseOid);
+      await Promise.race([over, sleep(END_EVERY_MS)]);
+    }
+  } catch (error) {
+    // not allowed to end them: the rename gives up by itself, and its reason is then the smaller one
+    await over.catch(() => undefined);
+    throw error;
+  }
+  await over;
+}
+
+async function oidOf(db: Queryable, database: string): Promise<number> {
+  const { rows } = await db.query<{ oid: number }>('select d.oid from pg_catalog.pg_database d where d.datname = $1', [
+    database,
+  ]);
+  const oid = rows[0]?.oid;
+  if (oid === undefined) throw new Error(`The database ${database} has disappeared.`);
+  return oid;
+}
+
+async function nameOf(db: Queryable, oid: number): Promise<string | null> {
+  const { rows } = await db.query<{ name: string }>(
+    'select d.datname::text as name from pg_catalog.pg_database d where d.oid = $1',
+    [oid],
+  );
+  return rows[0]?.name ?? null;
+}

@@ -1,0 +1,103 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { appendFile, chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { packageRoot } from '../../services/package-root.js';
+import { ManageDbError, messageOf } from '../errors.js';
+import { findConfigFile } from '../workspace-root.js';
+
+export interface InitResult {
+  readonly root: string;
+  /** Relative to the workspace. */
+  readonly created: readonly string[];
+  /** What was there already and was left as it is. */
+  readonly kept: readonly string[];
+}
+
+interface PlannedFile {
+  readonly path: string;
+  readonly text: string;
+  readonly mode?: number;
+}
+
+/**
+ * Makes `root` a workspace: configuration, `.env` files, a first migration, a first trigger, a folder for backups.
+ * What exists is never changed, except that missing lines are added to `.gitignore`.
+ *
+ * @throws ManageDbError `UNREADABLE_FILE` when the folder cannot be written
+ * @example const { created } = await initWorkspace('/srv/clinic');
+ */
+export async function initWorkspace(root: string): Promise<InitResult> {
+  const created: string[] = [];
+  const kept: string[] = [];
+  try {
+    await mkdir(join(root, 'backups'), { recursive: true, mode: 0o700 });
+    for (const file of plannedFiles(root)) ((await writeNew(root, file)) ? created : kept).push(file.path);
+    ((await completeGitignore(root)) ? created : kept).push('.gitignore');
+  } catch (error) {
+    throw new ManageDbError('UNREADABLE_FILE', `${root} cannot be made a workspace: ${messageOf(error)}.`, {
+      hint: `Check that you may write there: ls -ld ${root}`,
+      details: { created },
+      cause: error,
+    });
+  }
+  return { root, created, kept };
+}
+
+function plannedFiles(root: string): readonly PlannedFile[] {
+  const secret = 0o600;
+  return [
+    ...(findConfigFile(root) === null ? [{ path: 'manage_db.config.ts', text: template('manage_db.config.ts') }] : []),
+    { path: '.env.example', text: readFileSync(join(packageRoot(), '.env.example'), 'utf8') },
+    { path: '.env', text: template('env'), mode: secret },
+    ...['staging', 'production'].map((environment) => ({
+      path: `.env.${environment}`,
+      text: template('env.environment').replaceAll('{{environment}}', environment),
+      mode: secret,
+    })),
+    { path: 'backups/.gitkeep', text: '' },
+    ...firstOfTheirKind(root),
+  ];
+}
+
+/** Examples, only where there is nothing yet: an existing project gets no foreign table or trigger. */
+function firstOfTheirKind(root: string): readonly PlannedFile[] {
+  const isEmpty = (folder: string): boolean =>
+    !existsSync(join(root, folder)) || readdirSync(join(root, folder)).length === 0;
+  if (!isEmpty('migrations') || !isEmpty('triggers')) return [];
+  return [
+    { path: `migrations/${timestamp(new Date())}_create_notes.sql`, text: template('migration.sql') },
+    { path: 'triggers/notes-title.trigger.ts', text: template('triggers/notes-title.trigger.ts') },
+    { path: 'triggers/functions/tidy_note_title.sql', text: template('triggers/functions/tidy_note_title.sql') },
+  ];
+}
+
+async function writeNew(root: string, { path, text, mode = 0o644 }: PlannedFile): Promise<boolean> {
+  const target = join(root, path);
+  if (existsSync(target)) return false;
+  await mkdir(dirname(target), { recursive: true });
+  await writeFile(target, text, { flag: 'wx', mode });
+  await chmod(target, mode);
+  return true;
+}
+
+async function completeGitignore(root: string): Promise<boolean> {
+  const path = join(root, '.gitignore');
+  const existing = existsSync(path) ? await readFile(path, 'utf8') : '';
+  const present = new Set(existing.split(/\r?\n/).map((line) => line.trim()));
+  const missing = template('gitignore')
+    .split('\n')
+    .filter((line) => line !== '' && !present.has(line));
+  if (missing.length === 0) return false;
+  const separator = existing === '' || existing.endsWith('\n') ? '' : '\n';
+  await appendFile(path, `${separator}${missing.join('\n')}\n`);
+  return true;
+}
+
+function template(name: string): string {
+  return readFileSync(join(packageRoot(), 'templates', 'workspace', name), 'utf8');
+}
+
+/** `20261121033400`, UTC. */
+function timestamp(date: Date): string {
+  return date.toISOString().replaceAll(/[-:T]/g, '').slice(0, 14);
+}

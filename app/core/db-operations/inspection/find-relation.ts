@@ -1,0 +1,67 @@
+import { escapeIdentifier } from 'pg';
+import { type RelationName, readRelationNames } from '../../../database/catalog/relation-names.js';
+import type { Queryable } from '../../../database/queryable.js';
+import { ManageDbError } from '../../errors.js';
+import { nearest } from './nearest.js';
+
+/**
+ * The relation that a user means by `typed`: `clinic.users`, `users`, `"My Schema"."My Table"`. A name that is found as
+ * typed wins; otherwise case is folded, as PostgreSQL folds it. Every spelling is compared with the names that exist, so
+ * nothing has to be parsed, and a name with a dot or a quote in it can be typed as it is.
+ *
+ * @throws ManageDbError `NOT_FOUND` with the nearest name, `USAGE` when more than one schema has it
+ */
+export async function findRelation(db: Queryable, typed: string, schema?: string): Promise<RelationName> {
+  const all = await readRelationNames(db);
+  const names = schema === undefined ? all : all.filter((relation) => relation.schema === schema);
+  const matches = matching(names, typed) ?? matching(names, typed.toLowerCase()) ?? [];
+  const [match] = matches;
+  if (match === undefined) throw notFound(names, typed);
+  if (matches.length > 1) throw ambiguous(matches, typed);
+  return match;
+}
+
+function matching(names: readonly RelationName[], typed: string): readonly RelationName[] | undefined {
+  const matches = names.filter(({ schema, name }) =>
+    spellings(name).some((end) => typed === end || spellings(schema).some((start) => typed === `${start}.${end}`)),
+  );
+  return matches.length > 0 ? matches : undefined;
+}
+
+function spellings(name: string): readonly string[] {
+  return [name, escapeIdentifier(name)];
+}
+
+function notFound(names: readonly RelationName[], typed: string): ManageDbError {
+  const suggestion = typed.includes('.')
+    ? nearest(typed, names.map(qualified))
+    : qualifiedOf(
+        names,
+        nearest(
+          typed,
+          names.map(({ name }) => name),
+        ),
+      );
+  return new ManageDbError('NOT_FOUND', `There is no table or view ${typed}.`, {
+    hint: suggestion ? `Did you mean ${suggestion}?` : 'manage_db inspect-db --tables lists what there is.',
+    details: { table: typed, suggestion: suggestion ?? null },
+  });
+}
+
+function qualifiedOf(names: readonly RelationName[], name: string | undefined): string | undefined {
+  const relation = names.find((candidate) => candidate.name === name);
+  return relation && qualified(relation);
+}
+
+function ambiguous(matches: readonly RelationName[], typed: string): ManageDbError {
+  const candidates = matches.map(qualified);
+  return new ManageDbError('USAGE', `${typed} is in ${matches.length} schemas: ${candidates.join(', ')}.`, {
+    hint: `Name the schema too: --table '${candidates[0]}'`,
+    details: { table: typed, candidates },
+  });
+}
+
+/** `schema.name`, each quoted where PostgreSQL would need the quotes. */
+function qualified({ schema, name }: RelationName): string {
+  return [schema, name].map((part) => (/^[a-z_][a-z0-9_$]*$/.test(part) ? part : escapeIdentifier(part))).join('.');
+}

@@ -1,0 +1,17 @@
+import { readDatabaseFacts } from '../../../database/catalog/database-facts.js';
+import { readRelations } from '../../../database/catalog/relations.js';
+import { readSchemas } from '../../../database/catalog/schemas.js';
+import type { Queryable } from '../../../database/queryable.js';
+import { asInspectedRelation, type InspectResult } from './inspected.js';
+
+/** The database, its schemas with how much is in them, and its tables. */
+export async function inspectOverview(db: Queryable): Promise<InspectResult> {
+  const facts = await readDatabaseFacts(db);
+  const schemas = await readSchemas(db);
+  const relations = await readRelations(db);
+  return {
+    database: { ...facts, stamp: null },
+    schemas,
+    tables: relations.filter(({ kind }) => kind !== 'sequence').map(asInspectedRelation),
+  };
+}

@@ -1,0 +1,36 @@
+import { readColumns } from '../../../database/catalog/columns.js';
+import { readConstraints } from '../../../database/catalog/constraints.js';
+import { readIndexes } from '../../../database/catalog/indexes.js';
+import { readPartitions } from '../../../database/catalog/partitions.js';
+import { readPolicies } from '../../../database/catalog/policies.js';
+import { readReferencingKeys } from '../../../database/catalog/referencing-keys.js';
+import { readRelations } from '../../../database/catalog/relations.js';
+import { readTriggers } from '../../../database/catalog/triggers.js';
+import type { Queryable } from '../../../database/queryable.js';
+import { ManageDbError } from '../../errors.js';
+import { findRelation } from './find-relation.js';
+import { asInspectedTrigger, asPart, type InspectedTable } from './inspected.js';
+
+/**
+ * One relation in full. `typed` is what the user wrote; see {@link findRelation} for what it may be.
+ *
+ * @throws ManageDbError `NOT_FOUND`, `USAGE`
+ */
+export async function inspectTable(db: Queryable, typed: string, schema?: string): Promise<InspectedTable> {
+  const found = await findRelation(db, typed, schema);
+  const filter = { schema: found.schema, relation: found.name };
+  const [relation] = await readRelations(db, filter);
+  if (relation === undefined) {
+    throw new ManageDbError('NOT_FOUND', `${found.schema}.${found.name} was dropped while it was read.`);
+  }
+  return {
+    ...relation,
+    columns: (await readColumns(db, filter)).map(asPart),
+    constraints: (await readConstraints(db, filter)).map(asPart),
+    indexes: (await readIndexes(db, filter)).map(asPart),
+    policies: (await readPolicies(db, filter)).map(asPart),
+    triggers: (await readTriggers(db, filter)).map(asInspectedTrigger),
+    referencedBy: await readReferencingKeys(db, filter),
+    partitions: await readPartitions(db, filter),
+  };
+}

@@ -1,0 +1,42 @@
+import type { Queryable } from '../../../database/queryable.js';
+
+/** One finding about a database. */
+export interface Check {
+  readonly name: string;
+  readonly status: CheckStatus;
+  /** The measured value, for programs; null when it could not be read. Its unit is in {@link Check.detail}. */
+  readonly value: string | number | null;
+  /** One sentence for people. */
+  readonly detail: string;
+  /** A command or SQL to type; null when there is nothing to mend. */
+  readonly fix: string | null;
+}
+
+export type CheckStatus = 'ok' | 'info' | 'warning' | 'critical';
+
+export interface CheckContext {
+  readonly environment: string;
+  readonly isProtected: boolean;
+}
+
+/** Looks at one thing. It may throw: whoever runs it reports that as a finding and goes on with the next one. */
+export type RunCheck = (db: Queryable, context: CheckContext) => Promise<Omit<Check, 'name'>>;
+
+/** Nothing to mend. */
+export function ok(value: Check['value'], detail: string): Omit<Check, 'name'> {
+  return { status: 'ok', value, detail, fix: null };
+}
+
+/** `a, b, c and 4 more`. */
+export function listed(names: readonly string[], shown = 5): string {
+  const rest = names.length - shown;
+  return rest > 0 ? `${names.slice(0, shown).join(', ')} and ${rest} more` : names.join(', ');
+}
+
+/** The statements that mend the first few of what was found. */
+export function statements(sql: readonly string[], shown = 5): string {
+  return sql
+    .slice(0, shown)
+    .map((statement) => `${statement};`)
+    .join(' ');
+}

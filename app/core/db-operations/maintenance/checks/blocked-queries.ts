@@ -1,0 +1,28 @@
+import { listed, ok, type RunCheck, statements } from '../check.js';
+
+const CRITICAL_SECONDS = 60;
+
+export const checkBlockedQueries: RunCheck = async (db) => {
+  const { rows } = await db.query<{ pid: number; blockers: number[]; seconds: number }>(BLOCKED_QUERIES);
+  const [longest] = rows;
+  if (longest === undefined) return ok(0, 'No query waits for a lock.');
+  const waiting = new Set(rows.map(({ pid }) => pid));
+  const blockers = [...new Set(rows.flatMap((row) => row.blockers))];
+  // The head of the queue is what to end: a blocker that itself waits goes on by itself.
+  const heads = blockers.filter((pid) => !waiting.has(pid));
+  return {
+    status: longest.seconds >= CRITICAL_SECONDS ? 'critical' : 'warning',
+    value: rows.length,
+    detail: `${rows.length} waiting for a lock, the longest for ${Math.round(longest.seconds)} s, behind pid ${listed((heads.length > 0 ? heads : blockers).map(String))}.`,
+    fix: statements((heads.length > 0 ? heads : blockers).map((pid) => `select pg_terminate_backend(${pid})`)),
+  };
+};
+
+/* pg_blocking_pids locks the whole lock table: it is asked only about sessions that wait. */
+const BLOCKED_QUERIES = `
+  select a.pid, pg_catalog.pg_blocking_pids(a.pid) as blockers,
+    extract(epoch from pg_catalog.clock_timestamp() - coalesce(l.waitstart, a.state_change))::float8 as seconds
+  from pg_catalog.pg_stat_activity a
+  join pg_catalog.pg_locks l on l.pid = a.pid and not l.granted
+  where a.datname = pg_catalog.current_database()
+  order by 3 desc`;

@@ -1,0 +1,25 @@
+import { ok, type RunCheck } from '../check.js';
+
+const HOUR_MS = 3_600_000;
+/** What is protected is expected to be backed up every day, with two hours of grace. */
+const OLDEST_HOURS = { protected: 26, unprotected: 7 * 24 };
+
+export const checkLastBackup: RunCheck = async (_db, { environment, isProtected }) => {
+  // Loaded here, because the client tools behind it are no business of the other checks.
+  const { listBackups } = await import('../../backup.js');
+  const backups = await listBackups({ env: environment });
+  const newest = backups.find(({ state }) => state === 'complete');
+  const fix = `manage_db create-backup --env ${environment}`;
+  if (newest === undefined) {
+    return { status: 'warning', value: null, detail: `There is no complete backup of ${environment}.`, fix };
+  }
+  const hours = Math.floor((Date.now() - Date.parse(newest.createdAt)) / HOUR_MS);
+  const detail = `The newest backup, ${newest.id}, is ${age(hours)} old.`;
+  const isStale = hours >= (isProtected ? OLDEST_HOURS.protected : OLDEST_HOURS.unprotected);
+  return isStale ? { status: 'warning', value: hours, detail, fix } : ok(hours, detail);
+};
+
+function age(hours: number): string {
+  if (hours < 1) return 'less than an hour';
+  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`;
+}

@@ -1,0 +1,67 @@
+import type { DroppableSchema } from '../../../database/catalog/droppable-schemas.js';
+import type { UserObject } from '../../../database/catalog/user-objects.js';
+
+export interface DropStatement {
+  /** For people: `tables`. */
+  readonly kind: string;
+  /** How many objects it names. */
+  readonly count: number;
+  readonly sql: string;
+}
+
+/** One statement names at most this many, so that progress shows and an interruption is noticed. */
+const OBJECTS_A_STATEMENT = 500;
+
+/**
+ * The statements that drop `objects` and then `schemas`. Every one cascades and forgives what an earlier one took along,
+ * so circular foreign keys and views across schemas need no sorting. The order only keeps the work small: with its table
+ * gone, a type has no columns left that would have to be dropped one by one.
+ */
+export function dropStatements(
+  objects: readonly UserObject[],
+  schemas: readonly DroppableSchema[],
+): readonly DropStatement[] {
+  const wordOf = ({ kind }: UserObject) => DROP[kind] ?? kind;
+  const words = [...new Set(objects.map(wordOf))].sort((a, b) => rank(a) - rank(b));
+  return [
+    ...words.flatMap((word) =>
+      chunked(
+        word,
+        objects.filter((object) => wordOf(object) === word),
+      ),
+    ),
+    ...chunked('schema', schemas),
+  ];
+}
+
+/** What DROP calls the kinds that the catalog names otherwise. DROP ROUTINE also takes an aggregate without arguments. */
+const DROP: Readonly<Record<string, string>> = {
+  function: 'routine',
+  procedure: 'routine',
+  aggregate: 'routine',
+  enum: 'type',
+  domain: 'type',
+  range: 'type',
+  'composite type': 'type',
+  'statistics object': 'statistics',
+};
+
+const ORDER = ['table', 'foreign table', 'materialized view', 'view', 'sequence', 'routine'];
+
+function rank(kind: string): number {
+  const place = ORDER.indexOf(kind);
+  return place === -1 ? ORDER.length : place;
+}
+
+function chunked(word: string, objects: readonly { readonly identity: string }[]): DropStatement[] {
+  const size = ONE_A_STATEMENT.has(word) ? 1 : OBJECTS_A_STATEMENT;
+  const chunks: DropStatement[] = [];
+  for (let start = 0; start < objects.length; start += size) {
+    const names = objects.slice(start, start + size).map(({ identity }) => identity);
+    chunks.push({ kind: `${word}s`, count: names.length, sql: `drop ${word} if exists ${names.join(', ')} cascade` });
+  }
+  return chunks;
+}
+
+/** DROP takes no list of these. */
+const ONE_A_STATEMENT = new Set(['operator class', 'operator family', 'conversion']);

@@ -1,0 +1,23 @@
+import { ManageDbError } from '../../errors.js';
+import type { Target } from '../../safety/gate.js';
+import { listed } from './check.js';
+
+interface ForeignObject {
+  readonly kind: string;
+  readonly identity: string;
+  readonly owner: string;
+}
+
+/** The error for objects that belong to others; lists them before anything is touched. */
+export function notOwned(target: Target, objects: readonly ForeignObject[]): ManageDbError {
+  const owners = [...new Set(objects.map(({ owner }) => owner))];
+  const names = objects.map(({ kind, identity, owner }) => `${kind} ${identity} (${owner})`);
+  return new ManageDbError(
+    'PERMISSION_DENIED',
+    `${target.user} may not drop ${objects.length} objects of ${target.database}, which belong to others: ${listed(names, 10)}. Nothing was dropped.`,
+    {
+      hint: `Connect as their owner or a superuser, or become a member: grant ${owners.join(', ')} to ${target.user};`,
+      details: { objects: objects.map(({ kind, identity, owner }) => ({ kind, identity, owner })) },
+    },
+  );
+}

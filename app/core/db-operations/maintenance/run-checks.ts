@@ -1,0 +1,66 @@
+import type { Queryable } from '../../../database/queryable.js';
+import { messageOf } from '../../errors.js';
+import type { OperationControls } from '../../progress.js';
+import type { Check, CheckContext, RunCheck } from './check.js';
+import { checkBaseTriggerFunctions } from './checks/base-trigger-functions.js';
+import { checkBlockedQueries } from './checks/blocked-queries.js';
+import { checkCacheHitRatio } from './checks/cache-hit-ratio.js';
+import { checkDatabaseSize } from './checks/database-size.js';
+import { checkDisabledTriggers } from './checks/disabled-triggers.js';
+import { checkIdleInTransaction } from './checks/idle-in-transaction.js';
+import { checkInvalidIndexes } from './checks/invalid-indexes.js';
+import { checkLastBackup } from './checks/last-backup.js';
+import { checkLongTransactions } from './checks/long-transactions.js';
+import { checkPendingMigrations } from './checks/pending-migrations.js';
+import { checkSequences } from './checks/sequences.js';
+import { checkServerVersion } from './checks/server-version.js';
+import { checkTables } from './checks/tables.js';
+import { checkPrimaryKeys } from './checks/tables-without-primary-key.js';
+import { checkUnvalidatedConstraints } from './checks/unvalidated-constraints.js';
+import { checkWraparound } from './checks/wraparound.js';
+
+/** In the order in which they are shown: the server, its sessions, the schema, what is kept outside. */
+const CHECKS: Readonly<Record<string, RunCheck>> = {
+  'server-version': checkServerVersion,
+  'database-size': checkDatabaseSize,
+  tables: checkTables,
+  'long-transactions': checkLongTransactions,
+  'idle-in-transaction': checkIdleInTransaction,
+  'blocked-queries': checkBlockedQueries,
+  wraparound: checkWraparound,
+  'cache-hit-ratio': checkCacheHitRatio,
+  'invalid-indexes': checkInvalidIndexes,
+  'unvalidated-constraints': checkUnvalidatedConstraints,
+  'disabled-triggers': checkDisabledTriggers,
+  'tables-without-primary-key': checkPrimaryKeys,
+  sequences: checkSequences,
+  'base-trigger-functions': checkBaseTriggerFunctions,
+  'pending-migrations': checkPendingMigrations,
+  'last-backup': checkLastBackup,
+};
+
+/**
+ * Runs every check inside `db`'s transaction. One that fails, for want of a right or of time, becomes a finding of its
+ * own; the savepoint keeps the transaction usable for the others.
+ */
+export async function runChecks(
+  db: Queryable,
+  context: CheckContext,
+  { onProgress, signal }: OperationControls,
+): Promise<readonly Check[]> {
+  const found: Check[] = [];
+  const checks = Object.entries(CHECKS);
+  for (const [name, check] of checks) {
+    signal?.throwIfAborted();
+    onProgress?.({ step: `checking ${name}`, done: found.length, total: checks.length });
+    await db.query('savepoint one_check');
+    try {
+      found.push({ name, ...(await check(db, context)) });
+    } catch (error) {
+      await db.query('rollback to savepoint one_check');
+      found.push({ name, status: 'warning', value: null, detail: `Could not be read: ${messageOf(error)}`, fix: null });
+    }
+    await db.query('release savepoint one_check');
+  }
+  return found;
+}

@@ -1,0 +1,184 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from 'pg';
+import { getWorkspace } from '../../config/workspace.js';
+import type { Queryable } from '../../database/queryable.js';
+import { closeEngines } from '../../services/database-service.js';
+import { normalizeEnv } from '../environment.js';
+import { ManageDbError } from '../errors.js';
+import type { OperationControls } from '../progress.js';
+import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
+import { verifyFiles } from './backup/backup-files.js';
+import { findBackup } from './backup/backup-list.js';
+import { withConnection, withMaintenanceConnection } from './backup/connections.js';
+import { propertyStatements, readDatabaseProperties } from './backup/database-properties.js';
+import { fillScratch } from './backup/fill-scratch.js';
+import type { Manifest, TableRows } from './backup/manifest.js';
+import {
+  createScratchDatabase,
+  dropAbandonedScratchDatabases,
+  dropDatabase,
+  lockRestoreOf,
+} from './backup/scratch-database.js';
+import { refuseIfInUse } from './backup/sessions.js';
+import { previousName, renameDatabase, swapDatabases } from './backup/swap.js';
+import { refuseIfNotSwappable } from './backup/swap-preconditions.js';
+import { explained, stopIfAborted } from './failure.js';
+
+export interface RestoreOptions extends OperationOptions {
+  /** A backup's id, the beginning of exactly one, or `latest`. */
+  readonly id: string;
+  /** The environment that the backup is of, where it is not the target. */
+  readonly fromEnvironment?: string | undefined;
+  /** Ends the sessions of the target's users at the moment of the swap; without it a target in use is refused. */
+  readonly disconnectUsers?: boolean | undefined;
+  /** Keeps the replaced database beside the new one. */
+  readonly keepPrevious?: boolean | undefined;
+}
+
+export interface RestoreResult {
+  readonly database: string;
+  /** What the replaced database is called now; `null` when there was none or it was dropped. */
+  readonly previousDatabase: string | null;
+  readonly strategy: 'swap';
+  readonly durationMs: number;
+  readonly tables: readonly TableRows[];
+}
+
+/** Milliseconds that our own sessions get to end; one that is kept open is then named like any other. */
+const OWN_SESSIONS_MS = 2000;
+
+/**
+ * Restores a backup into a scratch database, compares it with the manifest, and puts it in the place of the live one
+ * by renaming. Until that moment the live database is untouched, whatever fails.
+ *
+ * @throws ManageDbError `NOT_FOUND`, `USAGE`, `BACKUP_INVALID`, `DATABASE_IN_USE`, `CLIENT_TOOLS_MISSING`,
+ *   `CLIENT_TOOL_FAILED`, `PERMISSION_DENIED`, `INTERRUPTED`, and what the gate and connecting throw
+ * @example await restoreDatabase({ env: 'development', id: 'latest', disconnectUsers: true });
+ */
+export function restoreDatabase(options: RestoreOptions): Promise<RestoreResult> {
+  return guarded('restore-backup', options, (target) => restoreBackup(target, options));
+}
+
+async function restoreBackup(target: Target, options: RestoreOptions): Promise<RestoreResult> {
+  const startedAt = Date.now();
+  const { backupsDir } = await getWorkspace();
+  const environment =
+    options.fromEnvironment === undefined ? target.environment : normalizeEnv(options.fromEnvironment);
+  const backup = await findBackup({ backupsDir, environment }, options.id);
+  refuseUnlessWhole(backup.manifest, target);
+  const { onProgress, signal } = options;
+  const restore: Restore = {
+    target,
+    folder: backup.path,
+    manifest: backup.manifest,
+    disconnectUsers: options.disconnectUsers === true,
+    keepPrevious: options.keepPrevious === true,
+    controls: { ...(onProgress === undefined ? {} : { onProgress }), ...(signal === undefined ? {} : { signal }) },
+  };
+  let isSwapped = false;
+  try {
+    // before anything is touched: an archive that is damaged may restore without an error
+    await verifyFiles(restore.folder, restore.manifest, restore.controls);
+    // our own idle sessions are no users
+    await Promise.race([closeEngines(), sleep(OWN_SESSIONS_MS, undefined, { ref: false })]);
+    const done = await withMaintenanceConnection(target.settings, (maintenance, database) =>
+      replace(maintenance, database, restore, () => {
+        isSwapped = true;
+      }),
+    );
+    return { database: target.database, ...done, strategy: 'swap', durationMs: Date.now() - startedAt };
+  } catch (error) {
+    throw isSwapped ? error : explained(error, unchanged(target), signal);
+  }
+}
+
+function unchanged({ database, exists, host, port }: Target): string {
+  return exists
+    ? `${database} on ${host}:${port} was not changed.`
+    : `${database} on ${host}:${port} still does not exist.`;
+}
+
+interface Restore {
+  readonly target: Target;
+  readonly folder: string;
+  readonly manifest: Manifest;
+  readonly disconnectUsers: boolean;
+  readonly keepPrevious: boolean;
+  readonly controls: OperationControls;
+}
+
+type Replaced = Pick<RestoreResult, 'previousDatabase' | 'tables'>;
+
+/** A backup without rows would replace every row by nothing, and one without definitions has nothing to put them in. */
+function refuseUnlessWhole({ id, contents }: Manifest, { database, exists }: Target): void {
+  if (contents === 'all' || (contents === 'schema' && !exists)) return;
+  const lacks = contents === 'schema' ? 'no rows' : 'no table definitions';
+  throw new ManageDbError(
+    'USAGE',
+    `Backup ${id} has ${lacks}: it cannot take the place of ${database}. Nothing was changed.`,
+    {
+      hint: 'Choose a complete one (manage_db list-all-backups), or load its dump with pg_restore.',
+    },
+  );
+}
+
+async function replace(
+  maintenance: Client,
+  maintenanceDatabase: string,
+  restore: Restore,
+  onSwapped: () => void,
+): Promise<Replaced> {
+  const { target, folder, manifest, controls, disconnectUsers, keepPrevious } = restore;
+  await lockRestoreOf(maintenance, target.database);
+  await dropAbandonedScratchDatabases(maintenance);
+  const live = await readDatabaseProperties(maintenance, target.database);
+  if (live !== null) {
+    await refuseIfNotSwappable(maintenance, target.database);
+    if (!disconnectUsers) await refuseIfInUse(maintenance, target.database);
+  }
+  stopIfAborted(controls.signal);
+  controls.onProgress?.({ step: 'creating a scratch database' });
+  const serverMajor = target.serverMajor ?? manifest.serverMajor;
+  const scratch = await createScratchDatabase(maintenance, manifest.properties, serverMajor);
+  try {
+    const filling = { settings: target.settings, serverMajor, folder, manifest, controls };
+    const tables = await fillScratch(scratch, filling);
+    // from the live one: grants and settings may have changed since the backup, and a restore is of the contents
+    await applyProperties(maintenance, scratch, live ?? manifest.properties);
+    stopIfAborted(controls.signal);
+    controls.onProgress?.({ step: 'swapping' });
+    const previous = previousName(target.database, new Date());
+    await withConnection(target.settings, { database: maintenanceDatabase }, async (second) => {
+      // a live database that appeared or went meanwhile makes the rename fail, and nothing has happened
+      if (live === null) await renameDatabase(maintenance, scratch, target.database);
+      else await swapDatabases(maintenance, second, { live: target.database, scratch, previous, disconnectUsers });
+    });
+    onSwapped();
+    const isKept = live !== null && (keepPrevious || !(await isDropped(maintenance, previous)));
+    return { previousDatabase: isKept ? previous : null, tables };
+  } catch (error) {
+    throw await afterDropping(scratch, target, error);
+  }
+}
+
+async function applyProperties(db: Queryable, database: string, properties: Manifest['properties']): Promise<void> {
+  for (const statement of propertyStatements(database, properties)) await db.query(statement);
+}
+
+/** The live database is the restored one by now: a previous one that cannot be dropped is kept, not a failure. */
+function isDropped(db: Queryable, database: string): Promise<boolean> {
+  return dropDatabase(db, database).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** On a connection of its own: the one that worked until now may be what has failed. */
+async function afterDropping(scratch: string, { settings }: Target, error: unknown): Promise<unknown> {
+  try {
+    await withMaintenanceConnection(settings, (db) => dropDatabase(db, scratch));
+    return error;
+  } catch {
+    return explained(error, `The scratch database ${scratch} is left, and the next restore drops it.`);
+  }
+}

@@ -1,0 +1,55 @@
+import { escapeIdentifier } from 'pg';
+import type { Queryable } from '../../database/queryable.js';
+import { readSqlFile, runSqlFile } from '../../services/sql-file.js';
+import type { TriggerPack } from './pack.js';
+
+/**
+ * Brings the functions of `packs` up to date in the open transaction of `db`, and returns the SQL that was needed.
+ *
+ * Whether a file changes anything is decided by the server: it is executed in a savepoint, and what it touched is
+ * compared with what was there, as the server prints both. What is the same is rolled back and so not touched.
+ *
+ * @throws ManageDbError `SQL_FAILED` with file, line and column
+ */
+export async function installFunctions(db: Queryable, packs: readonly TriggerPack[]): Promise<string[]> {
+  const statements: string[] = [];
+  const before = await readPrints(db);
+  for (const { functionSchema, functionFiles } of packs) {
+    for (const path of functionFiles) {
+      const sql = readSqlFile(path);
+      await db.query('savepoint manage_db_function');
+      await db.query(`set local search_path to ${escapeIdentifier(functionSchema)}, pg_temp`);
+      await runSqlFile(db, { path, sql, firstLine: 1 });
+      await db.query(`set local search_path to ''`);
+      const touched = await readPrints(db, 'touched');
+      const isChanged = [...touched].some(([oid, print]) => before.get(oid) !== print);
+      await db.query(isChanged ? 'release savepoint manage_db_function' : 'rollback to savepoint manage_db_function');
+      for (const [oid, print] of touched) before.set(oid, print);
+      if (isChanged) statements.push(sql.trim());
+    }
+  }
+  return statements;
+}
+
+/**
+ * A fingerprint of each function: definition, owner, privileges, comment. `touched`: only those that this transaction
+ * wrote; their xmin is its id or that of a savepoint, which is younger.
+ */
+async function readPrints(db: Queryable, scope: 'all' | 'touched' = 'all'): Promise<Map<string, string>> {
+  const { rows } = await db.query<{ oid: string; print: string }>(
+    `
+    select p.oid::text as oid, pg_catalog.md5(pg_catalog.concat_ws(E'\\n',
+      pg_catalog.pg_get_functiondef(p.oid), p.proowner, p.proacl, pg_catalog.obj_description(p.oid, 'pg_proc'))) as print
+    from pg_catalog.pg_proc p
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    where n.nspname not in ('pg_catalog', 'information_schema')
+      and p.prokind in ('f', 'p')
+      and ($1 = 'all' or pg_catalog.age(p.xmin) <= 0)
+      and not exists (
+        select from pg_catalog.pg_depend d
+        where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.objid = p.oid and d.deptype = 'e'
+      )`,
+    [scope],
+  );
+  return new Map(rows.map(({ oid, print }) => [oid, print]));
+}

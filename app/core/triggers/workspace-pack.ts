@@ -1,0 +1,101 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { ManageDbError, messageOf } from '../errors.js';
+import { type BasePackSettings, configureBasePack, isBasePackConfiguration } from './base-pack-settings.js';
+import { defineTrigger, isTriggerDeclaration, type TriggerDeclaration } from './declaration.js';
+import { everyTable } from './every-table.js';
+import { DEFAULT_FUNCTION_SCHEMA, type TriggerPack } from './pack.js';
+
+/** What a workspace's `*.trigger.ts` files say. */
+export interface WorkspaceTriggers {
+  readonly pack: TriggerPack;
+  readonly base: BasePackSettings;
+}
+
+/** What `import … from 'manage_db'` gives in a trigger file. */
+const MODULE = { defineTrigger, everyTable, configureBasePack };
+
+/**
+ * Reads all `*.trigger.ts` (or .js, .mts, .mjs) below `folder`, and the functions in `functions/*.sql`. Every export of a
+ * file that is a declaration counts, also in arrays. A folder that does not exist declares nothing.
+ *
+ * @throws ManageDbError `INVALID_CONFIGURATION` naming the file
+ */
+export async function loadWorkspaceTriggers(folder: string): Promise<WorkspaceTriggers> {
+  const files = declarationFiles(folder);
+  const declarations: TriggerDeclaration[] = [];
+  let base: BasePackSettings = {};
+  for (const [path, module] of await importAll(files)) {
+    const exported = exportsOf(module);
+    const found = exported.filter(isTriggerDeclaration);
+    const configuration = exported.find(isBasePackConfiguration);
+    if (configuration !== undefined) base = configuration.settings;
+    else if (found.length === 0) throw invalid(path, 'it exports no trigger', 'Write: export default defineTrigger(…)');
+    declarations.push(...found);
+  }
+  return {
+    pack: {
+      name: 'workspace',
+      functionFiles: functionFiles(folder),
+      functionSchema: DEFAULT_FUNCTION_SCHEMA,
+      declarations,
+    },
+    base,
+  };
+}
+
+function declarationFiles(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.trigger\.m?[jt]s$/.test(file) && !/(^|[\\/])node_modules[\\/]/.test(file))
+    .sort()
+    .map((file) => join(folder, file));
+}
+
+function functionFiles(folder: string): string[] {
+  const functions = join(folder, 'functions');
+  if (!existsSync(functions)) return [];
+  return readdirSync(functions)
+    .filter((file) => file.endsWith('.sql'))
+    .sort()
+    .map((file) => join(functions, file));
+}
+
+async function importAll(files: readonly string[]): Promise<[path: string, module: unknown][]> {
+  if (files.length === 0) return [];
+  const { createJiti } = await import('jiti');
+  // the files need not have manage_db installed, and must meet this very copy of it; caches would hide an edited file
+  const jiti = createJiti(import.meta.url, {
+    virtualModules: { manage_db: MODULE },
+    moduleCache: false,
+    fsCache: false,
+  });
+  const modules: [string, unknown][] = [];
+  for (const path of files) {
+    try {
+      modules.push([path, await jiti.import(path)]);
+    } catch (error) {
+      const hint = error instanceof ManageDbError ? error.hint : null;
+      throw invalid(path, messageOf(error), hint ?? 'Correct the file.', error);
+    }
+  }
+  return modules;
+}
+
+function exportsOf(module: unknown): unknown[] {
+  if (typeof module !== 'object' || module === null) return [];
+  return Object.values(module).flat();
+}
+
+function invalid(path: string, problem: string, hint: string, cause?: unknown): ManageDbError {
+  const shown = relative(process.cwd(), path);
+  return new ManageDbError(
+    'INVALID_CONFIGURATION',
+    `${shown.startsWith('..') ? path : shown}: ${problem.replace(/\.$/, '')}.`,
+    {
+      hint,
+      details: { file: path },
+      cause,
+    },
+  );
+}

@@ -1,0 +1,82 @@
+import type { Queryable } from '../queryable.js';
+
+/** A relation on which a trigger may be declared. */
+export interface TriggerTarget {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** relkind: r table, p partitioned table, v view, f foreign table, m materialized view. */
+  readonly kind: 'r' | 'p' | 'v' | 'f' | 'm';
+  readonly isPartition: boolean;
+  readonly isFromExtension: boolean;
+  /** Of the columns asked for, those that exist: their type without length, a domain's by its base type. */
+  readonly columns: Readonly<Record<string, { readonly type: string; readonly isGenerated: boolean }>>;
+}
+
+/** A trigger as it is installed. Clones on partitions are listed too: their names are taken. */
+export interface InstalledTrigger {
+  readonly oid: number;
+  readonly tableOid: number;
+  readonly name: string;
+  /** pg_trigger.tgtype: 1 row, 2 before, 4 insert, 8 delete, 16 update, 32 truncate, 64 instead of. */
+  readonly type: number;
+  readonly updateOf: readonly string[];
+  readonly args: readonly string[];
+  readonly functionOid: number;
+  readonly mode: 'O' | 'D' | 'R' | 'A';
+  readonly isConstraint: boolean;
+  readonly isClone: boolean;
+  readonly hasTransitionTables: boolean;
+  /** The condition as the server prints it, with its parentheses, or `null`. */
+  readonly when: string | null;
+}
+
+/** All relations of the application, with those of `columns` that they have. Reads under the caller's search_path. */
+export async function readTriggerTargets(db: Queryable, columns: readonly string[]): Promise<TriggerTarget[]> {
+  const { rows } = await db.query<TriggerTarget>(
+    `
+    select c.oid, n.nspname as schema, c.relname as name, c.relkind as kind, c.relispartition as "isPartition",
+      exists (
+        select from pg_catalog.pg_depend d
+        where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.objsubid = 0
+          and d.deptype = 'e'
+      ) as "isFromExtension",
+      coalesce((
+        select pg_catalog.jsonb_object_agg(a.attname, pg_catalog.jsonb_build_object(
+          'type', pg_catalog.format_type(coalesce(nullif(t.typbasetype, 0), t.oid), null),
+          'isGenerated', a.attgenerated <> ''))
+        from pg_catalog.pg_attribute a
+        join pg_catalog.pg_type t on t.oid = a.atttypid
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attname = any ($1)
+      ), '{}') as columns
+    from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'v', 'f', 'm') and c.relpersistence <> 't'
+      and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'manage_db')
+    order by n.nspname, c.relname`,
+    [columns],
+  );
+  return rows;
+}
+
+/** The triggers that have one of `names`, on any relation. The caller's search_path must be empty for `when` to be exact. */
+export async function readInstalledTriggers(db: Queryable, names: readonly string[]): Promise<InstalledTrigger[]> {
+  const { rows } = await db.query<Omit<InstalledTrigger, 'args'> & { args: Buffer }>(
+    `
+    select t.oid, t.tgrelid as "tableOid", t.tgname as name, t.tgtype as type, t.tgargs as args,
+      array(
+        select a.attname::text from pg_catalog.unnest(t.tgattr::int2[]) as u (attnum)
+        join pg_catalog.pg_attribute a on a.attrelid = t.tgrelid and a.attnum = u.attnum
+      ) as "updateOf",
+      t.tgfoid as "functionOid", t.tgenabled as mode, t.tgconstraint <> 0 as "isConstraint",
+      t.tgparentid <> 0 as "isClone", (t.tgoldtable is not null or t.tgnewtable is not null) as "hasTransitionTables",
+      case when t.tgqual is not null then
+        pg_catalog.substring(pg_catalog.pg_get_triggerdef(t.oid), ' WHEN (\\(.*\\)) EXECUTE FUNCTION ')
+      end as "when"
+    from pg_catalog.pg_trigger t
+    where not t.tgisinternal and t.tgname = any ($1)`,
+    [names],
+  );
+  // tgargs holds each argument followed by a zero byte
+  return rows.map((row) => ({ ...row, args: row.args.toString('utf8').split('\0').slice(0, -1) }));
+}

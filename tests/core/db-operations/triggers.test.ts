@@ -1,0 +1,307 @@
+import { expect } from 'chai';
+import type pg from 'pg';
+import {
+  type ApplyTriggersOptions,
+  applyBaseTriggers,
+  applyTriggers,
+} from '../../../app/core/db-operations/triggers.js';
+import { ManageDbError } from '../../../app/core/errors.js';
+import { openClient } from '../../database/open-client.js';
+import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
+import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
+
+const TABLES = `
+  create schema "Clinic Ü";
+  create table "Clinic Ü"."Päti""ents" (id integer primary key, updated_at timestamptz, updated_by text);
+  create table plain (id integer primary key, body text);
+  create table users (id integer primary key, email text, created_at timestamptz, updated_at timestamptz, created_by text, updated_by text);
+  create table odd (id integer primary key, updated_at bigint);
+  create table days (day date primary key, updated_at timestamptz) partition by range (day);
+  create table days_2025 partition of days for values from ('2025-01-01') to ('2026-01-01');
+  create table days_2026 partition of days for values from ('2026-01-01') to ('2027-01-01');
+  create view users_view as select * from users;
+  create materialized view users_copy as select * from users;
+  create schema manage_db;
+  create table manage_db.own (updated_at timestamptz, updated_by text);
+  create extension file_fdw;
+  create server files foreign data wrapper file_fdw;
+  create foreign table remote (updated_at timestamptz) server files options (filename '/dev/null');`;
+
+const NOTE = `create or replace function note_email() returns trigger language plpgsql as $$ begin return new; end $$;`;
+
+describe('apply-db-triggers', () => {
+  let database: ScratchDatabase;
+  let workspace: ScratchWorkspace;
+  let client: pg.Client;
+
+  beforeEach(async () => {
+    database = await scratchDatabase(TABLES);
+    client = await openClient(database.url);
+    workspace = scratchWorkspace({ '.env.testing': `TESTING_DATABASE_URL=${database.url}\n` });
+  });
+  afterEach(async () => {
+    await client.end();
+    await workspace.remove();
+    await database.drop();
+  });
+
+  const apply = (options: ApplyTriggersOptions = {}) =>
+    workspace.run(() => applyTriggers({ env: 'testing', ...options }));
+  const failure = async (options: ApplyTriggersOptions = {}): Promise<ManageDbError> => {
+    const error: unknown = await apply(options).then(
+      () => new Error('nothing was thrown'),
+      (thrown: unknown) => thrown,
+    );
+    if (error instanceof ManageDbError) return error;
+    throw error;
+  };
+  const rows = async (sql: string) => (await client.query(sql)).rows;
+  const triggers = async () =>
+    (
+      await rows(`select tgrelid::regclass || ' ' || tgname as t from pg_trigger
+        where not tgisinternal and tgparentid = 0 order by tgrelid::regclass::text, tgname`)
+    ).map(({ t }) => t);
+  /** Changes whenever a function or trigger is written again. */
+  const rowVersions = () =>
+    rows(`select p.xmin::text from pg_proc p where pronamespace = 'public'::regnamespace
+      union all select tgname || tgrelid || xmin::text from pg_trigger order by 1`);
+  const declare = (spec: string, name = 'note_email') =>
+    workspace.write({
+      'triggers/users.trigger.ts': `import { defineTrigger } from 'manage_db';
+        export default defineTrigger('${name}', { table: 'users', timing: 'before', on: ['update'], function: 'note_email', ${spec} });`,
+      'triggers/functions/note_email.sql': NOTE,
+    });
+
+  it('puts the base triggers on every table that has the columns, whatever its name', async () => {
+    const { created } = await workspace.run(() => applyBaseTriggers({ env: 'testing' }));
+    expect(await triggers()).to.deep.equal([
+      '"Clinic Ü"."Päti""ents" track_given_user',
+      '"Clinic Ü"."Päti""ents" track_user_changes',
+      '"Clinic Ü"."Päti""ents" update_timestamp',
+      'days update_timestamp',
+      'users track_given_user',
+      'users track_user_changes',
+      'users update_timestamp',
+    ]);
+    expect(created).to.have.length(7);
+    expect(created[0]).to.deep.equal({ schema: 'Clinic Ü', table: 'Päti"ents', name: 'track_given_user' });
+    await client.query(`insert into "Clinic Ü"."Päti""ents" values (1)`);
+    expect(await rows(`select updated_by from "Clinic Ü"."Päti""ents"`)).to.deep.equal([{ updated_by: 'system' }]);
+  });
+
+  it('says what it left out and why, and is silent about views, partitions and its own tables', async () => {
+    const { skipped } = await apply();
+    expect(skipped).to.deep.equal([
+      {
+        schema: 'public',
+        table: 'odd',
+        name: 'update_timestamp',
+        reason:
+          'updated_at is of type bigint; the trigger is for timestamp with time zone or timestamp without time zone',
+      },
+      {
+        schema: 'public',
+        table: 'remote',
+        name: 'update_timestamp',
+        reason: 'a foreign table: its rows are written on another server',
+      },
+    ]);
+  });
+
+  it('changes nothing when run again', async () => {
+    declare(
+      `when: "new.email is distinct from old.email and new.email<>'x'", updateOf: ['email'], args: ["a'b", 'ü', '', 'back\\\\slash']`,
+    );
+    const first = await apply();
+    const versions = await rowVersions();
+    const second = await apply();
+    expect(second.statements).to.deep.equal([]);
+    expect(second.unchanged).to.deep.equal(first.created);
+    expect([...second.created, ...second.replaced]).to.deep.equal([]);
+    expect(await rowVersions()).to.deep.equal(versions);
+  });
+
+  it('recognises a condition on the whole row as unchanged too', async () => {
+    await client.query(`create function is_new(users, users) returns boolean language sql as 'select true'`);
+    declare(`when: 'public.is_new(old, new)'`);
+    await apply();
+    const versions = await rowVersions();
+    expect((await apply()).replaced).to.deep.equal([]);
+    expect(await rowVersions()).to.deep.equal(versions);
+  });
+
+  for (const [what, before, after] of [
+    ['the condition', `when: 'new.id > 1'`, `when: 'new.id > 2'`],
+    ['the columns', `updateOf: ['email']`, `updateOf: ['email', 'id']`],
+    ['the arguments', `args: ['1']`, `args: ['2']`],
+    ['the events', `updateOf: ['email']`, `on: ['update', 'delete']`],
+    ['the timing', `timing: 'before'`, `timing: 'after'`],
+  ] as const) {
+    it(`replaces a trigger when ${what} changed, and only that one`, async () => {
+      declare(before);
+      await apply();
+      declare(after);
+      const { replaced, created, unchanged, statements } = await apply();
+      expect(replaced).to.deep.equal([{ schema: 'public', table: 'users', name: 'note_email' }]);
+      expect(created).to.deep.equal([]);
+      expect(unchanged).to.have.length(7);
+      expect(statements).to.have.length(1);
+      expect((await apply()).replaced).to.deep.equal([]);
+    });
+  }
+
+  it('replaces only the function when only its body changed', async () => {
+    declare('');
+    await apply();
+    workspace.write({ 'triggers/functions/note_email.sql': NOTE.replace('return new', 'perform 1; return new') });
+    const { statements, replaced } = await apply();
+    expect(statements).to.have.length(1);
+    expect(statements[0]).to.match(/^create or replace function note_email/);
+    expect(replaced).to.deep.equal([]);
+  });
+
+  it('brings back what was dropped by hand', async () => {
+    await apply();
+    await client.query('drop function track_given_user() cascade; drop trigger update_timestamp on users');
+    const { created } = await apply();
+    expect(created.map(({ table, name }) => `${table} ${name}`)).to.deep.equal([
+      'Päti"ents track_given_user',
+      'users track_given_user',
+      'users update_timestamp',
+    ]);
+  });
+
+  it('keeps the mode of what it replaces, of clones on partitions too', async () => {
+    const spec = (args: string) =>
+      workspace.write({
+        'triggers/days.trigger.ts': `import { defineTrigger } from 'manage_db';
+          export const onDays = defineTrigger('note_day', { table: 'days', timing: 'before', on: ['insert'], function: 'note_email', args: ['${args}'] });
+          export const onUsers = defineTrigger('note_user', { table: 'users', timing: 'before', on: ['insert'], function: 'note_email', args: ['${args}'] });`,
+        'triggers/functions/note_email.sql': NOTE,
+      });
+    spec('1');
+    await apply();
+    await client.query(`alter table only days enable always trigger note_day;
+      alter table days_2025 disable trigger note_day; alter table days_2026 enable replica trigger note_day;
+      alter table users disable trigger note_user`);
+    const modes = () =>
+      rows(`select tgrelid::regclass::text as t, tgenabled as m from pg_trigger where tgname like 'note_%' order by 1`);
+    const before = await modes();
+    expect(before.map(({ m }) => m).join('')).to.equal('ADRD');
+    spec('2');
+    expect((await apply()).replaced).to.have.length(2);
+    expect(await modes()).to.deep.equal(before);
+  });
+
+  it('installs a trigger that is declared disabled, on partitions too', async () => {
+    declare('enabled: false');
+    workspace.write({
+      'triggers/days.trigger.ts': `import { defineTrigger } from 'manage_db';
+        export default [defineTrigger('note_day', { table: 'public.days', timing: 'before', on: ['insert'], function: 'note_email', enabled: false })];`,
+    });
+    const { disabled } = await apply();
+    expect(disabled.map(({ name }) => name)).to.deep.equal(['note_day', 'note_email']);
+    const modes = await rows(`select distinct tgenabled as m from pg_trigger where tgname like 'note_%'`);
+    expect(modes).to.deep.equal([{ m: 'D' }]);
+  });
+
+  it('puts INSTEAD OF triggers on views', async () => {
+    declare(`table: 'users_view', timing: 'instead of', on: ['delete']`);
+    const { created } = await apply({ pack: 'workspace' });
+    expect(created).to.deep.equal([{ schema: 'public', table: 'users_view', name: 'note_email' }]);
+    expect((await apply({ pack: 'workspace' })).unchanged).to.have.length(1);
+  });
+
+  it('lets the workspace have the last word about a trigger of the base pack, and configure the pack', async () => {
+    workspace.write({
+      'triggers/base.trigger.ts': `import { configureBasePack, defineTrigger } from 'manage_db';
+        export const settings = configureBasePack({ systemUser: { 'public.users': 'robot' }, except: ['Clinic Ü.*'] });
+        export const days = defineTrigger('update_timestamp', { table: 'days', timing: 'before', on: ['insert'], function: 'update_timestamp' });`,
+    });
+    await apply();
+    await client.query('insert into users (id) values (1)');
+    expect(await rows('select created_by from users')).to.deep.equal([{ created_by: 'robot' }]);
+    expect(await triggers()).to.have.length(4);
+    expect(await rows(`select tgtype from pg_trigger where tgrelid = 'days'::regclass`)).to.deep.equal([{ tgtype: 7 }]);
+  });
+
+  it('does only the part that is asked for', async () => {
+    declare('');
+    const tablesOf = async (options: ApplyTriggersOptions) => [
+      ...new Set((await apply({ ...options, dryRun: true })).created.map(({ table }) => table)),
+    ];
+    expect(await tablesOf({ schema: 'Clinic Ü' })).to.deep.equal(['Päti"ents']);
+    expect(await tablesOf({ table: 'days' })).to.deep.equal(['days']);
+    expect(await tablesOf({ table: 'public.users' })).to.deep.equal(['users']);
+    expect(await tablesOf({ pack: 'workspace' })).to.deep.equal(['users']);
+    expect((await failure({ pack: 'clinc' })).hint).to.equal('Packs: base, workspace');
+  });
+
+  it('only says what it would do in a dry run', async () => {
+    const { created, statements } = await apply({ dryRun: true });
+    expect(created).to.have.length(7);
+    expect(statements.join('\n')).to.contain(
+      'create trigger "update_timestamp" before insert or update on "public"."users"',
+    );
+    expect(await triggers()).to.deep.equal([]);
+    expect(await rows(`select from pg_proc where proname = 'update_timestamp'`)).to.deep.equal([]);
+    expect((await apply()).statements).to.deep.equal(statements);
+  });
+
+  it('skips what is declared for another environment, a missing table or a missing column', async () => {
+    for (const [spec, reason] of [
+      [`environments: ['production']`, 'declared for production, and this is testing'],
+      [`table: 'nobody'`, 'there is no such table'],
+      [`updateOf: ['gone']`, 'it has no column gone'],
+      [`table: 'users_copy'`, 'a materialized view cannot have triggers'],
+    ] as const) {
+      declare(spec);
+      const { created, skipped } = await apply({ pack: 'workspace' });
+      expect([created.length, skipped.map((each) => each.reason)]).to.deep.equal([0, [reason]]);
+    }
+  });
+
+  it('changes nothing at all when a file is broken, and shows the place', async () => {
+    declare('');
+    workspace.write({ 'triggers/functions/note_email.sql': `${NOTE}\n\ncreate functoin x();` });
+    const error = await failure();
+    expect(error.code).to.equal('SQL_FAILED');
+    expect(error.message).to.match(
+      /note_email\.sql:3:8: syntax error at or near "functoin"\ncreate functoin x\(\);\n {7}\^/,
+    );
+    expect(error.details).to.include({ line: 3, column: 8, sqlState: '42601' });
+    expect(await triggers()).to.deep.equal([]);
+    expect(await rows(`select from pg_proc where proname = 'update_timestamp'`)).to.deep.equal([]);
+  });
+
+  it('names the file and the problem of a wrong declaration, and a function that does not exist', async () => {
+    declare(`updateOf: 'email'`);
+    const wrong = await failure();
+    expect(wrong.code).to.equal('INVALID_CONFIGURATION');
+    expect(wrong.message).to.match(/users\.trigger\.ts: Trigger "note_email": updateOf must list column names/);
+    declare(`function: 'missing'`);
+    const missing = await failure();
+    expect(missing.code).to.equal('NOT_FOUND');
+    expect(missing.message).to.contain('public.missing()');
+    expect(await triggers()).to.deep.equal([]);
+  });
+
+  it('gives up when a table stays locked, names who holds it, and has applied nothing', async () => {
+    await client.query(`set application_name = 'long report'; begin; update users set email = 'x'`);
+    const error = await failure({ lockTimeoutMs: 300 });
+    const { pid } = (await rows('select pg_backend_pid() as pid'))[0] ?? {};
+    await client.query('rollback');
+    expect(error.code).to.equal('LOCK_TIMEOUT');
+    expect(error.message).to.contain(`public.users is held by process ${pid} (long report, idle in transaction`);
+    expect(error.hint).to.contain(`pg_terminate_backend(${pid})`);
+    expect(await triggers()).to.deep.equal([]);
+    expect((await apply()).created).to.have.length(7);
+  });
+
+  it('is harmless when many do it at once', async () => {
+    const results = await workspace.run(() =>
+      Promise.all(Array.from({ length: 6 }, () => applyTriggers({ env: 'testing' }))),
+    );
+    expect(results.map(({ created }) => created.length).sort()).to.deep.equal([0, 0, 0, 0, 0, 7]);
+  });
+});
