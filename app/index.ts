@@ -1,0 +1,92 @@
+/** What `import … from 'manage_db'` gives. Nothing else is public. */
+
+export { defineConfig, type ManageDbConfig } from './config/config-file.js';
+export type {
+  ConnectionSettings,
+  HostAddress,
+  PoolSettings,
+  SslMode,
+  SslSettings,
+  TargetSessionAttrs,
+} from './config/connection-settings.js';
+export {
+  type ConfigOptions,
+  type ConfigReport,
+  type ConfigValue,
+  describeConfig,
+  type EnvironmentConfig,
+  getConfig,
+  getDatabaseUrl,
+  getDatabaseUrlForEnv,
+  onConfigChange,
+  reloadConfig,
+} from './config/db-config.js';
+export { redact } from './config/redaction.js';
+export { SECURITY_SETTINGS, type SecuritySettings } from './config/settings.js';
+export { getWorkspace, type Workspace } from './config/workspace.js';
+export {
+  type BackupOptions,
+  type BackupResult,
+  type BackupState,
+  type BackupSummary,
+  backupDatabase,
+  listBackups,
+  type Manifest,
+} from './core/db-operations/backup.js';
+export { type Diagnosis, runDoctor } from './core/db-operations/doctor.js';
+export { type InitResult, initWorkspace } from './core/db-operations/init-workspace.js';
+export { type InitializeOptions, type InitializeResult, initDb } from './core/db-operations/initialize.js';
+export {
+  type InspectedDatabase,
+  type InspectedRelation,
+  type InspectedTable,
+  type InspectedTrigger,
+  type InspectOptions,
+  type InspectResult,
+  inspectDb,
+} from './core/db-operations/inspection.js';
+export { type Check, checkDb, dropAllTables, resetDb } from './core/db-operations/maintenance.js';
+export { type RestoreOptions, type RestoreResult, restoreDatabase } from './core/db-operations/restore.js';
+export { type ApplyTriggersOptions, applyBaseTriggers, applyTriggers } from './core/db-operations/triggers.js';
+export {
+  currentEnv,
+  type DiscoveredEnvironment,
+  discover,
+  type EnvironmentCandidate,
+  type EnvironmentChange,
+  isDevelopment,
+  isProduction,
+  isTesting,
+  normalizeEnv,
+  setEnvironment,
+  withEnvironment,
+} from './core/environment.js';
+export { type ErrorCode, EXIT, type ExitCode, ManageDbError } from './core/errors.js';
+export type { OperationControls, ProgressEvent } from './core/progress.js';
+export type { Consent } from './core/safety/decide.js';
+export type { OperationOptions, Target } from './core/safety/gate.js';
+export type { ApplyTriggersResult } from './core/triggers/apply.js';
+export { configureBasePack } from './core/triggers/base-pack-settings.js';
+export { defineTrigger, type TriggerDeclaration, type TriggerSpec } from './core/triggers/declaration.js';
+export { everyTable } from './core/triggers/every-table.js';
+export type { Queryable } from './database/queryable.js';
+export { currentActor, withActor } from './services/actor.js';
+export { connectTo } from './services/connection/engine.js';
+export {
+  closeEngines,
+  type DbSession,
+  getDbEngine,
+  getDbSession,
+  type SessionOptions,
+  useNestedTransactions,
+} from './services/database-service.js';
+export { setDebugMode } from './services/debug-mode.js';
+export {
+  type EmbeddedServer,
+  type EmbeddedStatus,
+  embeddedServerStatus,
+  startEmbeddedServer,
+  stopEmbeddedServer,
+} from './services/embedded-postgres.js';
+export { getDetachedCopy, getEntityDict } from './services/entities.js';
+export { setupEnvironment } from './services/setup-environment.js';

@@ -1,0 +1,121 @@
+import type { CommandModule } from './command.js';
+
+export interface CommandEntry {
+  readonly name: string;
+  /** Positionals in yargs' notation, for usage lines. */
+  readonly positionals?: string;
+  readonly summary: string;
+  readonly group: CommandGroup;
+  readonly aliases?: readonly string[];
+  /** Imported only when the command runs or its own help is asked for: the others cost nothing. */
+  readonly load: () => Promise<{ readonly command: CommandModule }>;
+}
+
+export const GROUPS = ['Getting started', 'Environment', 'Database', 'Triggers', 'Backup and restore'] as const;
+export type CommandGroup = (typeof GROUPS)[number];
+
+/** Every command of the CLI, in the order of the help. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'init',
+    summary: 'Make this folder a workspace: config, .env files, migrations, backups, a first trigger',
+    group: 'Getting started',
+    load: () => import('./commands/init.js'),
+  },
+  {
+    name: 'doctor',
+    summary: 'Check node, client tools, servers, folders and every environment, each with its fix',
+    group: 'Getting started',
+    load: () => import('./commands/doctor.js'),
+  },
+  {
+    name: 'embedded-db',
+    positionals: '<action>',
+    summary: 'Start, stop or show the embedded server of development and testing',
+    group: 'Getting started',
+    load: () => import('./commands/embedded-db.js'),
+  },
+  {
+    name: 'switch-env',
+    positionals: '[name]',
+    summary: 'Choose the active environment, or show which one it is and why',
+    group: 'Environment',
+    aliases: ['switch_env'],
+    load: () => import('./commands/switch-env.js'),
+  },
+  {
+    name: 'show-config',
+    summary: "Show an environment's settings and where each comes from, secrets masked",
+    group: 'Environment',
+    load: () => import('./commands/show-config.js'),
+  },
+  {
+    name: 'initialize-db',
+    summary: 'Create the database where it is missing, apply migrations and base triggers, optionally seed',
+    group: 'Database',
+    aliases: ['initialize_db'],
+    load: () => import('./commands/initialize-db.js'),
+  },
+  {
+    name: 'inspect-db',
+    summary: 'Show tables, triggers, functions, one schema or one table',
+    group: 'Database',
+    aliases: ['inspect_db'],
+    load: () => import('./commands/inspect-db.js'),
+  },
+  {
+    name: 'check-database',
+    summary: "Check the database's health; every finding with the command that fixes it",
+    group: 'Database',
+    aliases: ['check_database', 'check-db'],
+    load: () => import('./commands/check-database.js'),
+  },
+  {
+    name: 'reset-database',
+    summary: 'Drop everything and initialize again',
+    group: 'Database',
+    aliases: ['reset_database'],
+    load: () => import('./commands/reset-database.js'),
+  },
+  {
+    name: 'drop-all-tables',
+    summary: 'Drop all tables, views, types and functions of every schema',
+    group: 'Database',
+    aliases: ['drop_all_tables'],
+    load: () => import('./commands/drop-all-tables.js'),
+  },
+  {
+    name: 'apply-db-triggers',
+    summary: 'Create or update the declared triggers; what is unchanged is not touched',
+    group: 'Triggers',
+    aliases: ['apply_triggers', 'apply_db_triggers'],
+    load: () => import('./commands/apply-db-triggers.js'),
+  },
+  {
+    name: 'create-backup',
+    summary: 'Back the database up into a folder with a manifest',
+    group: 'Backup and restore',
+    aliases: ['create_backup'],
+    load: () => import('./commands/create-backup.js'),
+  },
+  {
+    name: 'list-all-backups',
+    summary: 'List the backups of every environment',
+    group: 'Backup and restore',
+    aliases: ['list_all_backups'],
+    load: () => import('./commands/list-all-backups.js'),
+  },
+  {
+    name: 'restore-backup',
+    positionals: '<id>',
+    summary: 'Restore a backup beside the live database, check it, then swap them',
+    group: 'Backup and restore',
+    aliases: ['restore_backup'],
+    load: () => import('./commands/restore-backup.js'),
+  },
+];
+
+/** The command that `word` names, by its name or an older spelling. */
+export function findCommand(word: string): CommandEntry | undefined {
+  return COMMANDS.find(({ name, aliases }) => name === word || aliases?.includes(word));
+}

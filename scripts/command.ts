@@ -1,0 +1,44 @@
+import type { Argv } from 'yargs';
+import type { ExitCode, ManageDbError } from '../app/core/errors.js';
+import type { OperationOptions } from '../app/core/safety/gate.js';
+import type { Paint } from './presenters/paint.js';
+
+/** What a command gives back; the frame prints it, as text or as JSON. */
+export interface CommandOutcome {
+  readonly data: unknown;
+  /** For people, on standard output. Called only when it is printed. */
+  readonly text: (paint: Paint) => string;
+  readonly warnings?: readonly string[];
+  readonly exitCode?: ExitCode;
+  /** A failure that still has data to show. */
+  readonly error?: ManageDbError;
+}
+
+/** What the frame gives to a command. */
+export interface CommandContext {
+  /** `--env`, exactly as far as it was given. */
+  readonly env: string | undefined;
+  readonly workspace: string;
+  readonly isJson: boolean;
+  readonly isVerbose: boolean;
+  /** For every call of an operation. Tells the frame its target, so that it is shown before anything happens. */
+  readonly operation: OperationOptions;
+  readonly signal: AbortSignal;
+  /** One line on standard error, unless `--quiet`. */
+  readonly say: (line: string) => void;
+}
+
+/** One command: its flags, and parse → call → present. No SQL and no rule of the business stands here. */
+export interface CommandModule<Args extends object = object> {
+  readonly examples: readonly (readonly [command: string, what: string])[];
+  /** Whether its target is announced on standard error before it begins. */
+  readonly isMutating: boolean;
+  /** Declares the flags on the parser that it is given. */
+  readonly builder: (yargs: Argv) => unknown;
+  readonly run: (args: Args, context: CommandContext) => Promise<CommandOutcome>;
+}
+
+/** Types a command's arguments by its own builder. */
+export function defineCommand<Args extends object>(command: CommandModule<Args>): CommandModule {
+  return command as unknown as CommandModule;
+}

@@ -1,0 +1,69 @@
+import type { ApplyTriggersResult } from '../../app/core/triggers/apply.js';
+import { defineCommand } from '../command.js';
+import type { Paint } from '../presenters/paint.js';
+import { formatCount } from '../presenters/units.js';
+
+interface Args {
+  readonly pack?: string;
+  readonly schema?: string;
+  readonly table?: string;
+  readonly dryRun?: boolean;
+}
+
+export const command = defineCommand<Args>({
+  isMutating: true,
+  examples: [
+    ['apply-db-triggers', 'all packs, on every table that has the columns'],
+    ['apply-db-triggers --dry-run', 'the exact SQL, and nothing happens'],
+    ['apply-db-triggers --pack base --schema billing', 'one pack, in one schema'],
+  ],
+  builder: (yargs) =>
+    yargs
+      .option('pack', { type: 'string', requiresArg: true, describe: 'Only this pack: base, or workspace' })
+      .option('schema', { type: 'string', requiresArg: true, describe: 'Only in this schema' })
+      .option('table', { type: 'string', requiresArg: true, describe: 'Only on this table: name, or schema.name' })
+      .option('dry-run', { type: 'boolean', describe: 'Print the SQL instead of executing it' }),
+  async run({ pack, schema, table, dryRun }, { operation }) {
+    const { applyTriggers } = await import('../../app/core/db-operations/triggers.js');
+    const result = await applyTriggers({ ...operation, pack, schema, table, dryRun });
+    return { data: result, text: (paint) => describe(result, dryRun === true, paint) };
+  },
+});
+
+const CHANGES = ['created', 'replaced', 'enabled', 'disabled', 'dropped'] as const;
+
+function describe(result: ApplyTriggersResult, isDryRun: boolean, paint: Paint): string {
+  const lines = CHANGES.flatMap((change) =>
+    result[change].map(
+      ({ schema, table, name }) => `${paint.green('+')} ${change.padEnd(8)}  ${schema}.${table}  ${name}`,
+    ),
+  );
+  const counts = CHANGES.map((change) => `${formatCount(result[change].length)} ${change}`).filter(
+    (text) => !text.startsWith('0 '),
+  );
+  lines.push(
+    `${[...counts, `${formatCount(result.unchanged.length)} unchanged`].join(', ')}${isDryRun ? ', if it were executed' : ''}`,
+  );
+  lines.push(...skippedLines(result, paint));
+  if (isDryRun && result.statements.length > 0)
+    lines.push('', ...result.statements.map((statement) => `${statement.replace(/;?\s*$/, '')};`));
+  return lines.join('\n');
+}
+
+/** Reasons, each once, with the tables it holds for. */
+function skippedLines({ skipped }: ApplyTriggersResult, paint: Paint): readonly string[] {
+  return [...groupByReason(skipped)].map(([reason, items]) => {
+    const tables = [...new Set(items.map(({ schema, table }) => `${schema}.${table}`))];
+    const shown = tables.slice(0, 5).join(', ') + (tables.length > 5 ? `, … (${tables.length})` : '');
+    return paint.dim(`- skipped ${shown}: ${reason}`);
+  });
+}
+
+type Skipped = ApplyTriggersResult['skipped'];
+
+/** Node 20 has no Map.groupBy. */
+function groupByReason(skipped: Skipped): Map<string, Skipped[number][]> {
+  const groups = new Map<string, Skipped[number][]>();
+  for (const item of skipped) groups.set(item.reason, [...(groups.get(item.reason) ?? []), item]);
+  return groups;
+}

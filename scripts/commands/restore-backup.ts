@@ -1,0 +1,41 @@
+import { defineCommand } from '../command.js';
+import { formatCount, formatDuration } from '../presenters/units.js';
+
+interface Args {
+  readonly id: string;
+  readonly disconnectUsers?: boolean;
+  readonly keepPrevious?: boolean;
+}
+
+export const command = defineCommand<Args>({
+  isMutating: true,
+  examples: [
+    ['restore-backup latest --yes', 'the newest backup of the active environment'],
+    ['restore-backup 20261121T0334 --keep-previous', 'by the beginning of its id; the replaced database is kept'],
+  ],
+  builder: (yargs) =>
+    yargs
+      .positional('id', {
+        type: 'string',
+        demandOption: true,
+        describe: 'Its id, the beginning of exactly one, or "latest"',
+      })
+      .option('disconnect-users', {
+        type: 'boolean',
+        describe: 'End the sessions that use the database at the moment of the swap',
+      })
+      .option('keep-previous', { type: 'boolean', describe: 'Keep the replaced database under another name' }),
+  async run({ id, disconnectUsers, keepPrevious }, { operation }) {
+    const { restoreDatabase } = await import('../../app/core/db-operations/restore.js');
+    const result = await restoreDatabase({ ...operation, id: String(id), disconnectUsers, keepPrevious });
+    const rows = result.tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
+    return {
+      data: result,
+      text: (paint) =>
+        [
+          `${paint.green('✓')} ${paint.bold(result.database)} restored by ${result.strategy} in ${formatDuration(result.durationMs)}: ${formatCount(result.tables.length)} tables, ${formatCount(rows)} rows as the manifest says`,
+          ...(result.previousDatabase === null ? [] : [`  The replaced database is ${result.previousDatabase}`]),
+        ].join('\n'),
+    };
+  },
+});

@@ -1,0 +1,18 @@
+// `npm test`: client tools where they are missing, a build, then mocha, which starts and stops its own server.
+import { spawnSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+run('scripts/dev/ensure-client-tools.mjs');
+run('scripts/dev/build.mjs', '--no-types');
+const chosen = process.argv.slice(2);
+run('node_modules/mocha/bin/mocha.js', ...(chosen.length > 0 ? chosen : ['tests/**/*.test.ts']));
+
+function run(script, ...args) {
+  const { status, signal } = spawnSync(process.execPath, [join(root, script), ...args], {
+    cwd: root,
+    stdio: 'inherit',
+  });
+  if (status !== 0) process.exit(status ?? (signal === 'SIGINT' ? 130 : 1));
+}

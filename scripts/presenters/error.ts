@@ -1,0 +1,17 @@
+import { redact } from '../../app/config/redaction.js';
+import { type ManageDbError, messageOf } from '../../app/core/errors.js';
+import type { Paint } from './paint.js';
+
+/** An error for people: what happened, then what to type. The stack only under `--verbose`. */
+export function renderError(error: ManageDbError, paint: Paint, isVerbose: boolean): string {
+  const lines = [`${paint.red(paint.bold(`✗ ${error.code}`))}  ${redact(error.message)}`];
+  if (error.hint !== null) lines.push(`${paint.cyan('→')} ${redact(error.hint)}`);
+  if (isVerbose) lines.push(paint.dim(redact(stackOf(error))));
+  return lines.join('\n');
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return messageOf(error);
+  const own = error.stack ?? error.message;
+  return error.cause === undefined ? own : `${own}\ncaused by: ${stackOf(error.cause)}`;
+}

@@ -1,0 +1,86 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize, relative } from 'node:path';
+import { expect } from 'chai';
+
+const root = join(import.meta.dirname, '..');
+
+/** The rooms, from the ground up: a file imports from its own floor or from below. The longest prefix decides. */
+const FLOORS: readonly (readonly string[])[] = [
+  ['app/core/errors', 'app/core/files', 'app/core/progress', 'app/core/workspace-root', 'app/types'],
+  ['app/core/environment'],
+  ['app/config'],
+  ['app/database', 'app/services'],
+  ['app/core/triggers', 'app/core/safety'],
+  ['app/core/db-operations'],
+  ['app/index'],
+  ['scripts'],
+];
+
+const files = ['app', 'scripts'].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
+    .map((name) => join(folder, name)),
+);
+const imports = new Map(files.map((file) => [file, importsOf(file)]));
+
+describe('the house', () => {
+  it('has a room for every file', () => {
+    expect(files.filter((file) => floorOf(file) < 0)).to.deep.equal([]);
+  });
+
+  it('lets imports run one way only', () => {
+    const upwards = files.flatMap((file) =>
+      (imports.get(file) ?? [])
+        .filter((target) => floorOf(target) > floorOf(file))
+        .map((target) => `${file} → ${target}`),
+    );
+    expect(upwards).to.deep.equal([]);
+  });
+
+  it('has no circles', () => {
+    const done = new Set<string>();
+    const circles: string[] = [];
+    const walk = (file: string, path: readonly string[]): void => {
+      if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(' → '));
+      if (done.has(file) || path.includes(file)) return;
+      for (const target of imports.get(file) ?? []) walk(target, [...path, file]);
+      done.add(file);
+    };
+    for (const file of files) walk(file, []);
+    expect(circles).to.deep.equal([]);
+  });
+
+  it('neither prints, nor exits, nor asks below scripts/', () => {
+    const offenders = files.filter(
+      (file) => file.startsWith('app/') && /\bconsole\.|process\.exit\(|readline|prompt\(/.test(textOf(file)),
+    );
+    expect(offenders).to.deep.equal([]);
+  });
+
+  it('keeps SQL out of the commands', () => {
+    const offenders = files.filter(
+      (file) =>
+        file.startsWith('scripts/commands') &&
+        /`\s*(select|insert|update|delete|create|drop|alter)\s/i.test(textOf(file)),
+    );
+    expect(offenders).to.deep.equal([]);
+  });
+});
+
+function floorOf(file: string): number {
+  const matches = FLOORS.flatMap((rooms, floor) =>
+    rooms.filter((room) => file.startsWith(room)).map((room) => [room.length, floor] as const),
+  );
+  return matches.sort((a, b) => b[0] - a[0])[0]?.[1] ?? -1;
+}
+
+/** Also types and lazy imports: they tie two files together all the same. */
+function importsOf(file: string): readonly string[] {
+  const paths = [...textOf(file).matchAll(/(?:from|import)\s*\(?\s*'(\.[^']*)\.js'/g)].map(([, path]) => path ?? '');
+  return [...new Set(paths.map((path) => normalize(relative(root, join(root, dirname(file), `${path}.ts`)))))];
+}
+
+function textOf(file: string): string {
+  // examples in comments are not code
+  return readFileSync(join(root, file), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
+}
