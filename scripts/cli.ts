@@ -1,11 +1,9 @@
-import { distance } from 'fastest-levenshtein';
-import type { Argv } from 'yargs';
 import { EXIT, type ExitCode, ManageDbError, messageOf } from '../app/core/errors.js';
 import { packageVersion } from '../app/services/package-root.js';
-import type { CommandModule } from './command.js';
-import { COMMANDS, type CommandEntry, findCommand } from './command-table.js';
-import { commandUsage, rootHelp } from './help.js';
-import { type GlobalFlags, Presentation } from './presentation.js';
+import { findCommand } from './command-table.js';
+import { COMPLETION_FLAG } from './completion-flag.js';
+import { rootHelp } from './help.js';
+import { Presentation } from './presentation.js';
 
 /**
  * Runs one command line and ends the process with its exit code. What goes wrong is rendered, never thrown.
@@ -26,21 +24,18 @@ export async function main(args: readonly string[]): Promise<void> {
 
 async function runLine(args: readonly string[]): Promise<ExitCode> {
   const word = commandWord(args);
-  const flagsOnly = args.slice(0, args.includes('--') ? args.indexOf('--') : undefined);
-  if (word === undefined || word === 'help') {
-    const topic = word === 'help' ? args[args.indexOf('help') + 1] : undefined;
-    if (topic !== undefined && findCommand(topic) !== undefined) return runLine([topic, '--help']);
-    if (flagsOnly.includes('--version')) return printed(packageVersion());
-    if (!flagsOnly.includes('--get-yargs-completions'))
-      return word === undefined && hasUnknownFlag(args)
-        ? await parseAndRun(args)
-        : printed(await rootHelp(packageVersion()));
+  if (args.includes(COMPLETION_FLAG)) return parseAndRun(args, word);
+  if (word === 'help') {
+    const topic = args[args.indexOf('help') + 1];
+    return topic === undefined || topic.startsWith('-')
+      ? printed(rootHelp(packageVersion()))
+      : runLine([topic, '--help']);
   }
-  return parseAndRun(args);
+  if (word !== undefined || hasUnknownFlag(args)) return parseAndRun(args, word);
+  return printed(args.includes('--version') ? packageVersion() : rootHelp(packageVersion()));
 }
 
-async function parseAndRun(args: readonly string[]): Promise<ExitCode> {
-  const word = commandWord(args);
+async function parseAndRun(args: readonly string[], word: string | undefined): Promise<ExitCode> {
   const presentation = new Presentation({
     command: word === undefined ? null : (findCommand(word)?.name ?? null),
     isJson: args.includes('--json'),
@@ -49,6 +44,7 @@ async function parseAndRun(args: readonly string[]): Promise<ExitCode> {
     hasColor: !args.includes('--no-color'),
   });
   try {
+    const { parseLine } = await import('./parse-line.js');
     const line = await parseLine(args, word);
     if (line === null) return EXIT.done;
     const { runCommand } = await import('./run-command.js');
@@ -58,157 +54,18 @@ async function parseAndRun(args: readonly string[]): Promise<ExitCode> {
   }
 }
 
-interface ParsedLine {
-  readonly entry: CommandEntry;
-  readonly command: CommandModule;
-  readonly parsed: GlobalFlags;
-}
-
-/** Parses the line strictly; `null` when yargs has answered it itself (help, completion). */
-async function parseLine(args: readonly string[], word: string | undefined): Promise<ParsedLine | null> {
-  const { default: yargs } = await import('yargs');
-  const parser = yargs([...args])
-    .scriptName('manage_db')
-    .locale('en')
-    .parserConfiguration({ 'duplicate-arguments-array': false, 'dot-notation': false, 'strip-aliased': true })
-    .completion('completion', 'Print a script that completes commands and flags in bash or zsh')
-    .version(false)
-    .help()
-    .showHelpOnFail(false)
-    .strict()
-    .exitProcess(false)
-    .fail(false);
-  const width = process.stdout.columns;
-  parser.wrap(width === undefined ? 100 : Math.min(width, 120));
-  addGlobalFlags(parser);
-
-  const entry = word === undefined ? undefined : findCommand(word);
-  if (word !== undefined && entry === undefined && word !== 'completion') throw unknownCommand(word);
-  const command = entry === undefined ? null : (await entry.load()).command;
-  let parsed: GlobalFlags | null = null;
-  for (const { name, positionals, aliases, summary } of COMMANDS) {
-    const names = [positionals === undefined ? name : `${name} ${positionals}`, ...(aliases ?? [])];
-    const isMeant = name === entry?.name && command !== null;
-    parser.command(
-      names,
-      summary,
-      (own) => (isMeant ? declareFlags(own, command) : own),
-      (flags) => {
-        parsed = flags as unknown as GlobalFlags;
-      },
-    );
-  }
-  try {
-    await parser.parseAsync();
-  } catch (error) {
-    throw usageError(
-      error,
-      entry,
-      command,
-      command === null ? parser : declareFlags(addGlobalFlags(yargs([])), command),
-    );
-  }
-  return entry === undefined || command === null || parsed === null ? null : { entry, command, parsed };
-}
-
-function addGlobalFlags(parser: Argv): Argv {
-  const group = 'Global flags:';
-  return parser
-    .option('env', { type: 'string', requiresArg: true, group, describe: 'The environment, for this command only' })
-    .option('workspace', { type: 'string', requiresArg: true, group, describe: "The project's folder" })
-    .option('json', { type: 'boolean', group, describe: 'Print one JSON object on standard output' })
-    .option('yes', { type: 'boolean', group, describe: 'Confirm, where nothing is protected' })
-    .option('confirm', {
-      type: 'string',
-      requiresArg: true,
-      group,
-      describe: 'The typed text that protected databases ask for',
-    })
-    .option('reason', { type: 'string', requiresArg: true, group, describe: 'Why, for the record' })
-    .option('verbose', {
-      type: 'boolean',
-      group,
-      describe: 'Also statements, steps and stack traces, on standard error',
-    })
-    .option('quiet', { type: 'boolean', group, describe: 'Only results and errors' })
-    .option('color', {
-      type: 'boolean',
-      default: true,
-      group,
-      describe: 'Colours; --no-color (or NO_COLOR) turns them off',
-    })
-    .alias('help', 'h')
-    .group(['help'], group);
-}
-
-function declareFlags(parser: Argv, command: CommandModule): Argv {
-  command.builder(parser);
-  for (const [line, what] of command.examples) parser.example(`manage_db ${line}`, what);
-  return parser;
-}
-
 /** The command on the line: its first word that is neither a flag nor the value of one. */
 function commandWord(args: readonly string[]): string | undefined {
   const takesValue = ['--env', '--workspace', '--confirm', '--reason'];
-  return args.find((arg, index) => !arg.startsWith('-') && !takesValue.includes(args[index - 1] ?? ''));
+  // completion: `--get-yargs-completions manage_db create-backup --l`
+  const words = args[0] === COMPLETION_FLAG ? args.slice(2) : args;
+  return words.find((arg, index) => !arg.startsWith('-') && !takesValue.includes(words[index - 1] ?? ''));
 }
 
 function hasUnknownFlag(args: readonly string[]): boolean {
   const known =
     /^(--help|-h|--version|--no-color|--json|--quiet|--verbose|--yes|--(env|workspace|confirm|reason)(=.*)?)$/;
   return args.some((arg) => arg.startsWith('-') && !known.test(arg));
-}
-
-function unknownCommand(word: string): ManageDbError {
-  const names = COMMANDS.flatMap(({ name, aliases }) => [name, ...(aliases ?? [])]);
-  const suggestion = nearest(word, names);
-  return new ManageDbError('UNKNOWN_COMMAND', `There is no command "${word}".`, {
-    hint:
-      suggestion === null
-        ? 'See all commands: manage_db --help'
-        : `Did you mean: manage_db ${findCommand(suggestion)?.name ?? suggestion}`,
-  });
-}
-
-function usageError(
-  error: unknown,
-  entry: CommandEntry | undefined,
-  command: CommandModule | null,
-  parser: Argv,
-): ManageDbError {
-  if (error instanceof ManageDbError) return error;
-  const said = messageOf(error).trim();
-  const help = entry === undefined ? 'manage_db --help' : `manage_db ${entry.name} --help`;
-  const unknown = /^Unknown arguments?: (.*)$/.exec(said)?.[1]?.split(', ') ?? [];
-  const flags = flagsOf(parser);
-  const suggestion = unknown.map((name) => nearest(name, flags)).find((name) => name !== null) ?? null;
-  const message =
-    unknown.length === 0 ? said.replaceAll(/\s*\n\s*/g, ' ') : `Unknown: ${unknown.map(spell).join(', ')}.`;
-  return new ManageDbError('USAGE', message.endsWith('.') ? message : `${message}.`, {
-    hint:
-      suggestion === null
-        ? `${command === null || entry === undefined ? '' : `Usage: ${commandUsage(entry)}. `}See: ${help}`
-        : `Did you mean --${suggestion}? See: ${help}`,
-  });
-}
-
-function spell(name: string): string {
-  return /^[a-z0-9-]+$/i.test(name) && name.length > 1 ? `"${name}"` : JSON.stringify(name);
-}
-
-/** yargs has the list of declared flags, but not in its types. */
-function flagsOf(parser: Argv): readonly string[] {
-  const { key } = (
-    parser as unknown as { getOptions(): { readonly key: Readonly<Record<string, unknown>> } }
-  ).getOptions();
-  return Object.keys(key);
-}
-
-function nearest(word: string, names: readonly string[]): string | null {
-  const ranked = names.map((name) => [distance(word, name), name] as const).sort((a, b) => a[0] - b[0]);
-  const [best] = ranked;
-  if (best !== undefined && best[0] <= Math.max(2, Math.floor(word.length / 3))) return best[1];
-  return names.find((name) => word.length >= 3 && name.includes(word)) ?? null;
 }
 
 function asUsageError(error: unknown): ManageDbError {

@@ -2,7 +2,7 @@ import { COMMANDS, type CommandEntry, GROUPS } from './command-table.js';
 import { paintFor } from './presenters/paint.js';
 
 /** `manage_db --help`: the commands in groups, from the table alone, so that it costs next to nothing. */
-export async function rootHelp(version: string): Promise<string> {
+export function rootHelp(version: string): string {
   const paint = paintFor(process.stdout, !process.argv.includes('--no-color'));
   const width = Math.max(...COMMANDS.map((entry) => label(entry).length)) + 2;
   const groups = GROUPS.map((group) => {

@@ -64,15 +64,15 @@ export class Presentation {
   }
 
   /** A step of long work, once. One of many (a table of a dump) is only shown in passing, where that can be. */
-  step({ step, done, total }: ProgressEvent): void {
+  step({ step, done, total, isDetail }: ProgressEvent): void {
     if (step === this.lastStep || this.isQuiet) return;
     this.lastStep = step;
-    const isOneOfMany = done !== undefined && !this.isVerbose;
-    if (isOneOfMany && !process.stderr.isTTY) return;
+    const isPassing = isDetail === true && !this.isVerbose;
+    if (isPassing && !process.stderr.isTTY) return;
     const count = done === undefined || total === undefined ? '' : ` (${done + 1}/${total})`;
     this.clearPassing();
     process.stderr.write(this.err.dim(`  ${step}${count}`.slice(0, (process.stderr.columns ?? 200) - 1)));
-    if (isOneOfMany) this.isPassing = true;
+    if (isPassing) this.isPassing = true;
     else process.stderr.write('\n');
   }
 

@@ -4,6 +4,8 @@ export interface ProgressEvent {
   readonly step: string;
   readonly done?: number;
   readonly total?: number;
+  /** One of very many, such as a table of a dump: worth a glance, not a line of its own. */
+  readonly isDetail?: boolean;
 }
 
 /** The two things that every long operation accepts. */

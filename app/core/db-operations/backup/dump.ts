@@ -92,7 +92,7 @@ async function dumpArchive(request: DumpRequest, compression: string): Promise<v
     signal,
     onStderr: (line) => {
       const table = /dumping contents of table "?(.+?)"?$/.exec(line)?.[1];
-      if (table !== undefined) onProgress?.({ step: `dumping ${table}`, done: done++ });
+      if (table !== undefined) onProgress?.({ step: `dumping ${table}`, done: done++, isDetail: true });
     },
   });
 }

@@ -60,7 +60,7 @@ async function loadArchive({
     ...(isNewerTool ? { isSuccess: failedOnlyOnUnknownSetting } : {}),
     onStderr: (line) => {
       const table = /finished item \d+ TABLE DATA (.+)$/.exec(line)?.[1];
-      if (table !== undefined) onProgress?.({ step: `restoring ${table}`, done: ++done, total });
+      if (table !== undefined) onProgress?.({ step: `restoring ${table}`, done: done++, total, isDetail: true });
     },
   });
 }

@@ -52,7 +52,7 @@ export async function runChecks(
   const checks = Object.entries(CHECKS);
   for (const [name, check] of checks) {
     signal?.throwIfAborted();
-    onProgress?.({ step: `checking ${name}`, done: found.length, total: checks.length });
+    onProgress?.({ step: `checking ${name}`, done: found.length, total: checks.length, isDetail: true });
     await db.query('savepoint one_check');
     try {
       found.push({ name, ...(await check(db, context)) });

@@ -1,0 +1,60 @@
+import { distance } from 'fastest-levenshtein';
+import type { Argv } from 'yargs';
+import { ManageDbError, messageOf } from '../app/core/errors.js';
+import type { CommandModule } from './command.js';
+import { COMMANDS, type CommandEntry, findCommand } from './command-table.js';
+import { commandUsage } from './help.js';
+
+/** A command that does not exist, with the one that was probably meant. */
+export function unknownCommand(word: string): ManageDbError {
+  const names = COMMANDS.flatMap(({ name, aliases }) => [name, ...(aliases ?? [])]);
+  const suggestion = nearest(word, names);
+  return new ManageDbError('UNKNOWN_COMMAND', `There is no command "${word}".`, {
+    hint:
+      suggestion === null
+        ? 'See all commands: manage_db --help'
+        : `Did you mean: manage_db ${findCommand(suggestion)?.name ?? suggestion}`,
+  });
+}
+
+/** What yargs refused, in our words, with a suggestion or the usage line. */
+export function usageError(
+  error: unknown,
+  entry: CommandEntry | undefined,
+  command: CommandModule | null,
+  parser: Argv,
+): ManageDbError {
+  if (error instanceof ManageDbError) return error;
+  const said = messageOf(error).trim();
+  const help = entry === undefined ? 'manage_db --help' : `manage_db ${entry.name} --help`;
+  const unknown = /^Unknown arguments?: (.*)$/.exec(said)?.[1]?.split(', ') ?? [];
+  const flags = flagsOf(parser);
+  const suggestion = unknown.map((name) => nearest(name, flags)).find((name) => name !== null) ?? null;
+  const message =
+    unknown.length === 0 ? said.replaceAll(/\s*\n\s*/g, ' ') : `Unknown: ${unknown.map(spell).join(', ')}.`;
+  return new ManageDbError('USAGE', message.endsWith('.') ? message : `${message}.`, {
+    hint:
+      suggestion === null
+        ? `${command === null || entry === undefined ? '' : `Usage: ${commandUsage(entry)}. `}See: ${help}`
+        : `Did you mean --${suggestion}? See: ${help}`,
+  });
+}
+
+function spell(name: string): string {
+  return /^[a-z0-9-]+$/i.test(name) && name.length > 1 ? `"${name}"` : JSON.stringify(name);
+}
+
+/** yargs has the list of declared flags, but not in its types. */
+function flagsOf(parser: Argv): readonly string[] {
+  const { key } = (
+    parser as unknown as { getOptions(): { readonly key: Readonly<Record<string, unknown>> } }
+  ).getOptions();
+  return Object.keys(key);
+}
+
+function nearest(word: string, names: readonly string[]): string | null {
+  const ranked = names.map((name) => [distance(word, name), name] as const).sort((a, b) => a[0] - b[0]);
+  const [best] = ranked;
+  if (best !== undefined && best[0] <= Math.max(2, Math.floor(word.length / 3))) return best[1];
+  return names.find((name) => word.length >= 3 && name.includes(word)) ?? null;
+}
