@@ -3,9 +3,11 @@ import { chmodSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startEmbeddedServer, stopEmbeddedServer } from '../../app/services/embedded-postgres.js';
+import { removeServerData } from './server-data.js';
 
 export interface TestServer {
   readonly workspace: string;
+  readonly dataDirectory: string;
   readonly host: string;
   readonly port: number;
   readonly user: string;
@@ -18,14 +20,15 @@ const VARIABLE = 'MANAGE_DB_TEST_SERVER';
 export async function startTestServer(): Promise<void> {
   const workspace = realpathSync(mkdtempSync(join(tmpdir(), 'manage-db-tests-')));
   chmodSync(workspace, 0o755);
-  const { host, port, user, password } = await startEmbeddedServer(workspace);
-  const server: TestServer = { workspace, host, port, user, password };
+  const { host, port, user, password, dataDirectory } = await startEmbeddedServer(workspace);
+  const server: TestServer = { workspace, dataDirectory, host, port, user, password };
   process.env[VARIABLE] = JSON.stringify(server);
 }
 
 export async function stopTestServer(): Promise<void> {
-  const { workspace } = testServer();
+  const { workspace, dataDirectory } = testServer();
   await stopEmbeddedServer(workspace);
+  removeServerData(dataDirectory);
   rmSync(workspace, { recursive: true, force: true });
 }
 
