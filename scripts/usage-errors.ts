@@ -1,7 +1,6 @@
 import { distance } from 'fastest-levenshtein';
 import type { Argv } from 'yargs';
 import { ManageDbError, messageOf } from '../app/core/errors.js';
-import type { CommandModule } from './command.js';
 import { COMMANDS, type CommandEntry, findCommand } from './command-table.js';
 import { commandUsage } from './help.js';
 
@@ -18,12 +17,7 @@ export function unknownCommand(word: string): ManageDbError {
 }
 
 /** What yargs refused, in our words, with a suggestion or the usage line. */
-export function usageError(
-  error: unknown,
-  entry: CommandEntry | undefined,
-  command: CommandModule | null,
-  parser: Argv,
-): ManageDbError {
+export function usageError(error: unknown, entry: CommandEntry | undefined, parser: Argv): ManageDbError {
   if (error instanceof ManageDbError) return error;
   const said = messageOf(error).trim();
   const help = entry === undefined ? 'manage_db --help' : `manage_db ${entry.name} --help`;
@@ -35,7 +29,7 @@ export function usageError(
   return new ManageDbError('USAGE', message.endsWith('.') ? message : `${message}.`, {
     hint:
       suggestion === null
-        ? `${command === null || entry === undefined ? '' : `Usage: ${commandUsage(entry)}. `}See: ${help}`
+        ? `${entry === undefined ? '' : `Usage: ${commandUsage(entry)}. `}See: ${help}`
         : `Did you mean --${suggestion}? See: ${help}`,
   });
 }

@@ -1,5 +1,5 @@
-import * as z from 'zod';
 import { ManageDbError } from '../core/errors.js';
+import * as z from '../core/schema.js';
 import { type ConnectionSettings, SSL_MODES, type SslSettings, TARGET_SESSION_ATTRS } from './connection-settings.js';
 import {
   type ConnectionSource,
@@ -38,7 +38,9 @@ export function externalConnection(
   const timeout = parts.connectTimeoutMs;
   // libpq takes 0 for "wait for ever"; nothing here waits for ever
   const urlTimeout =
-    timeout === undefined ? null : settings.check(z.coerce.number().int().min(0), timeout.value, timeout.source);
+    timeout === undefined
+      ? null
+      : settings.check(z.coerce.number().check(z.int(), z.minimum(0)), timeout.value, timeout.source);
   if (database === null) {
     settings.problems.push(
       new ManageDbError('INVALID_DATABASE_URL', `${anchor?.source ?? 'The connection'} names no database.`, {

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
-import * as z from 'zod';
 import { BUILT_IN_ENVIRONMENTS, registerEnvironments } from '../core/environment.js';
 import { ManageDbError, messageOf } from '../core/errors.js';
+import * as z from '../core/schema.js';
 import { findConfigFile } from '../core/workspace-root.js';
 import { SSL_MODES, TARGET_SESSION_ATTRS } from './connection-settings.js';
 import { redact } from './redaction.js';
@@ -11,37 +11,37 @@ import { securitySchema } from './settings.js';
 const secret = z.union([z.string(), z.strictObject({ file: z.string() }), z.strictObject({ command: z.string() })]);
 
 const environmentSchema = z.strictObject({
-  extends: z.string().optional(),
-  databaseUrl: secret.optional(),
-  password: secret.optional(),
-  service: z.string().optional(),
-  sslMode: z.enum(SSL_MODES).optional(),
-  sslRootCert: z.string().optional(),
-  sslCert: z.string().optional(),
-  sslKey: z.string().optional(),
-  targetSessionAttrs: z.enum(TARGET_SESSION_ATTRS).optional(),
-  applicationName: z.string().optional(),
-  connectTimeoutMs: z.number().optional(),
-  pool: z
-    .strictObject({
-      max: z.number().optional(),
-      idleTimeoutMs: z.number().optional(),
-      statementTimeoutMs: z.number().optional(),
-      lockTimeoutMs: z.number().optional(),
-      idleInTransactionTimeoutMs: z.number().optional(),
-    })
-    .optional(),
-  pgBinDir: z.string().optional(),
-  security: securitySchema.optional(),
+  extends: z.optional(z.string()),
+  databaseUrl: z.optional(secret),
+  password: z.optional(secret),
+  service: z.optional(z.string()),
+  sslMode: z.optional(z.enum(SSL_MODES)),
+  sslRootCert: z.optional(z.string()),
+  sslCert: z.optional(z.string()),
+  sslKey: z.optional(z.string()),
+  targetSessionAttrs: z.optional(z.enum(TARGET_SESSION_ATTRS)),
+  applicationName: z.optional(z.string()),
+  connectTimeoutMs: z.optional(z.number()),
+  pool: z.optional(
+    z.strictObject({
+      max: z.optional(z.number()),
+      idleTimeoutMs: z.optional(z.number()),
+      statementTimeoutMs: z.optional(z.number()),
+      lockTimeoutMs: z.optional(z.number()),
+      idleInTransactionTimeoutMs: z.optional(z.number()),
+    }),
+  ),
+  pgBinDir: z.optional(z.string()),
+  security: z.optional(securitySchema),
 });
 
 const configSchema = z.strictObject({
-  name: z.string().min(1).optional(),
-  backupsDir: z.string().optional(),
-  migrationsDir: z.string().optional(),
-  seedDir: z.string().optional(),
-  triggersDir: z.string().optional(),
-  environments: z.record(z.string().regex(/^[a-z][a-z0-9_-]*$/), environmentSchema).optional(),
+  name: z.optional(z.string().check(z.minLength(1))),
+  backupsDir: z.optional(z.string()),
+  migrationsDir: z.optional(z.string()),
+  seedDir: z.optional(z.string()),
+  triggersDir: z.optional(z.string()),
+  environments: z.optional(z.record(z.string().check(z.regex(/^[a-z][a-z0-9_-]*$/)), environmentSchema)),
 });
 
 /** One environment in the configuration file. A custom one may `extends` another; its connection is never inherited. */

@@ -1,5 +1,5 @@
-import * as z from 'zod';
 import { ManageDbError, messageOf } from '../core/errors.js';
+import * as z from '../core/schema.js';
 import type { ConfigValue } from './config-report.js';
 import type { PoolSettings } from './connection-settings.js';
 import type { LayerReader } from './connection-source.js';
@@ -34,11 +34,14 @@ export class SettingsReader {
       return fallback;
     }
     const row = this.rows.at(-1);
-    return this.check(z.coerce.number().int().min(min).max(max), text, row?.source ?? setting) ?? fallback;
+    return (
+      this.check(z.coerce.number().check(z.int(), z.minimum(min), z.maximum(max)), text, row?.source ?? setting) ??
+      fallback
+    );
   }
 
   /** `value` if the schema takes it; otherwise the problem is collected and `null` returned. */
-  check<T>(schema: z.ZodType<T>, value: unknown, source: string): T | null {
+  check<T>(schema: z.ZodMiniType<T>, value: unknown, source: string): T | null {
     const parsed = schema.safeParse(value);
     if (parsed.success) return parsed.data;
     const what = parsed.error.issues.map((issue) => issue.message).join('; ');

@@ -1,4 +1,4 @@
-import * as z from 'zod';
+import * as z from '../core/schema.js';
 
 /** What the gate demands in one environment before it lets something be changed. */
 export interface SecuritySettings {
@@ -45,9 +45,9 @@ export const SECURITY_SETTINGS: Readonly<Record<string, SecuritySettings>> = Obj
 });
 
 export const securitySchema = z.strictObject({
-  protected: z.boolean().optional(),
-  confirmation: z.enum(['none', 'yes', 'typed']).optional(),
-  killSwitch: z.boolean().optional(),
-  reasonRequired: z.boolean().optional(),
-  safetyBackup: z.boolean().optional(),
+  protected: z.optional(z.boolean()),
+  confirmation: z.optional(z.enum(['none', 'yes', 'typed'])),
+  killSwitch: z.optional(z.boolean()),
+  reasonRequired: z.optional(z.boolean()),
+  safetyBackup: z.optional(z.boolean()),
 });

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { ManageDbError, messageOf } from '../../errors.js';
+import * as z from '../../schema.js';
 
 export const MANIFEST_FILE = 'manifest.json';
 export const MANIFEST_VERSION = 1;
@@ -11,7 +11,7 @@ export type BackupFormat = (typeof BACKUP_FORMATS)[number];
 
 const settingsSchema = z.object({
   /** `null`: for every role. */
-  role: z.string().nullable(),
+  role: z.nullable(z.string()),
   /** `name=value`, as the catalog holds them. */
   settings: z.array(z.string()),
 });
@@ -24,15 +24,15 @@ const propertiesSchema = z.object({
     collate: z.string(),
     ctype: z.string(),
     /** Of ICU and builtin. */
-    name: z.string().nullable(),
-    rules: z.string().nullable(),
+    name: z.nullable(z.string()),
+    rules: z.nullable(z.string()),
   }),
   connectionLimit: z.int(),
-  comment: z.string().nullable(),
+  comment: z.nullable(z.string()),
   /** `null`: PostgreSQL's default grants. */
-  grants: z
-    .array(z.object({ grantee: z.string().nullable(), privilege: z.string(), isGrantable: z.boolean() }))
-    .nullable(),
+  grants: z.nullable(
+    z.array(z.object({ grantee: z.nullable(z.string()), privilege: z.string(), isGrantable: z.boolean() })),
+  ),
   settings: z.array(settingsSchema),
 });
 
@@ -40,15 +40,15 @@ const fileSchema = z.object({
   /** Below the backup's folder, with `/`. */
   path: z
     .string()
-    .refine((path) => !path.startsWith('/') && !path.split('/').includes('..'), 'leads out of the backup'),
-  sizeBytes: z.int().nonnegative(),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+    .check(z.refine((path) => !path.startsWith('/') && !path.split('/').includes('..'), 'leads out of the backup')),
+  sizeBytes: z.int().check(z.nonnegative()),
+  sha256: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
 });
 
 const manifestSchema = z.object({
   version: z.literal(MANIFEST_VERSION),
   id: z.string(),
-  label: z.string().nullable(),
+  label: z.nullable(z.string()),
   environment: z.string(),
   database: z.string(),
   host: z.string(),
@@ -66,10 +66,10 @@ const manifestSchema = z.object({
   extensions: z.array(z.object({ name: z.string(), version: z.string(), schema: z.string() })),
   properties: propertiesSchema,
   /** The newest applied migration, or `null`. */
-  migrationHead: z.string().nullable(),
+  migrationHead: z.nullable(z.string()),
   /** Every ordinary table and partition; `rows` is `null` in a backup without rows. */
-  tables: z.array(z.object({ schema: z.string(), name: z.string(), rows: z.int().nonnegative().nullable() })),
-  files: z.array(fileSchema).min(1),
+  tables: z.array(z.object({ schema: z.string(), name: z.string(), rows: z.nullable(z.int().check(z.nonnegative())) })),
+  files: z.array(fileSchema).check(z.minLength(1)),
   /** What belongs to the server or was not asked for. */
   leftOut: z.array(z.string()),
 });
