@@ -1,5 +1,5 @@
 import { defineCommand } from '../command.js';
-import { formatCount } from '../presenters/units.js';
+import { formatCounted } from '../presenters/units.js';
 
 export const command = defineCommand({
   isMutating: true,
@@ -17,7 +17,7 @@ export const command = defineCommand({
       text: (paint) =>
         dropped.length === 0
           ? 'There was nothing to drop.'
-          : `${paint.green('✓')} dropped ${[...counts].map(([kind, count]) => `${formatCount(count)} ${kind}`).join(', ')}\n  Build it again: manage_db initialize-db. Or bring it back: manage_db restore-backup latest`,
+          : `${paint.green('✓')} dropped ${[...counts].map(([kind, count]) => formatCounted(count, kind)).join(', ')}\n  Build it again: manage_db initialize-db. Or bring it back: manage_db restore-backup latest`,
     };
   },
 });

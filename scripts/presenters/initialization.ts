@@ -1,6 +1,6 @@
 import type { InitializeResult } from '../../app/core/db-operations/initialize.js';
 import type { Paint } from './paint.js';
-import { formatCount, formatDuration } from './units.js';
+import { formatCount, formatCounted, formatDuration } from './units.js';
 
 /** What `initialize-db` and `reset-database` did, step by step. */
 export function renderInitialization(result: InitializeResult, durationMs: number, paint: Paint): string {
@@ -10,7 +10,7 @@ export function renderInitialization(result: InitializeResult, durationMs: numbe
   if (result.migrationsFolder === null) lines.push('- no migrations folder here; make one: manage_db init');
   else
     lines.push(
-      `${done} ${counted(migrations.length, 'migration')} applied, ${formatCount(result.migrationsBefore)} in place already`,
+      `${done} ${formatCounted(migrations.length, 'migration')} applied, ${formatCount(result.migrationsBefore)} in place already`,
     );
   for (const migration of migrations)
     lines.push(paint.dim(`    ${migration.version} ${migration.name}  ${formatDuration(migration.durationMs)}`));
@@ -23,8 +23,4 @@ export function renderInitialization(result: InitializeResult, durationMs: numbe
     );
   lines.push(`done in ${formatDuration(durationMs)}`);
   return lines.join('\n');
-}
-
-function counted(count: number, noun: string): string {
-  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
 }

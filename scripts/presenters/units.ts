@@ -28,3 +28,14 @@ export function formatAge(date: Date, now: Date = new Date()): string {
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }
+
+/** `1 table`, `40 tables`, `2 policies`. */
+export function formatCounted(count: number, noun: string): string {
+  if (count === 1) return `1 ${noun}`;
+  const plural = /[^aeiou]y$/.test(noun)
+    ? `${noun.slice(0, -1)}ies`
+    : /(s|x|ch)$/.test(noun)
+      ? `${noun}es`
+      : `${noun}s`;
+  return `${formatCount(count)} ${plural}`;
+}

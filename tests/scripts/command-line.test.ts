@@ -102,11 +102,11 @@ describe('the command line', () => {
   });
 
   it('honours NO_COLOR and the absence of a terminal', async () => {
-    const escape = String.fromCharCode(27);
-    expect((await workspace.cli(['--help'])).stdout).not.to.contain(escape);
-    expect((await workspace.cli(['--help'], { env: { FORCE_COLOR: '1' } })).stdout).to.contain(escape);
+    const escapeCharacter = String.fromCharCode(27);
+    expect((await workspace.cli(['--help'])).stdout).not.to.contain(escapeCharacter);
+    expect((await workspace.cli(['--help'], { env: { FORCE_COLOR: '1' } })).stdout).to.contain(escapeCharacter);
     expect((await workspace.cli(['--help'], { env: { FORCE_COLOR: '1', NO_COLOR: '1' } })).stdout).not.to.contain(
-      escape,
+      escapeCharacter,
     );
   });
 
