@@ -68,8 +68,9 @@ export async function createCluster(cluster: NewCluster, controls: OperationCont
     writeFileSync(join(data, 'pg_hba.conf'), HOST_BASED_AUTHENTICATION);
     renameSync(data, home.dataDirectory);
   } finally {
-    rmSync(draft, { recursive: true, force: true });
+    removeDraft(draft);
   }
+  removeDrafts(home.folder);
 }
 
 function refuseForeignFolder(home: ServerHome): void {
@@ -83,11 +84,13 @@ function refuseForeignFolder(home: ServerHome): void {
   );
 }
 
-/** What an initdb that was killed has left. */
+/** What an initdb that was killed has left; one that outlived its command may still write there for a moment. */
 function removeDrafts(folder: string): void {
-  for (const name of readdirSync(folder).filter((it) => it.startsWith(DRAFT))) {
-    rmSync(join(folder, name), { recursive: true, force: true });
-  }
+  for (const name of readdirSync(folder).filter((it) => it.startsWith(DRAFT))) removeDraft(join(folder, name));
+}
+
+function removeDraft(path: string): void {
+  rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
 }
 
 /** The password goes through a file, not through arguments: those can be read by everybody. */
