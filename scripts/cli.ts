@@ -24,7 +24,7 @@ export async function main(args: readonly string[]): Promise<void> {
 
 async function runLine(args: readonly string[]): Promise<ExitCode> {
   const word = commandWord(args);
-  if (args.includes(COMPLETION_FLAG)) return parseAndRun(args, word);
+  if (args[0] === COMPLETION_FLAG) return parseAndRun(args, word);
   if (word === 'help') {
     const topic = args[args.indexOf('help') + 1];
     return topic === undefined || topic.startsWith('-')

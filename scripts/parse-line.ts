@@ -22,7 +22,7 @@ export interface ParsedLine {
  */
 export async function parseLine(args: readonly string[], word: string | undefined): Promise<ParsedLine | null> {
   const { default: yargs } = await import('yargs');
-  if (word === 'completion' || args.includes(COMPLETION_FLAG)) return complete(newParser(yargs, args), word);
+  if (word === 'completion' || args[0] === COMPLETION_FLAG) return complete(newParser(yargs, args), word);
   const entry = word === undefined ? undefined : findCommand(word);
   if (word !== undefined && entry === undefined) throw unknownCommand(word);
   if (entry === undefined) return refuseAll(newParser(yargs, args));
@@ -74,7 +74,9 @@ async function complete(parser: Argv, word: string | undefined): Promise<null> {
       isMeant ? declareFlags(own, command) : own,
     );
   }
-  await parser.completion('completion', 'Print a script that completes commands and flags in bash or zsh').parseAsync();
+  parser.completion('completion', 'Print a script that completes commands and flags in bash or zsh');
+  if (word === 'completion') parser.showCompletionScript();
+  else await parser.parseAsync();
   return null;
 }
 

@@ -1,6 +1,6 @@
-import { distance } from 'fastest-levenshtein';
 import type { Argv } from 'yargs';
 import { ManageDbError, messageOf } from '../app/core/errors.js';
+import { nearest } from '../app/core/nearest.js';
 import { COMMANDS, type CommandEntry, findCommand } from './command-table.js';
 import { commandUsage } from './help.js';
 
@@ -44,11 +44,4 @@ function flagsOf(parser: Argv): readonly string[] {
     parser as unknown as { getOptions(): { readonly key: Readonly<Record<string, unknown>> } }
   ).getOptions();
   return Object.keys(key);
-}
-
-function nearest(word: string, names: readonly string[]): string | null {
-  const ranked = names.map((name) => [distance(word, name), name] as const).sort((a, b) => a[0] - b[0]);
-  const [best] = ranked;
-  if (best !== undefined && best[0] <= Math.max(2, Math.floor(word.length / 3))) return best[1];
-  return names.find((name) => word.length >= 3 && name.includes(word)) ?? null;
 }

@@ -6,7 +6,15 @@ const root = join(import.meta.dirname, '..');
 
 /** The rooms, from the ground up: a file imports from its own floor or from below. The longest prefix decides. */
 const FLOORS: readonly (readonly string[])[] = [
-  ['app/core/errors', 'app/core/files', 'app/core/progress', 'app/core/schema', 'app/core/workspace-root', 'app/types'],
+  [
+    'app/core/errors',
+    'app/core/files',
+    'app/core/nearest',
+    'app/core/progress',
+    'app/core/schema',
+    'app/core/workspace-root',
+    'app/types',
+  ],
   ['app/core/environment'],
   ['app/config'],
   ['app/database', 'app/services'],

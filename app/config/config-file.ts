@@ -61,6 +61,8 @@ export function defineConfig(config: ManageDbConfig): ManageDbConfig {
 
 const BUILT_IN: readonly string[] = BUILT_IN_ENVIRONMENTS;
 
+const LOAD_TIMEOUT_MS = 15_000;
+
 const cache = new Map<string, Promise<ManageDbConfig>>();
 
 /**
@@ -96,14 +98,26 @@ async function importConfig(path: string): Promise<unknown> {
     if (path.endsWith('.json')) return JSON.parse(await readFile(path, 'utf8'));
     const { createJiti } = await import('jiti');
     // the file need not have manage_db installed beside it
-    return await createJiti(import.meta.url, { virtualModules: { manage_db: { defineConfig } } }).import(path, {
-      default: true,
-    });
+    const jiti = createJiti(import.meta.url, { virtualModules: { manage_db: { defineConfig } } });
+    return await withinTime(jiti.import(path, { default: true }));
   } catch (error) {
     throw new ManageDbError('INVALID_CONFIGURATION', `${path} cannot be loaded: ${redact(messageOf(error))}`, {
       hint: `Correct ${basename(path)}; it must export an object by default.`,
       cause: error,
     });
+  }
+}
+
+/** A file that awaits something which never comes would otherwise end the program without a word. */
+async function withinTime<T>(loading: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it is not done after ${LOAD_TIMEOUT_MS / 1000} s`)), LOAD_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([loading, tooLate]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -79,6 +79,10 @@ export class LayerReader {
     );
   }
 
+  isScoped(rank: number): boolean {
+    return this.layers[rank]?.isScoped === true;
+  }
+
   get ranks(): readonly number[] {
     return [...this.layers.keys()];
   }
@@ -105,7 +109,8 @@ export async function findConnection(reader: LayerReader): Promise<ConnectionSou
     if (url !== null) return complete(reader, fromUrl(url));
     const service = await reader.readAt('service', rank);
     if (service !== null) return complete(reader, fromService(service));
-    if (reader.has(['host', 'database'], rank))
+    // a PGDATABASE alone, left over in a shell, names no server; one that is written for this environment does
+    if (reader.has(reader.isScoped(rank) ? ['host', 'database'] : ['host'], rank))
       return complete(reader, { hosts: [], parts: {}, foreignParameters: [] });
   }
   return null;

@@ -142,6 +142,12 @@ function warningsOf(environment: string, source: ConnectionSource | null, reader
       `The database URL has parameters of other tools, which are left aside: ${source.foreignParameters.join(', ')}.`,
     );
   }
+  const deciding = source?.parts.database ?? source?.parts.host;
+  if (deciding !== undefined && !reader.isScoped(deciding.rank)) {
+    warnings.push(
+      `${deciding.source} is not written for ${environment} alone: every unprotected environment without a database of its own uses it.`,
+    );
+  }
   if (process.env.PGHOSTADDR)
     warnings.push('PGHOSTADDR is set and ignored: manage_db and its tools connect to the host that is shown.');
   return warnings;

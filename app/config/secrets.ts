@@ -1,7 +1,6 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import { promisify } from 'node:util';
 import { codeOf, ManageDbError, messageOf } from '../core/errors.js';
 
 /** Where a value really stands, when it is not written out. */
@@ -43,26 +42,26 @@ async function fromFile(file: string, name: string, root: string): Promise<strin
 }
 
 async function fromCommand(command: string, name: string, root: string): Promise<string> {
-  try {
-    const { stdout } = await promisify(execFile)('/bin/sh', ['-c', command], {
-      cwd: root,
-      timeout: COMMAND_TIMEOUT_MS,
-      maxBuffer: 1024 * 1024,
-    });
-    return stdout;
-  } catch (error) {
-    // the error's own message repeats the command and its output, either of which may hold the secret
-    const killed = typeof error === 'object' && error !== null && 'killed' in error && error.killed === true;
-    const why = killed
-      ? `did not answer within ${COMMAND_TIMEOUT_MS / 1000} s`
-      : `failed (${codeOf(error) ?? exitStatus(error)})`;
-    throw new ManageDbError('SECRET_COMMAND_FAILED', `The command of ${name} ${why}.`, {
-      hint: `Run it by hand in ${root} to see what it says.`,
-    });
-  }
-}
-
-function exitStatus(error: unknown): string {
-  const status = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  return status === undefined || status === null ? 'killed' : `exit status ${String(status)}`;
+  // a group of its own, so that what the shell has started ends with it
+  const child = spawn('/bin/sh', ['-c', command], { cwd: root, detached: true, stdio: ['ignore', 'pipe', 'ignore'] });
+  let text = '';
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+  }, COMMAND_TIMEOUT_MS);
+  child.stdout.setEncoding('utf8').on('data', (part: string) => {
+    text += part;
+  });
+  const status = await new Promise<number | string | null>((resolve) => {
+    child.on('error', (error) => resolve(codeOf(error) ?? 'error'));
+    child.on('close', (code, signal) => resolve(code ?? signal));
+  });
+  clearTimeout(timer);
+  if (status === 0) return text;
+  // neither the command nor what it printed: either may hold the secret
+  const why = isLate ? `did not answer within ${COMMAND_TIMEOUT_MS / 1000} s` : `failed (exit status ${status})`;
+  throw new ManageDbError('SECRET_COMMAND_FAILED', `The command of ${name} ${why}.`, {
+    hint: `Run it by hand in ${root} to see what it says.`,
+  });
 }

@@ -50,9 +50,23 @@ export function layersOf(
     ...own.map(([file, variables]) => variableLayer(variables, [...prefixes, ''], file, true)),
     variableLayer(shared, prefixes, '.env', true),
     ...configLayers(environment, config),
-    variableLayer(process.env, [''], 'the process environment', false),
+    exportedLayer(environment),
     variableLayer(shared, [''], '.env', false),
   ];
+}
+
+/** Says for which environment `setupEnvironment()` has put a connection into the process, for its children too. */
+export const EXPORTED_FOR = 'MANAGE_DB_EXPORTED_FOR';
+
+/** Unscoped process variables; those that were exported for one environment are no setting of another. */
+function exportedLayer(environment: string): ValueLayer {
+  const layer = variableLayer(process.env, [''], 'the process environment', false);
+  const exportedFor = process.env[EXPORTED_FOR];
+  if (!exportedFor || exportedFor === environment) return layer;
+  return {
+    isScoped: false,
+    read: (setting) => (SETTINGS[setting].isConnection ? null : layer.read(setting)),
+  };
 }
 
 function overrideLayer(overrides: SettingOverrides): ValueLayer {
@@ -67,6 +81,20 @@ function overrideLayer(overrides: SettingOverrides): ValueLayer {
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
+/** Two spellings of one variable in one place, such as DEV_ and DEVELOPMENT_, must not disagree. */
+function refuseContradiction(found: readonly RawValue[], place: string): void {
+  const [first, second] = found;
+  if (first === undefined || second === undefined || JSON.stringify(first.value) === JSON.stringify(second.value))
+    return;
+  throw new ManageDbError(
+    'INVALID_CONFIGURATION',
+    `${first.name} and ${second.name} are both set in ${place}, to different values.`,
+    {
+      hint: 'Keep one of them.',
+    },
+  );
+}
+
 function variableLayer(
   variables: Variables,
   prefixes: readonly string[],
@@ -78,10 +106,11 @@ function variableLayer(
     read: (setting) => {
       const definition: SettingDefinition = SETTINGS[setting];
       for (const variable of definition.variables) {
-        for (const prefix of prefixes) {
-          const found = readVariable(variables, `${prefix}${variable}`, place);
-          if (found !== null) return found;
-        }
+        const found = prefixes
+          .map((prefix) => readVariable(variables, `${prefix}${variable}`, place))
+          .filter((value) => value !== null);
+        refuseContradiction(found, place);
+        if (found[0] !== undefined) return found[0];
       }
       return null;
     },

@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { STATE_FOLDER, workspaceRoot } from '../core/workspace-root.js';
 import { foldersOf, loadConfigFile } from './config-file.js';
 
@@ -8,6 +7,7 @@ export interface Workspace {
   readonly root: string;
   /** `.manage_db`: the active environment, the embedded server, logs. */
   readonly stateDir: string;
+  /** The first part of the names of its embedded databases. Not the folder's: that may be renamed. */
   readonly name: string;
   readonly backupsDir: string;
   readonly migrationsDir: string;
@@ -26,17 +26,7 @@ export async function getWorkspace(root: string = workspaceRoot()): Promise<Work
   return {
     root,
     stateDir: join(root, STATE_FOLDER),
-    name: config.name ?? packageName(root) ?? basename(root),
+    name: config.name ?? 'app',
     ...foldersOf(root, config),
   };
-}
-
-function packageName(root: string): string | null {
-  try {
-    const parsed: unknown = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-    const name = typeof parsed === 'object' && parsed !== null && 'name' in parsed ? parsed.name : null;
-    return typeof name === 'string' && name !== '' ? name.replace(/^@[^/]*\//, '') : null;
-  } catch {
-    return null;
-  }
 }

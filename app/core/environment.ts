@@ -7,9 +7,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { parse as parseDotenv } from 'dotenv';
-import { distance } from 'fastest-levenshtein';
 import { codeOf, ManageDbError, messageOf } from './errors.js';
 import { appendLine, writeFileAtomically } from './files.js';
+import { nearest } from './nearest.js';
 import { findConfigFile, STATE_FOLDER, workspaceRoot } from './workspace-root.js';
 
 export const BUILT_IN_ENVIRONMENTS = ['development', 'testing', 'staging', 'production'] as const;
@@ -199,9 +199,8 @@ export function assertKnownEnvironment(environment: string, root: string): void 
   if (existsSync(join(root, `.env.${environment}`)) || existsSync(join(root, `.env.${environment}.local`))) return;
   if (scopedPrefixes(environment).some((prefix) => process.env[`${prefix}DATABASE_URL`])) return;
   if (!registered.has(root) && findConfigFile(root) !== null) return;
-  const spellings = [...known, ...Object.keys(ALIASES)];
-  const nearest = spellings.map((name) => [distance(environment, name), name] as const).sort((a, b) => a[0] - b[0])[0];
-  const suggestion = nearest !== undefined && nearest[0] <= 3 ? ` Did you mean ${nearest[1]}?` : '';
+  const meant = nearest(environment, [...known, ...Object.keys(ALIASES)]);
+  const suggestion = meant === null ? '' : ` Did you mean ${meant}?`;
   throw new ManageDbError('UNKNOWN_ENVIRONMENT', `There is no environment "${environment}" here.${suggestion}`, {
     hint: `Known: ${known.join(', ')}. Declare another under "environments" in manage_db.config.ts or with an .env.${environment} file.`,
     details: { environment, known },

@@ -38,6 +38,8 @@ interface OpenSession extends DbSession {
   readonly user: string;
   /** Savepoints of one transaction cannot overlap: the next nested session waits for this. */
   nested: Promise<unknown>;
+  /** The connection has gone back to the pool and may be somebody else's. */
+  isOver: boolean;
 }
 
 let nestedTransactions = false;
@@ -75,8 +77,11 @@ export async function getDbSession<T>(
     engine,
     user: options.user ?? currentActor() ?? '',
     nested: Promise.resolve(),
-    query: <Row extends QueryResultRow>(text: string, values?: unknown[]): Promise<QueryResult<Row>> =>
-      reported(text, values, () => client.query<Row>(text, values)),
+    isOver: false,
+    async query<Row extends QueryResultRow>(text: string, values?: unknown[]): Promise<QueryResult<Row>> {
+      if (session.isOver) throw sessionIsOver(environment);
+      return reported(text, values, () => client.query<Row>(text, values));
+    },
   };
   return transaction(session, fn, options);
 }
@@ -92,11 +97,18 @@ export async function getDbEngine(env?: string): Promise<pg.Pool> {
   return (await engineFor(env)).pool;
 }
 
+function sessionIsOver(environment: string): ManageDbError {
+  return new ManageDbError('USAGE', `A statement was sent to a session on ${environment} that is over.`, {
+    hint: 'Await everything inside the function that getDbSession runs, or open another session.',
+  });
+}
+
 async function borrow(environment: string): Promise<{ readonly engine: Engine; readonly client: pg.PoolClient }> {
   const engine = await engineFor(environment);
   try {
     return { engine, client: await engine.pool.connect() };
   } catch (error) {
+    if (isPoolExhausted(engine.pool)) throw poolExhausted(engine);
     // the host that was chosen may be gone: choose among all of them once more, and let that decide
     await discardEngine(engine);
     const { connection } = await getConfig(environment);
@@ -104,6 +116,21 @@ async function borrow(environment: string): Promise<{ readonly engine: Engine; r
     const other = await engineFor(environment);
     return { engine: other, client: await other.pool.connect() };
   }
+}
+
+function isPoolExhausted(pool: pg.Pool): boolean {
+  return pool.idleCount === 0 && pool.totalCount >= pool.options.max;
+}
+
+function poolExhausted({ settings }: Engine): ManageDbError {
+  return new ManageDbError(
+    'TOO_MANY_CONNECTIONS',
+    `All ${settings.pool.max} connections of this process to ${settings.environment} are in use, and none came back within ${settings.connectTimeoutMs / 1000} s.`,
+    {
+      hint: 'A session inside a session needs a second connection: useNestedTransactions(true) makes it a savepoint. Or raise DATABASE_POOL_MAX.',
+      details: { environment: settings.environment, max: settings.pool.max },
+    },
+  );
 }
 
 async function transaction<T>(
@@ -138,6 +165,7 @@ async function transaction<T>(
   } finally {
     stopListening();
     client.off('error', noteBroken);
+    session.isOver = true;
     client.release(broken ?? false);
   }
 }

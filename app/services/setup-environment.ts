@@ -1,5 +1,6 @@
 import { formatDatabaseUrl } from '../config/database-url.js';
-import { getConfig } from '../config/db-config.js';
+import { getConfig, reloadConfig } from '../config/db-config.js';
+import { EXPORTED_FOR } from '../config/value-layers.js';
 import { startedIfEmbedded } from './connection/engine.js';
 
 /** What {@link setupEnvironment} has put into `process.env`. */
@@ -11,7 +12,7 @@ export interface ApplicationEnvironment {
 
 /**
  * Puts the resolved settings of an environment (the active one by default) into `process.env`, for a host application
- * that reads them from there: `DATABASE_URL`, `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE`,
+ * that reads them from there. What it puts there counts for this environment only, in this process and its children: `DATABASE_URL`, `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE`,
  * `MANAGE_DB_ENV` and, where it has none, `APP_ENV`. Starts the embedded server where that is the database. Call it
  * before anything that connects.
  *
@@ -25,6 +26,7 @@ export async function setupEnvironment(env?: string): Promise<ApplicationEnviron
   const settings = await startedIfEmbedded(connection);
   const variables: Record<string, string> = {
     MANAGE_DB_ENV: environment,
+    [EXPORTED_FOR]: environment,
     ...(process.env.APP_ENV ? {} : { APP_ENV: environment }),
     DATABASE_URL: formatDatabaseUrl(settings, 'shown'),
     PGHOST: settings.hosts.map(({ host }) => host).join(','),
@@ -40,5 +42,6 @@ export async function setupEnvironment(env?: string): Promise<ApplicationEnviron
     delete process.env[name];
   }
   Object.assign(process.env, variables);
+  reloadConfig(environment);
   return { environment, variables: Object.keys(variables) };
 }

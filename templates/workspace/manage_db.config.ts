@@ -4,6 +4,8 @@ import { defineConfig } from 'manage_db';
 // Secrets do not belong here. Put them into .env.<environment> (never committed), a mounted file (…_FILE) or the
 // command of a secret manager (…_COMMAND).
 export default defineConfig({
+  // the first part of the embedded databases' names
+  name: '{{name}}',
   environments: {
     // staging and production need a database of their own: PRODUCTION_DATABASE_URL, or for instance
     // production: { databaseUrl: { command: 'op read op://ops/clinic/database-url' }, sslMode: 'verify-full' },

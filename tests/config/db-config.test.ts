@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import {
@@ -192,6 +192,37 @@ describe('the configuration of an environment', () => {
       .and.contain('DATABASE_URL');
   });
 
+  it('does not let a leftover PGDATABASE alone move development from the embedded server', async () => {
+    expect((await config('development', { PGDATABASE: 'leftover', PGUSER: 'me' })).connection.server).to.equal(
+      'embedded',
+    );
+  });
+
+  it('refuses two spellings of one variable that disagree', async () => {
+    const error = await failure('development', {
+      DEV_DATABASE_URL: 'postgresql://u@h/a',
+      DEVELOPMENT_DATABASE_URL: 'postgresql://u@h/b',
+    });
+    expect(error.code).to.equal('INVALID_CONFIGURATION');
+    expect(error.message).to.contain('DEV_DATABASE_URL').and.contain('DEVELOPMENT_DATABASE_URL');
+  });
+
+  it('says when a database is not written for one environment alone', async () => {
+    const report = await inWorkspace({ DATABASE_URL: 'postgresql://u@h/shared' }, () => describeConfig('testing'));
+    expect(report.warnings.join()).to.contain('not written for testing alone');
+  });
+
+  it('gives up on a secret command that does not end, and on what it has started', async function () {
+    this.timeout(30_000);
+    const error = await failure('production', { PRODUCTION_DATABASE_URL_COMMAND: 'sleep 7717 & sleep 7717' });
+    expect(error.code).to.equal('SECRET_COMMAND_FAILED');
+    expect(error.message).to.contain('15 s');
+    const left = readdirSync('/proc').filter(
+      (pid) => /^\d+$/.test(pid) && existsSync(`/proc/${pid}/cmdline`) && commandLine(pid).includes('7717'),
+    );
+    expect(left).to.deep.equal([]);
+  });
+
   it('names a file that cannot be read', async () => {
     mkdirSync(join(workspace.root, '.env'));
     const error = await failure('development');
@@ -302,3 +333,11 @@ describe('the configuration of an environment', () => {
     expect(error.message).to.contain('PRODUCTION_DATABASE_URL_FILE');
   });
 });
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}

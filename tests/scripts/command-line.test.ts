@@ -31,7 +31,9 @@ describe('the command line', () => {
   });
 
   it('completes commands', async () => {
-    expect((await workspace.cli(['completion'])).stdout).to.contain('manage_db');
+    const script = await workspace.cli(['completion']);
+    expect([script.code, script.stderr]).to.deep.equal([0, '']);
+    expect(script.stdout).to.contain('--get-yargs-completions');
     const offered = (await workspace.cli(['--get-yargs-completions', 'manage_db', 'cre'])).stdout;
     expect(offered).to.contain('create-backup');
   });

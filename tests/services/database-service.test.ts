@@ -257,6 +257,35 @@ describe('a session', () => {
     expect(await ids()).to.deep.equal([9]);
   });
 
+  it('says so when the pool is exhausted by sessions that wait for one another', async () => {
+    workspace.write({
+      '.env.testing': `DATABASE_URL=${db.url}\nDATABASE_POOL_MAX=2\nDATABASE_CONNECT_TIMEOUT_MS=400\n`,
+    });
+    const nested = () =>
+      getDbSession(
+        async (outer) => {
+          await outer.query('select pg_sleep(0.05)');
+          return getDbSession((inner) => inner.query('select 1'), { env: 'testing' });
+        },
+        { env: 'testing' },
+      ).then(
+        () => 'in',
+        (error: ManageDbError) => error.code,
+      );
+    const outcomes = await run(() => Promise.all([nested(), nested()]));
+    expect(outcomes).to.include('TOO_MANY_CONNECTIONS');
+    expect(await run(nested)).to.equal('in');
+  });
+
+  it("refuses a statement after its end, when its connection may be somebody else's", async () => {
+    const error: ManageDbError = await run(async () => {
+      const escaped = await getDbSession(async (session) => session);
+      return escaped.query('insert into notes values (66)').catch((thrown) => thrown);
+    });
+    expect(error.code).to.equal('USAGE');
+    expect(await ids()).to.deep.equal([]);
+  });
+
   it('reports its statements in debug mode, never the values', async () => {
     const lines: string[] = [];
     setDebugMode(true, (line) => lines.push(line));

@@ -1,5 +1,5 @@
 const MINE =
-  /^(MANAGE_DB_(ENV|WORKSPACE|LEGACY_VARIABLES)|APP_ENV|NODE_ENV|FLASK_ENV|CONFIRMATION_TEXT|PG[A-Z_]*|(.*_)?DATABASE_.*)$/;
+  /^(MANAGE_DB_(ENV|WORKSPACE|LEGACY_VARIABLES|EXPORTED_FOR)|APP_ENV|NODE_ENV|FLASK_ENV|CONFIRMATION_TEXT|PG[A-Z_]*|(.*_)?DATABASE_.*)$/;
 
 /** Runs `fn` with exactly these of manage_db's variables in `process.env`, and puts back what was there. */
 export async function withVariables<T>(

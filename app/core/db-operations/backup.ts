@@ -61,7 +61,8 @@ export async function backupDatabase(options: BackupOptions = {}): Promise<Backu
 type Request = ReturnType<typeof checked>;
 
 function checked({ format = 'directory', schemaOnly, dataOnly, jobs, label, signal, onProgress }: BackupOptions) {
-  const refuse = (message: string) => new ManageDbError('USAGE', message);
+  const refuse = (message: string) =>
+    new ManageDbError('USAGE', message, { hint: 'See: manage_db create-backup --help' });
   if (!BACKUP_FORMATS.includes(format)) throw refuse(`A backup is ${BACKUP_FORMATS.join(', ')}, not ${format}.`);
   if (schemaOnly && dataOnly)
     throw refuse('A backup holds the schema only, or the data only, or both: not --schema-only --data-only.');

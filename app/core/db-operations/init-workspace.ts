@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { appendFile, chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { readEmbeddedEndpoint } from '../../config/embedded-endpoint.js';
 import { packageRoot } from '../../services/package-root.js';
 import { ManageDbError, messageOf } from '../errors.js';
 import { findConfigFile } from '../workspace-root.js';
@@ -46,7 +47,9 @@ export async function initWorkspace(root: string): Promise<InitResult> {
 function plannedFiles(root: string): readonly PlannedFile[] {
   const secret = 0o600;
   return [
-    ...(findConfigFile(root) === null ? [{ path: 'manage_db.config.ts', text: template('manage_db.config.ts') }] : []),
+    ...(findConfigFile(root) === null
+      ? [{ path: 'manage_db.config.ts', text: template('manage_db.config.ts').replaceAll('{{name}}', nameFor(root)) }]
+      : []),
     { path: '.env.example', text: readFileSync(join(packageRoot(), '.env.example'), 'utf8') },
     { path: '.env', text: template('env'), mode: secret },
     ...['staging', 'production'].map((environment) => ({
@@ -69,6 +72,15 @@ function firstOfTheirKind(root: string): readonly PlannedFile[] {
     { path: 'triggers/notes-title.trigger.ts', text: template('triggers/notes-title.trigger.ts') },
     { path: 'triggers/functions/tidy_note_title.sql', text: template('triggers/functions/tidy_note_title.sql') },
   ];
+}
+
+/** The project's own name, unless there are embedded databases already: those keep the name they have. */
+function nameFor(root: string): string {
+  if (readEmbeddedEndpoint(root) !== null) return 'app';
+  const path = join(root, 'package.json');
+  const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  const name = /"name"\s*:\s*"(?:@[^/"]*\/)?([a-z0-9._-]+)"/i.exec(text)?.[1] ?? basename(root);
+  return name.toLowerCase().replaceAll(/[^a-z0-9_-]/g, '_');
 }
 
 async function writeNew(root: string, { path, text, mode = 0o644 }: PlannedFile): Promise<boolean> {

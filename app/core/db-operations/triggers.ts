@@ -7,6 +7,8 @@ import { basePack } from '../triggers/base-pack.js';
 import { explainLockTimeout, TriggerLockError } from '../triggers/locks.js';
 import type { TriggerPack } from '../triggers/pack.js';
 import { loadWorkspaceTriggers } from '../triggers/workspace-pack.js';
+import { requireRelation } from './inspection/find-relation.js';
+import { requireSchema } from './inspection/require-schema.js';
 import { takeAdvisoryLock } from './migration/advisory-lock.js';
 
 export interface ApplyTriggersOptions extends OperationOptions {
@@ -50,6 +52,8 @@ export async function applyTriggersTo(
   options.onProgress?.({ step: 'applying triggers' });
   try {
     return await getDbSession(async (db) => {
+      if (options.schema !== undefined) await requireSchema(db, options.schema);
+      if (options.table !== undefined) await requireRelation(db, options.table, options.schema);
       await takeAdvisoryLock(db, 'triggers', { timeoutMs: 60_000, signal: options.signal });
       return applyPacks(db, packs, {
         environment: target.environment,

@@ -1,9 +1,12 @@
 import { rmSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ManageDbError } from '../../core/errors.js';
+import { codeOf, ManageDbError } from '../../core/errors.js';
 import { onUntimelyEnd } from './untimely-end.js';
+
+/** Of the folders' names; the process that made one follows. */
+const PREFIX = 'manage_db-passfile-';
 
 /**
  * Runs `work` with the path of a password file (0600, in a folder of its own with 0700) that libpq reads `password`
@@ -13,7 +16,8 @@ import { onUntimelyEnd } from './untimely-end.js';
  */
 export async function withPassfile<T>(password: string, work: (path: string) => Promise<T>): Promise<T> {
   const line = passfileLine(password);
-  const folder = await mkdtemp(join(tmpdir(), 'manage_db-'));
+  await sweep();
+  const folder = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`));
   const forget = onUntimelyEnd(() => rmSync(folder, { recursive: true, force: true }));
   try {
     const path = join(folder, 'passfile');
@@ -22,6 +26,25 @@ export async function withPassfile<T>(password: string, work: (path: string) => 
   } finally {
     await rm(folder, { recursive: true, force: true });
     forget();
+  }
+}
+
+/** What killed processes (SIGKILL, power) could not remove: folders of ours whose process is gone. */
+async function sweep(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const pid = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    // another user's is not ours to remove, nor would we be allowed to
+    await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return codeOf(error) !== 'ESRCH';
   }
 }
 

@@ -33,9 +33,16 @@ export function isConnectionFailure(error: unknown): boolean {
 /**
  * A connection's failure in words: which environment, host and database, and what to try.
  */
-export function connectionError(error: unknown, settings: ConnectionSettings, address: HostAddress): ManageDbError {
+export function connectionError(
+  error: unknown,
+  settings: ConnectionSettings,
+  address: HostAddress,
+  phase: 'connecting' | 'connected' = 'connected',
+): ManageDbError {
   if (error instanceof ManageDbError) return error;
-  const code = kindOf(error) ?? 'CONNECTION_LOST';
+  const kind = kindOf(error) ?? 'CONNECTION_LOST';
+  // what was never there cannot be lost
+  const code = phase === 'connecting' && kind === 'CONNECTION_LOST' ? 'CONNECTION_REFUSED' : kind;
   const target = `${settings.environment} (${settings.user}@${formatAddress(address)}/${settings.database})`;
   const said = redact(messageOf(error));
   return new ManageDbError(code, message(code, target, settings, said), {
@@ -72,7 +79,7 @@ function kindOf(error: unknown): ErrorCode | null {
 function message(code: ErrorCode, target: string, settings: ConnectionSettings, said: string): string {
   switch (code) {
     case 'CONNECTION_REFUSED':
-      return `Cannot reach ${target}: nothing answers there (${said}).`;
+      return `Cannot reach ${target}: nobody lets us in there (${said}).`;
     case 'CONNECTION_TIMEOUT':
       return `Cannot reach ${target}: no answer within ${settings.connectTimeoutMs / 1000} s.`;
     case 'HOST_NOT_FOUND':

@@ -26,5 +26,6 @@ export async function discardEngine(engine: Engine): Promise<void> {
   for (const [key, opening] of engines) {
     if ((await opening.catch(() => null)) === engine) engines.delete(key);
   }
-  if (!engine.pool.ended) await engine.pool.end();
+  // not awaited: sessions that are still open on it end when they do
+  if (!engine.pool.ended) void engine.pool.end();
 }

@@ -2,7 +2,7 @@ import { escapeIdentifier } from 'pg';
 import { type RelationName, readRelationNames } from '../../../database/catalog/relation-names.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
-import { nearest } from './nearest.js';
+import { nearest } from '../../nearest.js';
 
 /**
  * The relation that a user means by `typed`: `clinic.users`, `users`, `"My Schema"."My Table"`. A name that is found as
@@ -19,6 +19,17 @@ export async function findRelation(db: Queryable, typed: string, schema?: string
   if (match === undefined) throw notFound(names, typed);
   if (matches.length > 1) throw ambiguous(matches, typed);
   return match;
+}
+
+/**
+ * Refuses a name that no relation has; one that several schemas have is fine.
+ *
+ * @throws ManageDbError `NOT_FOUND` with the nearest name
+ */
+export async function requireRelation(db: Queryable, typed: string, schema?: string): Promise<void> {
+  const all = await readRelationNames(db);
+  const names = schema === undefined ? all : all.filter((relation) => relation.schema === schema);
+  if ((matching(names, typed) ?? matching(names, typed.toLowerCase())) === undefined) throw notFound(names, typed);
 }
 
 function matching(names: readonly RelationName[], typed: string): readonly RelationName[] | undefined {
@@ -44,13 +55,13 @@ function notFound(names: readonly RelationName[], typed: string): ManageDbError 
       );
   return new ManageDbError('NOT_FOUND', `There is no table or view ${typed}.`, {
     hint: suggestion ? `Did you mean ${suggestion}?` : 'manage_db inspect-db --tables lists what there is.',
-    details: { table: typed, suggestion: suggestion ?? null },
+    details: { table: typed, suggestion },
   });
 }
 
-function qualifiedOf(names: readonly RelationName[], name: string | undefined): string | undefined {
+function qualifiedOf(names: readonly RelationName[], name: string | null): string | null {
   const relation = names.find((candidate) => candidate.name === name);
-  return relation && qualified(relation);
+  return relation === undefined ? null : qualified(relation);
 }
 
 function ambiguous(matches: readonly RelationName[], typed: string): ManageDbError {

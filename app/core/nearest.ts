@@ -1,0 +1,16 @@
+import { distance } from 'fastest-levenshtein';
+
+/**
+ * The one of `names` that was probably meant by `typed`, or `null` when none is near: a third of its letters may be
+ * wrong, or it is the beginning or a part of one.
+ *
+ * @example nearest('inspct-db', ['inspect-db', 'check-database']) // 'inspect-db'
+ */
+export function nearest(typed: string, names: readonly string[]): string | null {
+  const word = typed.toLowerCase();
+  const [best] = names
+    .map((name) => ({ name, edits: distance(word, name.toLowerCase()) }))
+    .sort((a, b) => a.edits - b.edits);
+  if (best !== undefined && best.edits <= Math.max(1, Math.floor(word.length / 3))) return best.name;
+  return names.find((name) => word.length >= 3 && name.toLowerCase().includes(word)) ?? null;
+}
