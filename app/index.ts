@@ -25,6 +25,7 @@ export { redact } from './config/redaction.js';
 export { SECURITY_SETTINGS, type SecuritySettings } from './config/settings.js';
 export { getWorkspace, type Workspace } from './config/workspace.js';
 export {
+  type BackupFormat,
   type BackupOptions,
   type BackupResult,
   type BackupState,
@@ -45,7 +46,16 @@ export {
   type InspectResult,
   inspectDb,
 } from './core/db-operations/inspection.js';
-export { type Check, checkDb, dropAllTables, resetDb } from './core/db-operations/maintenance.js';
+export type { ResetResult } from './core/db-operations/maintenance/reset.js';
+export {
+  type Check,
+  type CheckStatus,
+  checkDb,
+  type DroppedObject,
+  dropAllTables,
+  type ResetOptions,
+  resetDb,
+} from './core/db-operations/maintenance.js';
 export { type RestoreOptions, type RestoreResult, restoreDatabase } from './core/db-operations/restore.js';
 export { type ApplyTriggersOptions, applyBaseTriggers, applyTriggers } from './core/db-operations/triggers.js';
 export {
@@ -66,9 +76,9 @@ export type { OperationControls, ProgressEvent } from './core/progress.js';
 export type { Consent } from './core/safety/decide.js';
 export type { OperationOptions, Target } from './core/safety/gate.js';
 export type { ApplyTriggersResult } from './core/triggers/apply.js';
-export { configureBasePack } from './core/triggers/base-pack-settings.js';
+export { type BasePackSettings, configureBasePack } from './core/triggers/base-pack-settings.js';
 export { defineTrigger, type TriggerDeclaration, type TriggerSpec } from './core/triggers/declaration.js';
-export { everyTable } from './core/triggers/every-table.js';
+export { type EveryTable, type EveryTableSpec, everyTable } from './core/triggers/every-table.js';
 export type { Queryable } from './database/queryable.js';
 export { currentActor, withActor } from './services/actor.js';
 export { connectTo } from './services/connection/engine.js';
@@ -80,13 +90,15 @@ export {
   type SessionOptions,
   useNestedTransactions,
 } from './services/database-service.js';
-export { setDebugMode } from './services/debug-mode.js';
+export { type DebugSink, setDebugMode } from './services/debug-mode.js';
 export {
   type EmbeddedServer,
   type EmbeddedStatus,
   embeddedServerStatus,
+  type StartOptions,
+  type StoppedServer,
   startEmbeddedServer,
   stopEmbeddedServer,
 } from './services/embedded-postgres.js';
 export { getDetachedCopy, getEntityDict } from './services/entities.js';
-export { setupEnvironment } from './services/setup-environment.js';
+export { type ApplicationEnvironment, setupEnvironment } from './services/setup-environment.js';

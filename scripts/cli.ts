@@ -1,9 +1,11 @@
-import { EXIT, type ExitCode, ManageDbError, messageOf } from '../app/core/errors.js';
+import { EXIT, type ExitCode } from '../app/core/errors.js';
+import { asManageDbError } from '../app/services/database-errors.js';
 import { packageVersion } from '../app/services/package-root.js';
 import { findCommand } from './command-table.js';
 import { COMPLETION_FLAG } from './completion-flag.js';
 import { rootHelp } from './help.js';
 import { Presentation } from './presentation.js';
+import { readSwitch } from './raw-switch.js';
 
 /**
  * Runs one command line and ends the process with its exit code. What goes wrong is rendered, never thrown.
@@ -11,15 +13,16 @@ import { Presentation } from './presentation.js';
  * @param args without node and the script
  */
 export async function main(args: readonly string[]): Promise<void> {
-  // `manage_db … | head` closes our output early: that is an end, not an error
+  // `manage_db … 2>&1 | head` closes our output early: the work goes on to its end, only nobody reads it
+  let hasFailed = false;
   for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) =>
-      process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.failed),
-    );
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') hasFailed = true;
+    });
   }
   const exitCode = await runLine(args);
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
-  process.exit(exitCode);
+  process.exit(exitCode === EXIT.done && hasFailed ? EXIT.failed : exitCode);
 }
 
 async function runLine(args: readonly string[]): Promise<ExitCode> {
@@ -38,10 +41,10 @@ async function runLine(args: readonly string[]): Promise<ExitCode> {
 async function parseAndRun(args: readonly string[], word: string | undefined): Promise<ExitCode> {
   const presentation = new Presentation({
     command: word === undefined ? null : (findCommand(word)?.name ?? null),
-    isJson: args.includes('--json'),
-    isVerbose: args.includes('--verbose'),
-    isQuiet: args.includes('--quiet'),
-    hasColor: !args.includes('--no-color'),
+    isJson: readSwitch(args, 'json') ?? false,
+    isVerbose: readSwitch(args, 'verbose') ?? false,
+    isQuiet: readSwitch(args, 'quiet') ?? false,
+    hasColor: readSwitch(args, 'color') ?? true,
   });
   try {
     const { parseLine } = await import('./parse-line.js');
@@ -50,7 +53,7 @@ async function parseAndRun(args: readonly string[], word: string | undefined): P
     const { runCommand } = await import('./run-command.js');
     return await runCommand(line.entry, line.command, line.parsed, presentation);
   } catch (error) {
-    return presentation.fail(asUsageError(error));
+    return presentation.fail(asManageDbError(error));
   }
 }
 
@@ -59,21 +62,17 @@ function commandWord(args: readonly string[]): string | undefined {
   const takesValue = ['--env', '--workspace', '--confirm', '--reason'];
   // completion: `--get-yargs-completions manage_db create-backup --l`
   const words = args[0] === COMPLETION_FLAG ? args.slice(2) : args;
-  return words.find((arg, index) => !arg.startsWith('-') && !takesValue.includes(words[index - 1] ?? ''));
+  const candidates = words.filter((arg, index) => !arg.startsWith('-') && !takesValue.includes(words[index - 1] ?? ''));
+  // `--label nightly create-backup`: the first word is a command's own flag's value
+  return (
+    candidates.find((arg) => findCommand(arg) !== undefined || arg === 'help' || arg === 'completion') ?? candidates[0]
+  );
 }
 
 function hasUnknownFlag(args: readonly string[]): boolean {
   const known =
     /^(--help|-h|--version|--no-color|--json|--quiet|--verbose|--yes|--(env|workspace|confirm|reason)(=.*)?)$/;
   return args.some((arg) => arg.startsWith('-') && !known.test(arg));
-}
-
-function asUsageError(error: unknown): ManageDbError {
-  if (error instanceof ManageDbError) return error;
-  return new ManageDbError('INTERNAL', `Something that should not happen did: ${messageOf(error)}`, {
-    hint: 'Run it again with --verbose and report what it prints.',
-    cause: error,
-  });
 }
 
 function printed(text: string): ExitCode {

@@ -65,8 +65,9 @@ export class Presentation {
 
   /** A step of long work, once. One of many (a table of a dump) is only shown in passing, where that can be. */
   step({ step, done, total, isDetail }: ProgressEvent): void {
-    if (step === this.lastStep || this.isQuiet) return;
-    this.lastStep = step;
+    const said = `${step} ${done ?? ''}`;
+    if (said === this.lastStep || this.isQuiet) return;
+    this.lastStep = said;
     const isPassing = isDetail === true && !this.isVerbose;
     if (isPassing && !process.stderr.isTTY) return;
     const count = done === undefined || total === undefined ? '' : ` (${done + 1}/${total})`;

@@ -87,19 +87,39 @@ export function discover(root: string = workspaceRoot()): DiscoveredEnvironment 
   return { environment: normalizeFrom(winner.source, winner.value), source: winner.source, candidates };
 }
 
-/** The active environment's name. */
+/**
+ * The active environment's name.
+ *
+ * @throws ManageDbError as {@link discover}
+ * @example currentEnv() // 'development'
+ */
 export function currentEnv(): string {
   return selected.getStore()?.environment ?? discover().environment;
 }
 
+/**
+ * Whether production is active.
+ *
+ * @example if (isProduction()) enableAlerts();
+ */
 export function isProduction(): boolean {
   return currentEnv() === 'production';
 }
 
+/**
+ * Whether testing is active.
+ *
+ * @example if (!isTesting()) throw new Error('These tests delete data.');
+ */
 export function isTesting(): boolean {
   return currentEnv() === 'testing';
 }
 
+/**
+ * Whether development is active.
+ *
+ * @example if (isDevelopment()) app.use(errorDetails());
+ */
 export function isDevelopment(): boolean {
   return currentEnv() === 'development';
 }
@@ -125,10 +145,11 @@ export function setEnvironment(name: string, options: { readonly workspace?: str
     pid: process.pid,
   };
   try {
-    writeFileAtomically(environmentFile(root), `${environment}\n`);
     const legacyFile = join(root, LEGACY_FILE);
     if (existsSync(legacyFile)) writeFileAtomically(legacyFile, `${environment}\n`);
     appendLine(join(root, STATE_FOLDER, 'environment-changes.jsonl'), JSON.stringify(change));
+    // the one that decides comes last: if anything fails before it, nothing was switched
+    writeFileAtomically(environmentFile(root), `${environment}\n`);
   } catch (error) {
     throw new ManageDbError('UNREADABLE_FILE', `The environment was not switched: ${messageOf(error)}.`, {
       hint: `Make ${join(root, STATE_FOLDER)} writable, or choose for one shell: eval "$(manage_db switch-env ${environment} --shell)"`,

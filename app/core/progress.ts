@@ -2,6 +2,7 @@
 export interface ProgressEvent {
   /** What is being done, in the present tense: `applying migrations/…_core.sql`. */
   readonly step: string;
+  /** How many of `total` are finished; this one is not. */
   readonly done?: number;
   readonly total?: number;
   /** One of very many, such as a table of a dump: worth a glance, not a line of its own. */

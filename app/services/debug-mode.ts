@@ -6,13 +6,14 @@ export type DebugSink = (line: string) => void;
 let sink: DebugSink | null = null;
 
 /**
- * Reports every statement of every session, with its duration. Parameters are counted, not shown: they hold people's
- * data.
+ * Reports every statement of every session to `log`, with its duration. Parameters are counted, not shown: they hold
+ * people's data.
  *
- * @param log where the lines go; standard error by default
  * @example setDebugMode(true, (line) => logger.debug(line));
  */
-export function setDebugMode(enabled: boolean, log: DebugSink = (line) => process.stderr.write(`${line}\n`)): void {
+export function setDebugMode(enabled: false): void;
+export function setDebugMode(enabled: true, log: DebugSink): void;
+export function setDebugMode(enabled: boolean, log: DebugSink | null = null): void {
   sink = enabled ? log : null;
 }
 

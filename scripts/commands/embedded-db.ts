@@ -24,7 +24,7 @@ export const command = defineCommand<Args>({
   async run({ action }, { workspace, operation }) {
     const server = await import('../../app/services/embedded-postgres.js');
     if (action === 'stop') {
-      const result = await server.stopEmbeddedServer(workspace);
+      const result = await server.stopEmbeddedServer(workspace, operation);
       return {
         data: result,
         text: (paint) =>

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import {
@@ -106,6 +106,13 @@ describe('which environment is active', () => {
         'development>production',
         'production>development',
       ]);
+    });
+
+    it('was not switched when its log cannot be written, as it says', async () => {
+      mkdirSync(join(workspace.root, '.manage_db/environment-changes.jsonl'));
+      const error = await switchTo('production').catch((thrown) => thrown);
+      expect(error.message).to.contain('was not switched');
+      expect((await found()).environment).to.equal('development');
     });
 
     it('keeps the legacy file in step where there is one', async () => {

@@ -62,6 +62,12 @@ describe('the command line', () => {
     }
   });
 
+  it('understands every spelling of a switch, and a command behind its flags', async () => {
+    expect((await workspace.cli(['list-all-backups', '--json=true'])).json().data).to.deep.equal({ backups: [] });
+    expect((await workspace.cli(['list-all-backups', '--json', '--json=false'])).stdout).to.contain('no backups yet');
+    expect((await workspace.cli(['--label', 'nightly', 'create-backup', '--bogus'])).stderr).to.contain('"bogus"');
+  });
+
   it('switches to production without connecting anywhere, and then names what is missing', async () => {
     const switched = await workspace.cli(['switch-env', 'prod']);
     expect(switched.code).to.equal(0);
@@ -266,6 +272,23 @@ describe('the command line', () => {
       expect((await db.query(`select 1 from pg_tables where tablename = 'slow'`)).rows).to.deep.equal([]);
     });
 
+    it('finishes its work when nobody reads what it says', async () => {
+      const work = await scratchDatabase();
+      workspace.write({
+        '.env.testing': `DATABASE_URL=${work.url}`,
+        'migrations/1_a.sql':
+          '-- migrate:up\nselect pg_sleep(0.3); create table a (id int);\n-- migrate:down\ndrop table a;',
+        'migrations/2_b.sql': '-- migrate:up\ncreate table b (id int);\n-- migrate:down\ndrop table b;',
+      });
+      const result = await workspace.cli(['initialize-db', '--env', 'testing'], {
+        onStart: (child) => child.stderr?.once('data', () => child.stderr?.destroy()),
+      });
+      expect(result.code).to.equal(0);
+      expect(result.stdout).to.contain('2 migrations applied');
+      expect((await work.query(`select 1 from pg_tables where tablename in ('a', 'b')`)).rowCount).to.equal(2);
+      await work.drop();
+    });
+
     it('ends quietly when nobody reads on', async () => {
       workspace.write({ '.env.development': `DATABASE_URL=${db.url}` });
       const result = await workspace.cli(['inspect-db', '--functions'], {
@@ -273,6 +296,7 @@ describe('the command line', () => {
       });
       expect(result.signal).to.equal(null);
       expect(result.stderr).not.to.match(/EPIPE|^\s+at /m);
+      expect(result.code).to.equal(0);
     });
   });
 });

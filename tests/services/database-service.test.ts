@@ -173,6 +173,31 @@ describe('a session', () => {
       expect(await ids()).to.deep.equal([1, 3]);
     });
 
+    it('writes nothing any more when another one of them has failed the outer one', async () => {
+      useNestedTransactions(true);
+      const failing = () => getDbSession(() => Promise.reject(new Error('A fails')));
+      const late = (id: number) => getDbSession((inner) => inner.query('insert into notes values ($1)', [id]));
+      const error = await run(() => getDbSession(() => Promise.all([failing(), late(1), late(2)]))).catch(
+        (thrown) => thrown,
+      );
+      expect(error.message).to.equal('A fails');
+      expect(await ids()).to.deep.equal([]);
+    });
+
+    it('can be read-only in one that is not', async () => {
+      useNestedTransactions(true);
+      await run(() =>
+        getDbSession(async (outer) => {
+          const error = await insert(1, { readOnly: true }).catch((thrown) => thrown);
+          expect(error.code).to.equal('25006');
+          await outer.query('insert into notes values (2)');
+          const other = await insert(3, { isolation: 'serializable' }).catch((thrown) => thrown);
+          expect(other.code).to.equal('USAGE');
+        }),
+      );
+      expect(await ids()).to.deep.equal([2]);
+    });
+
     it('gives the outer one its user back', async () => {
       useNestedTransactions(true);
       const users = await run(() =>
@@ -190,6 +215,37 @@ describe('a session', () => {
       );
       expect(users).to.deep.equal(['inner', 'outer', 'outer']);
     });
+  });
+
+  it('does not pretend to have committed when a failed statement was ignored', async () => {
+    const error: ManageDbError = await run(() =>
+      getDbSession(async (session) => {
+        await session.query('insert into notes values (1)');
+        await session.query('select 1/0').catch(() => undefined);
+      }),
+    ).catch((thrown) => thrown);
+    expect(error.code).to.equal('SQL_FAILED');
+    expect(await ids()).to.deep.equal([]);
+  });
+
+  it("does not take the application's errors for those of the connection", async () => {
+    const missing = Object.assign(new Error("ENOENT: no such file 'certificate.pem'"), { code: 'ENOENT' });
+    expect(await run(() => getDbSession(() => Promise.reject(missing))).catch((thrown) => thrown)).to.equal(missing);
+    const violated = await run(() =>
+      getDbSession((session) =>
+        session.query(`do $$ begin raise not_null_violation using message = 'certificate_id, SSL and TLS'; end $$`),
+      ),
+    ).catch((thrown) => thrown);
+    expect(violated.code).to.equal('23502');
+  });
+
+  it('does not even begin when it is told to stop before', async () => {
+    const started = Date.now();
+    const error: ManageDbError = await run(() =>
+      getDbSession((session) => session.query('select pg_sleep(2)'), { signal: AbortSignal.abort() }),
+    ).catch((thrown) => thrown);
+    expect(error.code).to.equal('INTERRUPTED');
+    expect(Date.now() - started).to.be.lessThan(1000);
   });
 
   it('ends a statement that runs when it is told to stop, and rolls back', async () => {

@@ -41,7 +41,15 @@ const ALLOW: Decision = { kind: 'allow' };
  * @example decide({ operation: 'reset-database', consent: {}, isDryRun: false, isEnvironmentExplicit: false }, facts).kind // 'deny'
  */
 export function decide(request: GateRequest, facts: GateFacts): Decision {
-  const { effect }: OperationDefinition = OPERATIONS[request.operation];
+  const { effect, canDryRun }: OperationDefinition = OPERATIONS[request.operation];
+  if (request.isDryRun && !canDryRun) {
+    return {
+      kind: 'deny',
+      code: 'USAGE',
+      reason: `${request.operation} has no dry run; nothing was changed.`,
+      hint: `See: manage_db ${request.operation} --help`,
+    };
+  }
   if (effect === 'read' || request.isDryRun) return ALLOW;
   if (facts.security.protected || facts.security.confirmation === 'typed') return decideCeremony(request, facts);
   if (facts.isOwnServer && facts.security.confirmation === 'none') return ALLOW;

@@ -13,7 +13,7 @@ export interface OperationOptions extends OperationControls {
   /** The environment, named for this call; the active one where absent. */
   readonly env?: string;
   readonly consent?: Consent;
-  /** Says what would be done, and does nothing: nobody has to agree to that. */
+  /** Says what would be done, and does nothing: nobody has to agree to that. Refused where there is no dry run. */
   readonly dryRun?: boolean | undefined;
   /** Told which database it will be, before anything happens to it. */
   readonly onTarget?: (target: Target) => void;

@@ -25,24 +25,52 @@ const KINDS: Readonly<Record<string, ErrorCode>> = {
   '08P01': 'CONNECTION_LOST',
 };
 
-/** Whether `error` is one that {@link connectionError} has a name for, rather than a failed statement. */
-export function isConnectionFailure(error: unknown): boolean {
-  return error instanceof Error && kindOf(error) !== null;
+/**
+ * Why a connection could not be made, in words: which environment, host and database, and what to try.
+ */
+export function connectionError(error: unknown, settings: ConnectionSettings, address: HostAddress): ManageDbError {
+  if (error instanceof ManageDbError) return error;
+  const kind = kindOf(error) ?? 'CONNECTION_REFUSED';
+  // what was never there cannot be lost
+  return describe(kind === 'CONNECTION_LOST' ? 'CONNECTION_REFUSED' : kind, error, settings, address);
 }
 
 /**
- * A connection's failure in words: which environment, host and database, and what to try.
+ * The loss of a connection that was in use.
+ *
+ * @param when while `committing` nobody can know whether the commit arrived
  */
-export function connectionError(
+export function connectionLost(
   error: unknown,
   settings: ConnectionSettings,
-  address: HostAddress,
-  phase: 'connecting' | 'connected' = 'connected',
+  when: 'working' | 'committing',
 ): ManageDbError {
-  if (error instanceof ManageDbError) return error;
-  const kind = kindOf(error) ?? 'CONNECTION_LOST';
-  // what was never there cannot be lost
-  const code = phase === 'connecting' && kind === 'CONNECTION_LOST' ? 'CONNECTION_REFUSED' : kind;
+  const lost = describe('CONNECTION_LOST', error, settings, addressOf(settings));
+  if (when === 'working') return lost;
+  return new ManageDbError(
+    'CONNECTION_LOST',
+    `${lost.message} It was committing: whether the commit arrived is not known.`,
+    {
+      hint: 'Look whether the change is there before you repeat it.',
+      details: lost.details,
+      cause: error,
+    },
+  );
+}
+
+/** Whether the server or the network ended the connection, rather than a statement or the application failing. */
+export function isConnectionLost(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const isServers = 'severity' in error && /^(08|57P0[1-4])/.test(codeOf(error) ?? '');
+  return isServers || /^Connection terminated|^Client has encountered a connection error/.test(error.message);
+}
+
+/** The one host that an engine's settings name. */
+export function addressOf(settings: ConnectionSettings): HostAddress {
+  return settings.hosts[0] ?? { host: 'unknown', port: 0 };
+}
+
+function describe(code: ErrorCode, error: unknown, settings: ConnectionSettings, address: HostAddress): ManageDbError {
   const target = `${settings.environment} (${settings.user}@${formatAddress(address)}/${settings.database})`;
   const said = redact(messageOf(error));
   return new ManageDbError(code, message(code, target, settings, said), {
@@ -113,7 +141,7 @@ function hintFor(code: ErrorCode, settings: ConnectionSettings, address: HostAdd
     case 'SSL_FAILED':
       return `Check sslmode and sslrootcert: manage_db show-config ${env}`;
     case 'CONNECTION_LOST':
-      return "Look into the server's log. A transaction that was open has been rolled back by the server.";
+      return "Look into the server's log. A transaction that was open is rolled back by the server.";
     default:
       return settings.server === 'embedded'
         ? 'Look at the embedded server: manage_db embedded-db status'

@@ -6,8 +6,9 @@ import { codeOf, ManageDbError } from '../../core/errors.js';
 import { workspaceRoot } from '../../core/workspace-root.js';
 import { IsolatedClient } from './isolated-client.js';
 import { openConnection, SINGLE_CLIENT } from './open-connection.js';
-import { closeEngines, type Engine, engines } from './open-engines.js';
+import { closeEngines, current, type Engine, engines } from './open-engines.js';
 
+// not awaited: a pool ends when its last session does, and meanwhile new ones can be opened
 onConfigChange(() => void closeEngines());
 
 /**
@@ -18,12 +19,16 @@ onConfigChange(() => void closeEngines());
  */
 export async function engineFor(env?: string): Promise<Engine> {
   const { connection } = await getConfig(env);
-  const key = JSON.stringify(connection);
+  // two workspaces' embedded servers look alike before they were ever started
+  const key = `${connection.server === 'embedded' ? workspaceRoot() : ''}\0${JSON.stringify(connection)}`;
   const known = engines.get(key);
   if (known !== undefined) return known;
-  const opening = openEngine(connection);
+  const opening = openEngine(connection, key);
   engines.set(key, opening);
-  opening.catch(() => engines.delete(key));
+  opening.then(
+    (engine) => (engines.get(key) === opening ? current.set(key, engine) : undefined),
+    () => (engines.get(key) === opening ? engines.delete(key) : undefined),
+  );
   return opening;
 }
 
@@ -56,16 +61,16 @@ export async function startedIfEmbedded(settings: ConnectionSettings): Promise<C
   return { ...settings, hosts: [{ host, port }], password };
 }
 
-async function openEngine(configured: ConnectionSettings): Promise<Engine> {
+async function openEngine(configured: ConnectionSettings, key: string): Promise<Engine> {
   const settings = await startedIfEmbedded(configured);
   try {
-    return await openPool(settings);
+    return await openPool(settings, key);
   } catch (error) {
     const isMissing = error instanceof ManageDbError && error.code === 'DATABASE_MISSING';
     if (!isMissing || settings.server !== 'embedded') throw error;
     // zero configuration gives a working database: on our own server the first use makes it
     await createEmbeddedDatabase(settings);
-    return openPool(settings);
+    return openPool(settings, key);
   }
 }
 
@@ -81,7 +86,7 @@ async function createEmbeddedDatabase(settings: ConnectionSettings): Promise<voi
   }
 }
 
-async function openPool(settings: ConnectionSettings): Promise<Engine> {
+async function openPool(settings: ConnectionSettings, key: string): Promise<Engine> {
   const { pool: limits } = settings;
   let pool: pg.Pool | null = null;
   const opened = await openConnection(settings, {
@@ -111,6 +116,7 @@ async function openPool(settings: ConnectionSettings): Promise<Engine> {
   opened.client.release();
   if (pool === null) throw new Error('unreachable: the connection was opened through a pool');
   return {
+    key,
     pool,
     settings: { ...settings, hosts: [opened.address] as readonly HostAddress[] },
     serverVersion: opened.serverVersion,

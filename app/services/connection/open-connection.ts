@@ -85,7 +85,7 @@ async function tryHost<Client extends IsolatedClient>(
         client = await opener.open(config);
       } catch (error) {
         // the first attempt's reason is the telling one, unless it only said that TLS is not offered
-        const reason = connectionError(error, settings, address, 'connecting');
+        const reason = connectionError(error, settings, address);
         if (failure === null || failure.code === 'SSL_FAILED') failure = reason;
         if (
           reason.code === 'CONNECTION_REFUSED' ||
@@ -102,7 +102,7 @@ async function tryHost<Client extends IsolatedClient>(
       return refusal;
     }
   } catch (error) {
-    failure = connectionError(error, settings, address, 'connecting');
+    failure = connectionError(error, settings, address);
   }
   return failure ?? connectionError(new Error('no attempt was made'), settings, address);
 }

@@ -4,6 +4,8 @@ import type { ConnectionSettings } from '../../config/connection-settings.js';
 
 /** A pool to one environment's database, on the one host that was chosen for it. */
 export interface Engine {
+  /** Under which it is kept. */
+  readonly key: string;
   readonly pool: pg.Pool;
   /** As configured, but with the one host that was chosen and the password that works. */
   readonly settings: ConnectionSettings;
@@ -14,18 +16,35 @@ export interface Engine {
 /** By the settings that they were opened with. */
 export const engines = new Map<string, Promise<Engine>>();
 
-/** Closes every pool of this process; sessions that are open finish first. The next question opens new ones. */
-export async function closeEngines(): Promise<void> {
-  const open = [...engines.values()];
-  engines.clear();
-  await Promise.all(open.map(async (opening) => (await opening.catch(() => null))?.pool.end()));
+/** Those of them that are open. */
+export const current = new Map<string, Engine>();
+
+/**
+ * Closes the pools of this process, of one environment or of all; sessions that are open finish first. The next question
+ * opens new ones. Commands do this by themselves at their end.
+ *
+ * @example process.on('SIGTERM', () => closeEngines());
+ */
+export async function closeEngines(environment?: string): Promise<void> {
+  const closing = [...engines].map(async ([key, opening]) => {
+    if (environment === undefined) engines.delete(key);
+    const engine = await opening.catch(() => null);
+    if (engine !== null && (environment === undefined || engine.settings.environment === environment))
+      await end(engine);
+  });
+  await Promise.all(closing);
 }
 
-/** Gives up an engine whose host does not answer any more: the next question looks at all hosts again. */
-export async function discardEngine(engine: Engine): Promise<void> {
-  for (const [key, opening] of engines) {
-    if ((await opening.catch(() => null)) === engine) engines.delete(key);
+/** Gives up an engine: the next question opens another. Sessions that are still open on it end when they do. */
+export function discardEngine(engine: Engine): void {
+  void end(engine);
+}
+
+async function end(engine: Engine): Promise<void> {
+  if (current.get(engine.key) === engine) {
+    engines.delete(engine.key);
+    current.delete(engine.key);
   }
-  // not awaited: sessions that are still open on it end when they do
-  if (!engine.pool.ended) void engine.pool.end();
+  // `pg` refuses a second end
+  if (!engine.pool.ending) await engine.pool.end();
 }
