@@ -1,13 +1,10 @@
 import { ManageDbError } from '../core/errors.js';
 import * as z from '../core/schema.js';
 import { type ConnectionSettings, SSL_MODES, type SslSettings, TARGET_SESSION_ATTRS } from './connection-settings.js';
-import {
-  type ConnectionSource,
-  defaultCertificates,
-  operatingSystemUser,
-  type SourcedValue,
-} from './connection-source.js';
+import type { ConnectionSource } from './connection-source.js';
 import { readEmbeddedEndpoint } from './embedded-endpoint.js';
+import type { SourcedValue } from './layer-reader.js';
+import { defaultCertificates, operatingSystemUser } from './libpq-defaults.js';
 import { registerSecret } from './redaction.js';
 import type { SettingsReader } from './settings-reader.js';
 import type { Workspace } from './workspace.js';
@@ -24,12 +21,11 @@ export function externalConnection(
   common: CommonSettings,
   settings: SettingsReader,
 ): ConnectionSettings | null {
-  const { parts, hosts } = source;
+  const { namedBy, parts, hosts } = source;
   const user = parts.user?.value ?? operatingSystemUser();
   const database = parts.database?.value ?? null;
-  const anchor = Object.values(parts)[0];
   for (const [part, value] of Object.entries(parts)) if (value !== undefined) settings.sources.set(part, value.source);
-  settings.sources.set('host', parts.host?.source ?? anchor?.source ?? 'default');
+  settings.sources.set('host', parts.host?.source ?? namedBy.source);
   if (parts.password !== undefined) {
     registerSecret(parts.password.value, [user, database, ...hosts.map(({ host }) => host)]);
   }
@@ -43,14 +39,14 @@ export function externalConnection(
       : settings.check(z.coerce.number().check(z.int(), z.minimum(0)), timeout.value, timeout.source);
   if (database === null) {
     settings.problems.push(
-      new ManageDbError('INVALID_DATABASE_URL', `${anchor?.source ?? 'The connection'} names no database.`, {
+      new ManageDbError('INVALID_DATABASE_URL', `${namedBy.source} names no database.`, {
         hint: 'Write the database after the host: postgresql://user@host:5432/database (or set PGDATABASE).',
       }),
     );
   }
   if (user === null) {
     settings.problems.push(
-      new ManageDbError('INVALID_DATABASE_URL', `${anchor?.source ?? 'The connection'} names no user.`, {
+      new ManageDbError('INVALID_DATABASE_URL', `${namedBy.source} names no user.`, {
         hint: 'Write the user before the host: postgresql://user@host:5432/database',
       }),
     );

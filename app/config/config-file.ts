@@ -1,17 +1,27 @@
 import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
-import { BUILT_IN_ENVIRONMENTS, registerEnvironments } from '../core/environment.js';
+import { BUILT_IN_ENVIRONMENTS, normalizeEnv, registerEnvironments } from '../core/environment.js';
 import { ManageDbError, messageOf } from '../core/errors.js';
 import * as z from '../core/schema.js';
-import { findConfigFile } from '../core/workspace-root.js';
+import { cacheFolder, findConfigFile } from '../core/workspace-root.js';
 import { SSL_MODES, TARGET_SESSION_ATTRS } from './connection-settings.js';
+import { importWorkspaceFile } from './import-workspace-file.js';
+import { parseJson } from './parse-json.js';
 import { redact } from './redaction.js';
 import { securitySchema } from './settings.js';
 
 const secret = z.union([z.string(), z.strictObject({ file: z.string() }), z.strictObject({ command: z.string() })]);
 
+/** In normal form: under another spelling a section would stand there and count for nothing. */
+const environmentName = z.string().check(
+  z.regex(/^[a-z][a-z0-9_-]{0,47}$/, { error: 'it cannot be the name of an environment', abort: true }),
+  z.refine((name) => normalizeEnv(name) === name, {
+    error: ({ input }) => `write it as "${normalizeEnv(String(input))}"`,
+  }),
+);
+
 const environmentSchema = z.strictObject({
-  extends: z.optional(z.string()),
+  extends: z.optional(environmentName),
   databaseUrl: z.optional(secret),
   password: z.optional(secret),
   service: z.optional(z.string()),
@@ -41,7 +51,7 @@ const configSchema = z.strictObject({
   migrationsDir: z.optional(z.string()),
   seedDir: z.optional(z.string()),
   triggersDir: z.optional(z.string()),
-  environments: z.optional(z.record(z.string().check(z.regex(/^[a-z][a-z0-9_-]*$/)), environmentSchema)),
+  environments: z.optional(z.record(environmentName, environmentSchema)),
 });
 
 /** One environment in the configuration file. A custom one may `extends` another; its connection is never inherited. */
@@ -60,8 +70,6 @@ export function defineConfig(config: ManageDbConfig): ManageDbConfig {
 }
 
 const BUILT_IN: readonly string[] = BUILT_IN_ENVIRONMENTS;
-
-const LOAD_TIMEOUT_MS = 15_000;
 
 const cache = new Map<string, Promise<ManageDbConfig>>();
 
@@ -88,18 +96,15 @@ export function forgetConfigFiles(): void {
 
 async function load(root: string): Promise<ManageDbConfig> {
   const path = findConfigFile(root);
-  const config = path === null ? {} : parseConfig(await importConfig(path), path);
+  const config = path === null ? {} : parseConfig(await importConfig(path, root), path);
   registerEnvironments(root, Object.keys(config.environments ?? {}));
   return config;
 }
 
-async function importConfig(path: string): Promise<unknown> {
+async function importConfig(path: string, root: string): Promise<unknown> {
   try {
-    if (path.endsWith('.json')) return JSON.parse(await readFile(path, 'utf8'));
-    const { createJiti } = await import('jiti');
-    // the file need not have manage_db installed beside it
-    const jiti = createJiti(import.meta.url, { virtualModules: { manage_db: { defineConfig } } });
-    return await withinTime(jiti.import(path, { default: true }));
+    if (path.endsWith('.json')) return parseJson(await readFile(path, 'utf8'));
+    return defaultExportOf(await importWorkspaceFile(path, cacheFolder(root), { manage_db: { defineConfig } }));
   } catch (error) {
     throw new ManageDbError('INVALID_CONFIGURATION', `${path} cannot be loaded: ${redact(messageOf(error))}`, {
       hint: `Correct ${basename(path)}; it must export an object by default.`,
@@ -108,30 +113,34 @@ async function importConfig(path: string): Promise<unknown> {
   }
 }
 
-/** A file that awaits something which never comes would otherwise end the program without a word. */
-async function withinTime<T>(loading: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`it is not done after ${LOAD_TIMEOUT_MS / 1000} s`)), LOAD_TIMEOUT_MS);
-  });
-  try {
-    return await Promise.race([loading, tooLate]);
-  } finally {
-    clearTimeout(timer);
-  }
+function defaultExportOf(module: unknown): unknown {
+  return typeof module === 'object' && module !== null && 'default' in module ? module.default : module;
 }
 
 function parseConfig(raw: unknown, path: string): ManageDbConfig {
   const parsed = configSchema.safeParse(raw);
   if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'the export'}: ${issue.message}`);
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'the export'}: ${wordsOf(issue)}`);
     throw new ManageDbError('INVALID_CONFIGURATION', `${path} is not valid: ${problems.join('; ')}.`, {
       hint: `Correct ${basename(path)} and run: manage_db show-config`,
       details: { file: path, problems },
     });
   }
-  checkInheritance(parsed.data, path);
-  return parsed.data;
+  const config = withoutUndefined(parsed.data);
+  checkInheritance(config, path);
+  return config;
+}
+
+/** zod says of a bad key only that it is one; why is inside. */
+function wordsOf(issue: z.core.$ZodIssue): string {
+  return issue.code === 'invalid_key' ? issue.issues.map(({ message }) => message).join('; ') : issue.message;
+}
+
+/** `{ protected: undefined }` says nothing: merged as it stands it would take away what the environment has. */
+function withoutUndefined<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+  return Object.fromEntries(entries.map(([key, item]) => [key, withoutUndefined(item)])) as T;
 }
 
 function checkInheritance(config: ManageDbConfig, path: string): void {

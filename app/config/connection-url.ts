@@ -101,27 +101,28 @@ export function parseDatabaseUrl(url: string, name: string): ParsedDatabaseUrl {
   const colon = userInfo.indexOf(':');
   const user = decode(colon < 0 ? userInfo : userInfo.slice(0, colon), 'user');
   const password = colon < 0 ? '' : decode(userInfo.slice(colon + 1), 'password');
-  let hosts = parseHosts(hostList, fail, decode);
+  const namedHosts = parseHosts(hostList, fail, decode);
   let database = decode(path, 'database name');
 
   const parameters: Record<string, string> = {};
   const foreign: string[] = [];
-  const extra: { user?: string; password?: string } = {};
+  const extra: { user?: string; password?: string; host?: string; port?: string } = {};
   for (const pair of questionMark < 0 ? [] : rest.slice(questionMark + 1).split('&')) {
     if (pair === '') continue;
     const equals = pair.indexOf('=');
     if (equals < 1) fail('a parameter after "?" has no "="');
     const key = decode(pair.slice(0, equals), 'parameters');
     const value = decode(pair.slice(equals + 1), `parameter ${key}`);
-    if (key === 'host' && hosts.length === 0) hosts = value.split(',').map((host) => ({ host }));
-    else if (key === 'port') hosts = applyPorts(hosts, value, fail);
-    else if (key === 'dbname') database = value;
-    else if (key === 'user' || key === 'password') extra[key] = value;
+    if (key === 'dbname') database = value;
+    else if (key === 'user' || key === 'password' || key === 'host' || key === 'port') extra[key] = value;
     else if (key === 'ssl' && value === 'true') parameters.sslmode = 'require';
     else if (KNOWN_PARAMETERS.has(key)) parameters[key] = value;
     else if (FOREIGN_PARAMETERS.has(key)) foreign.push(key);
     else if (!HARMLESS_PARAMETERS.has(key)) fail(`it has an unsupported parameter "${key}"`);
   }
+  // in this order, whichever of them comes first in the URL
+  const addressed = extra.host ? applyHosts(namedHosts, extra.host, fail) : namedHosts;
+  const hosts = extra.port ? applyPorts(addressed, extra.port, fail) : addressed;
   const finalUser = extra.user ?? user;
   const finalPassword = extra.password ?? password;
   return {
@@ -158,6 +159,18 @@ function parseHosts(list: string, fail: Fail, decode: Decode): readonly Partial<
     if (port === null) fail('its port is not a number from 1 to 65535');
     return { ...(host === '' ? {} : { host }), ...(port == null ? {} : { port }) };
   });
+}
+
+/** `postgresql://:5433/db?host=/tmp` has its port before the path; a host there and as a parameter is a contradiction. */
+function applyHosts(
+  hosts: readonly Partial<HostAddress>[],
+  value: string,
+  fail: Fail,
+): readonly Partial<HostAddress>[] {
+  if (hosts.some(({ host }) => host !== undefined)) fail('it names a host both before the path and as a parameter');
+  const names = value.split(',');
+  if (hosts.length > 0 && hosts.length !== names.length) fail('it has not as many ports as hosts');
+  return names.map((host, index) => ({ ...hosts[index], ...(host === '' ? {} : { host }) }));
 }
 
 function applyPorts(

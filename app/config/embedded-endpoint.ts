@@ -1,6 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import { chownSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { codeOf, ManageDbError, messageOf } from '../core/errors.js';
 
 /** Where the workspace's own server listens, and how to log in as its superuser. Holds a secret. */
@@ -24,20 +23,6 @@ export interface EmbeddedEndpoint {
  */
 export function readEmbeddedEndpoint(workspaceRoot: string): EmbeddedEndpoint | null {
   return readEndpointFile(embeddedEndpointFile(workspaceRoot));
-}
-
-/**
- * Remembers the endpoint in `<root>/.manage_db/embedded.json`: readable by its owner only, replaced in one step.
- *
- * @throws UNREADABLE_FILE the file cannot be written.
- * @example
- * writeEmbeddedEndpoint(workspace.root, { ...endpoint, port: 20543 });
- */
-export function writeEmbeddedEndpoint(workspaceRoot: string, endpoint: EmbeddedEndpoint): void {
-  const file = embeddedEndpointFile(workspaceRoot);
-  mkdirSync(dirname(file), { recursive: true });
-  const { host, port, user, password, dataDirectory, systemIdentifier } = endpoint;
-  writeSecretFile(file, { host, port, user, password, dataDirectory, systemIdentifier });
 }
 
 export function embeddedEndpointFile(workspaceRoot: string): string {
@@ -64,29 +49,6 @@ export function readEndpointFile(file: string): EmbeddedEndpoint | null {
     hint: `Delete it; the next command writes it again, and no data are lost: rm '${file}'`,
     details: { file },
   });
-}
-
-/** `content` as JSON in a file of mode 0600, complete or not at all. A file that is replaced keeps its owner. */
-export function writeSecretFile(file: string, content: object): void {
-  const draft = `${file}.${process.pid}-${randomBytes(4).toString('hex')}`;
-  try {
-    writeFileSync(draft, `${JSON.stringify(content, null, 2)}\n`, { flag: 'wx', mode: 0o600 });
-    keepOwner(file, draft);
-    renameSync(draft, file);
-  } catch (error) {
-    rmSync(draft, { force: true });
-    throw new ManageDbError('UNREADABLE_FILE', `${file} cannot be written: ${messageOf(error)}`, {
-      hint: `Give yourself write permission on ${dirname(file)}.`,
-      details: { file },
-      cause: error,
-    });
-  }
-}
-
-/** So that a command under sudo does not lock the workspace's owner out. */
-function keepOwner(file: string, draft: string): void {
-  const before = statSync(file, { throwIfNoEntry: false });
-  if (before !== undefined && process.getuid?.() === 0) chownSync(draft, before.uid, before.gid);
 }
 
 // By hand and not with zod: this is on the path of every database command.

@@ -1,15 +1,16 @@
 import { assertKnownEnvironment, scopedPrefixes } from '../core/environment.js';
 import { ManageDbError } from '../core/errors.js';
 import { embeddedConnection, externalConnection } from './build-connection.js';
-import { lineageOf, loadConfigFile, type ManageDbConfig } from './config-file.js';
+import { loadConfigFile } from './config-file.js';
 import type { ConfigReport, ConfigValue } from './config-report.js';
 import type { ConnectionSettings } from './connection-settings.js';
-import { type ConnectionSource, findConnection, LayerReader } from './connection-source.js';
+import { type ConnectionSource, findConnection } from './connection-source.js';
 import { formatAddress, formatDatabaseUrl } from './database-url.js';
+import { LayerReader } from './layer-reader.js';
 import { MASK } from './redaction.js';
-import { SECURITY_SETTINGS, type SecuritySettings } from './settings.js';
+import { securityOf, securityRows } from './resolve-security.js';
 import { poolSettings, SettingsReader, unexpected } from './settings-reader.js';
-import { layersOf, type SettingOverrides } from './value-layers.js';
+import { layersOf, type RawValue, type SettingOverrides } from './value-layers.js';
 import { getWorkspace } from './workspace.js';
 
 /**
@@ -39,6 +40,8 @@ export async function resolveConfig(
 
   const before = problems.length;
   const source = await attempt(() => findConnection(reader));
+  const failed = problems.length > before;
+  const lone = failed || source !== null ? null : await attempt(async () => reader.locateScoped('database'));
   const settings = new SettingsReader(reader, problems);
   const common = {
     environment,
@@ -49,25 +52,20 @@ export async function resolveConfig(
     applicationName: (await settings.text('applicationName')) ?? 'manage_db',
   };
 
-  const failed = problems.length > before && source === null;
   let connection: ConnectionSettings | null = null;
   if (source !== null) connection = externalConnection(source, common, settings);
   else if (!failed && hasEmbeddedServer(environment)) {
     connection = await attempt(() => Promise.resolve(embeddedConnection(workspace, common, settings)));
-  } else if (!failed) problems.push(missingUrl(environment, reader));
+  } else if (!failed) problems.push(missingUrl(environment, lone, reader));
 
   return {
     environment,
     workspace,
     security,
     connection,
-    values: [
-      ...connectionRows(connection, settings.sources),
-      ...settings.rows,
-      ...securityRows(security, file, environment),
-    ],
+    values: [...connectionRows(connection, settings.sources), ...settings.rows, ...securityRows(environment, file)],
     problems,
-    warnings: warningsOf(environment, source, reader),
+    warnings: warningsOf(environment, { source, lone, reader }),
   };
 }
 
@@ -76,21 +74,16 @@ function hasEmbeddedServer(environment: string): boolean {
   return environment === 'development' || environment === 'testing';
 }
 
-function securityOf(environment: string, file: ManageDbConfig): SecuritySettings {
-  const lineage = lineageOf(environment, file);
-  const base = [environment, ...lineage.flatMap(([name, { extends: parent }]) => [name, parent ?? name])]
-    .map((name) => (Object.hasOwn(SECURITY_SETTINGS, name) ? SECURITY_SETTINGS[name] : undefined))
-    .find((settings) => settings !== undefined);
-  // an environment that nobody described is protected: harmlessness is proven, not assumed
-  const closed = SECURITY_SETTINGS.staging as SecuritySettings;
-  return Object.assign({}, base ?? closed, ...lineage.map(([, section]) => section.security ?? {}).reverse());
-}
-
-function missingUrl(environment: string, reader: LayerReader): ManageDbError {
+function missingUrl(environment: string, lone: RawValue | null, reader: LayerReader): ManageDbError {
   const [prefix = ''] = scopedPrefixes(environment);
   const variable = `${prefix}DATABASE_URL`;
   const withheld = reader.withheld()[0];
-  const unused = withheld === undefined ? '' : ` (${withheld.source} is not used for a protected environment)`;
+  const unused =
+    lone !== null
+      ? ` (${lone.source} alone names no server)`
+      : withheld !== undefined
+        ? ` (${withheld.source} is not used for a protected environment)`
+        : '';
   return new ManageDbError(
     'MISSING_SETTING',
     `The environment "${environment}" has no database: ${variable} is not set${unused}.`,
@@ -122,18 +115,14 @@ function connectionRows(
   ];
 }
 
-function securityRows(security: SecuritySettings, file: ManageDbConfig, environment: string): readonly ConfigValue[] {
-  const section = file.environments?.[environment]?.security ?? {};
-  return Object.entries(security).map(([name, value]) => ({
-    name: `security.${name}`,
-    value: String(value),
-    source: Object.hasOwn(section, name)
-      ? `environments.${environment}.security in the configuration file`
-      : 'SECURITY_SETTINGS',
-  }));
+interface Findings {
+  readonly source: ConnectionSource | null;
+  /** A database that stands there without a server. */
+  readonly lone: RawValue | null;
+  readonly reader: LayerReader;
 }
 
-function warningsOf(environment: string, source: ConnectionSource | null, reader: LayerReader): readonly string[] {
+function warningsOf(environment: string, { source, lone, reader }: Findings): readonly string[] {
   const warnings = reader
     .withheld()
     .map((raw) => `${raw.source} is not used: ${environment} is protected and takes only settings of its own.`);
@@ -142,11 +131,16 @@ function warningsOf(environment: string, source: ConnectionSource | null, reader
       `The database URL has parameters of other tools, which are left aside: ${source.foreignParameters.join(', ')}.`,
     );
   }
-  const deciding = source?.parts.database ?? source?.parts.host;
-  if (deciding !== undefined && !reader.isScoped(deciding.rank)) {
+  const deciding = [source?.namedBy, source?.parts.database].find(
+    (it) => it !== undefined && !reader.isScoped(it.rank),
+  );
+  if (deciding !== undefined) {
     warnings.push(
       `${deciding.source} is not written for ${environment} alone: every unprotected environment without a database of its own uses it.`,
     );
+  }
+  if (lone !== null && hasEmbeddedServer(environment)) {
+    warnings.push(`${lone.source} is not used: alone it names no server, and ${environment} runs on the embedded one.`);
   }
   if (process.env.PGHOSTADDR)
     warnings.push('PGHOSTADDR is set and ignored: manage_db and its tools connect to the host that is shown.');

@@ -10,20 +10,18 @@ export interface SettingDefinition {
    * what is written for it alone.
    */
   readonly isConnection: boolean;
-  readonly isSecret: boolean;
   readonly inFile: (section: EnvironmentSection) => string | number | SecretReference | undefined;
 }
 
-const connection = { isConnection: true, isSecret: false } as const;
-const behaviour = { isConnection: false, isSecret: false } as const;
+const connection = { isConnection: true } as const;
+const behaviour = { isConnection: false } as const;
 const nowhere = (): undefined => undefined;
 
 /** Every setting of an environment. The one list: resolution, `show-config` and `.env.example` follow it. */
 export const SETTINGS = {
-  databaseUrl: { ...connection, isSecret: true, variables: ['DATABASE_URL'], inFile: (s) => s.databaseUrl },
+  databaseUrl: { ...connection, variables: ['DATABASE_URL'], inFile: (s) => s.databaseUrl },
   password: {
     ...connection,
-    isSecret: true,
     variables: ['DATABASE_PASSWORD', 'PGPASSWORD'],
     inFile: (s) => s.password,
   },

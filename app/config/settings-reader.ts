@@ -2,7 +2,7 @@ import { ManageDbError, messageOf } from '../core/errors.js';
 import * as z from '../core/schema.js';
 import type { ConfigValue } from './config-report.js';
 import type { PoolSettings } from './connection-settings.js';
-import type { LayerReader } from './connection-source.js';
+import type { LayerReader } from './layer-reader.js';
 import { redact } from './redaction.js';
 import type { SettingName } from './setting-names.js';
 

@@ -9,28 +9,20 @@ export interface SecuritySettings {
    * an answer at a prompt, `typed` wants the explicit environment and a typed text.
    */
   readonly confirmation: 'none' | 'yes' | 'typed';
-  /** Whether the kill switch covers this environment. */
-  readonly killSwitch: boolean;
   /** Whether a `--reason` must be given. */
   readonly reasonRequired: boolean;
-  /** Whether a safety backup is taken before destructive work. */
-  readonly safetyBackup: boolean;
 }
 
 const OPEN: SecuritySettings = {
   protected: false,
   confirmation: 'none',
-  killSwitch: false,
   reasonRequired: false,
-  safetyBackup: false,
 };
 
 const CLOSED: SecuritySettings = {
   protected: true,
   confirmation: 'typed',
-  killSwitch: true,
   reasonRequired: true,
-  safetyBackup: true,
 };
 
 /**
@@ -47,7 +39,5 @@ export const SECURITY_SETTINGS: Readonly<Record<string, SecuritySettings>> = Obj
 export const securitySchema = z.strictObject({
   protected: z.optional(z.boolean()),
   confirmation: z.optional(z.enum(['none', 'yes', 'typed'])),
-  killSwitch: z.optional(z.boolean()),
   reasonRequired: z.optional(z.boolean()),
-  safetyBackup: z.optional(z.boolean()),
 });

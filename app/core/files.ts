@@ -1,19 +1,43 @@
 import { randomBytes } from 'node:crypto';
-import { appendFileSync, closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import {
+  chownSync,
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { codeOf } from './errors.js';
+
+/** For files that may hold what is nobody else's business. */
+const PRIVATE = 0o600;
 
 /**
- * Writes `text` so that a reader sees either the old file or the whole new one, whatever happens in between.
- * Missing folders are made with mode 0700.
+ * Writes `text` so that a reader sees either the old file or the whole new one, whatever happens in between. A file that
+ * is replaced keeps its owner and its mode; missing folders are made with {@link makeFolder}.
+ *
+ * @param mode forced upon the file, also upon one that is there; without it a new file gets 0600.
+ * @example writeFileAtomically('/srv/clinic/.manage_db/environment', 'testing\n')
  */
-export function writeFileAtomically(path: string, text: string, mode = 0o600): void {
+export function writeFileAtomically(path: string, text: string, mode?: number): void {
   const folder = dirname(path);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
+  const before = statSync(path, { throwIfNoEntry: false });
   const temporary = join(folder, `.${randomBytes(6).toString('hex')}.tmp`);
   try {
-    const file = openSync(temporary, 'wx', mode);
+    const file = openSync(temporary, 'wx', PRIVATE);
     try {
       writeFileSync(file, text);
+      giveTo(before ?? statSync(folder), file);
+      fchmodSync(file, mode ?? (before === undefined ? PRIVATE : before.mode & 0o777));
       fsyncSync(file);
     } finally {
       closeSync(file);
@@ -27,6 +51,38 @@ export function writeFileAtomically(path: string, text: string, mode = 0o600): v
 
 /** Appends one line; a single `write` with O_APPEND, so lines of several processes do not mix. */
 export function appendLine(path: string, line: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  appendFileSync(path, `${line}\n`, { mode: 0o600 });
+  const folder = dirname(path);
+  makeFolder(folder);
+  const file = openSync(path, 'a', PRIVATE);
+  try {
+    if (fstatSync(file).size === 0) giveTo(statSync(folder), file);
+    writeFileSync(file, `${line}\n`);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * Makes `path` and what is missing above it, mode 0700. What root makes belongs to the owner of the folder that it is
+ * in: after a command under sudo the workspace's owner must still be able to work.
+ *
+ * @example makeFolder('/srv/clinic/.manage_db')
+ */
+export function makeFolder(path: string): void {
+  const absolute = resolve(path);
+  const first = mkdirSync(absolute, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  const owner = statSync(dirname(first));
+  for (let made = absolute; made.length >= first.length; made = dirname(made)) giveTo(owner, made);
+}
+
+/** Only root can give a file away; where a mount refuses it (NFS, a container's user ids), the file is good all the same. */
+function giveTo({ uid, gid }: Stats, file: number | string): void {
+  if (process.geteuid?.() !== 0) return;
+  try {
+    if (typeof file === 'string') chownSync(file, uid, gid);
+    else fchownSync(file, uid, gid);
+  } catch (error) {
+    if (codeOf(error) !== 'EPERM' && codeOf(error) !== 'EINVAL') throw error;
+  }
 }

@@ -31,6 +31,11 @@ export function withWorkspaceRoot<T>(root: string, fn: () => T): T {
   return chosen.run(resolve(root), fn);
 }
 
+/** Where compiled files of the workspace are kept. */
+export function cacheFolder(root: string): string {
+  return join(root, STATE_FOLDER, 'cache');
+}
+
 /** The configuration file of the workspace `root`, or `null`. */
 export function findConfigFile(root: string): string | null {
   const name = CONFIG_FILES.find((candidate) => existsSync(join(root, candidate)));

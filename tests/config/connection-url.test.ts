@@ -44,6 +44,17 @@ describe('a database URL', () => {
     expect(parse('postgresql:///d?host=/tmp&user=me').user).to.equal('me');
   });
 
+  it('takes host and port as parameters in either order, also for several hosts', () => {
+    for (const query of ['port=5433&host=/tmp', 'host=/tmp&port=5433']) {
+      expect(parse(`postgresql:///db?${query}`).hosts, query).to.deep.equal([{ host: '/tmp', port: 5433 }]);
+    }
+    expect(parse('postgresql://:5433/db?host=/tmp').hosts).to.deep.equal([{ host: '/tmp', port: 5433 }]);
+    expect(parse('postgresql:///db?port=1,2&host=a,b').hosts).to.deep.equal([
+      { host: 'a', port: 1 },
+      { host: 'b', port: 2 },
+    ]);
+  });
+
   it('may carry what an object mapper put in', () => {
     expect(parse('postgres://u@h/d?schema=public&pgbouncer=true').foreign).to.deep.equal(['schema', 'pgbouncer']);
   });
@@ -62,6 +73,8 @@ describe('a database URL', () => {
     ['postgresql://u:hunter2hunter2@h/d?sslmod=require', /unsupported parameter "sslmod"/],
     ['postgresql://u:hunter2hunter2@h/d?hostaddr=10.0.0.1', /unsupported parameter "hostaddr"/],
     ['postgresql://u:hunter2hunter2@h/d e', /white space/],
+    ['postgresql://u:hunter2hunter2@h/d?host=other', /a host both before the path and as a parameter/],
+    ['postgresql://u:hunter2hunter2@/d?port=1,2,3&host=a,b', /as many ports as hosts/],
   ];
   for (const [url, reason] of broken) {
     it(`is refused in plain words, without its password: ${url || '(empty)'}`, () => {

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import {
@@ -198,6 +198,47 @@ describe('the configuration of an environment', () => {
     );
   });
 
+  it('lets a database or user from a stronger place change that part of the URL, and nothing else', async () => {
+    workspace.write({ '.env.production': 'DATABASE_URL=postgresql://app:secret-word@db1:6000/clinic?sslmode=require' });
+    const { connection } = await config('production', { PRODUCTION_PGDATABASE: 'other' });
+    expect(connection).to.include({ database: 'other', user: 'app', password: 'secret-word' });
+    expect(connection.hosts).to.deep.equal([{ host: 'db1', port: 6000 }]);
+    expect(connection.ssl.mode).to.equal('require');
+    expect((await config('production', { PROD_PGUSER: 'auditor' })).connection).to.include({
+      database: 'clinic',
+      user: 'auditor',
+    });
+    const { values } = await inWorkspace({ PRODUCTION_PGDATABASE: 'other' }, () => describeConfig('production'));
+    const sourceOf = (name: string) => values.find((value) => value.name === name)?.source;
+    expect(sourceOf('host')).to.equal('DATABASE_URL in .env.production');
+    expect(sourceOf('database')).to.equal('PRODUCTION_PGDATABASE in the process environment');
+  });
+
+  it('does not let one that is left over in the shell change a URL', async () => {
+    workspace.write({ '.env': 'DATABASE_URL=postgresql://app@db1/clinic' });
+    const { connection } = await config('development', { PGDATABASE: 'leftover', PGUSER: 'me' });
+    expect(connection).to.include({ database: 'clinic', user: 'app' });
+  });
+
+  it('takes a database alone for no server, and says so', async () => {
+    for (const variable of ['PRODUCTION_PGDATABASE', 'PRODUCTION_PGUSER']) {
+      expect((await failure('production', { [variable]: 'clinic' })).code).to.equal('MISSING_SETTING');
+    }
+    expect((await failure('production', { PRODUCTION_PGDATABASE: 'clinic' })).message).to.contain(
+      'PRODUCTION_PGDATABASE in the process environment alone names no server',
+    );
+    workspace.write({ '.env.qa': 'PGDATABASE=qa\nPGUSER=u\n' });
+    expect((await failure('qa')).code).to.equal('MISSING_SETTING');
+    const report = await inWorkspace({ DEV_PGDATABASE: 'mine' }, () => describeConfig('development'));
+    expect(report.connection).to.include({ server: 'embedded', database: 'app_development' });
+    expect(report.warnings.join()).to.contain('DEV_PGDATABASE');
+  });
+
+  it('names the missing database also beside another problem', async () => {
+    const error = await failure('production', { PRODUCTION_DATABASE_POOL_MAX: 'many' });
+    expect(error.message).to.contain('PRODUCTION_DATABASE_URL').and.contain('PRODUCTION_DATABASE_POOL_MAX');
+  });
+
   it('refuses two spellings of one variable that disagree', async () => {
     const error = await failure('development', {
       DEV_DATABASE_URL: 'postgresql://u@h/a',
@@ -294,6 +335,93 @@ describe('the configuration of an environment', () => {
       expect(connection.pool.max).to.equal(4);
       expect(described.name).to.equal('typed');
       expect(connection.database).to.equal('typed_testing');
+    });
+
+    const canary = 'canary-in-the-file';
+    const typed = (database: string) =>
+      workspace.write({
+        'database.ts': `export const database: string = '${database}';`,
+        'manage_db.config.ts': `import { database } from './database';\nconst password = '${canary}';\nexport default { environments: { testing: { databaseUrl: 'postgresql://u:' + password + '@h/' + database } } };`,
+      });
+
+    it('is read anew when it or what it imports has changed', async () => {
+      typed('one');
+      expect(await databaseOf('testing')).to.equal('one');
+      typed('two');
+      expect(await databaseOf('testing')).to.equal('two');
+    });
+
+    it('leaves a copy of its secrets only where nobody else can look', async () => {
+      typed('one');
+      const cached = join(workspace.root, 'tmp');
+      mkdirSync(cached);
+      mkdirSync(join(workspace.root, 'node_modules'));
+      expect((await config('testing', { TMPDIR: cached })).connection.password).to.equal(canary);
+      const copies = readdirSync(workspace.root, { recursive: true, encoding: 'utf8', withFileTypes: true })
+        .filter((entry) => entry.isFile() && entry.name !== 'manage_db.config.ts')
+        .map((entry) => join(entry.parentPath, entry.name))
+        .filter((path) => readFileSync(path, 'utf8').includes(canary));
+      const closed = join(workspace.root, '.manage_db', 'cache');
+      expect(copies.filter((path) => !path.startsWith(`${closed}/`))).to.deep.equal([]);
+      expect(statSync(closed).mode & 0o777).to.equal(0o700);
+    });
+
+    it('is refused by line and column, without quoting a secret, where it is no JSON', async () => {
+      const broken: readonly (readonly [string, string])[] = [
+        [`{\n  "name": "${canary}" x\n}`, `line 2, column ${14 + canary.length}`],
+        [`{\n  "password": ${canary}\n}`, 'line 2, column 15'],
+        [`{\n  "name": "${canary}`, `line 2, column ${12 + canary.length}`],
+        [`{ "name": "${canary}",\n}`, 'line 2, column 1'],
+        ['', 'line 1, column 1'],
+      ];
+      for (const [text, place] of broken) {
+        workspace.write({ 'manage_db.config.json': text });
+        const error = await failure('development');
+        expect(error.code, text).to.equal('INVALID_CONFIGURATION');
+        expect(error.message, text).to.contain(`${place} is not valid JSON`);
+        for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+          expect(`${cause.stack}${JSON.stringify(cause)}`, text).not.to.contain('canary');
+        }
+      }
+    });
+
+    it('does not unprotect an environment by a setting that is undefined', async () => {
+      workspace.write({
+        'manage_db.config.ts': `export default { environments: {
+          production: { databaseUrl: 'postgresql://u@h/p', security: { protected: undefined, confirmation: undefined } },
+          preview: { extends: 'strict', databaseUrl: 'postgresql://u@h/q', pool: { max: undefined }, security: { confirmation: undefined } },
+          strict: { pool: { max: 3 }, security: { confirmation: 'yes' } },
+        } };`,
+      });
+      expect((await config('production')).security).to.include({ protected: true, confirmation: 'typed' });
+      const { connection, security } = await config('preview');
+      expect(security.confirmation).to.equal('yes');
+      expect(connection.pool.max).to.equal(3);
+    });
+
+    it('is refused with a short name of an environment, which would count for nothing, with the one to write', async () => {
+      file({ nam: 'x', environments: { prod: { databaseUrl: 'y' }, qa: { extends: 'stage' }, 'B C': {} } });
+      const error = await failure('development');
+      expect(error.code).to.equal('INVALID_CONFIGURATION');
+      expect(error.message)
+        .to.contain('environments.prod: write it as "production"')
+        .and.contain('environments.qa.extends: write it as "staging"')
+        .and.contain('environments.B C: it cannot be the name of an environment')
+        .and.contain('nam');
+    });
+
+    it('is named with the section that a security setting comes from', async () => {
+      file({
+        environments: {
+          base: { security: { protected: false, confirmation: 'yes' } },
+          preview: { extends: 'base', security: { confirmation: 'typed' } },
+        },
+      });
+      const { values } = await inWorkspace({}, () => describeConfig('preview'));
+      const sourceOf = (name: string) => values.find((value) => value.name === `security.${name}`)?.source;
+      expect(sourceOf('protected')).to.equal('environments.base.security in the configuration file');
+      expect(sourceOf('confirmation')).to.equal('environments.preview.security in the configuration file');
+      expect(sourceOf('reasonRequired')).to.equal('SECURITY_SETTINGS');
     });
 
     it('may hold a reference to a secret', async () => {

@@ -460,6 +460,16 @@ describe("the workspace's own PostgreSQL server", function () {
       expect(await startInChild(root, asUser)).to.include({ pid: second.pid, wasRunning: true });
     });
 
+    it('owns the state of a workspace where root (sudo) came first', async function () {
+      if (!isRoot) return skip(this, 'needs root');
+      const root = newWorkspace();
+      chownSync(root, NOBODY, NOBODY);
+      await start(root);
+      for (const path of [dirname(embeddedEndpointFile(root)), embeddedEndpointFile(root)]) {
+        expect(statSync(path), path).to.include({ uid: NOBODY, gid: NOBODY });
+      }
+    });
+
     it('says so when the workspace cannot be written', async () => {
       const root = newWorkspace();
       chmodSync(root, 0o555);

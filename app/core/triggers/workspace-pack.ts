@@ -1,6 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { importWorkspaceFile } from '../../config/import-workspace-file.js';
 import { ManageDbError, messageOf } from '../errors.js';
+import { cacheFolder, workspaceRoot } from '../workspace-root.js';
 import { type BasePackSettings, configureBasePack, isBasePackConfiguration } from './base-pack-settings.js';
 import { defineTrigger, isTriggerDeclaration, type TriggerDeclaration } from './declaration.js';
 import { everyTable } from './every-table.js';
@@ -12,7 +14,7 @@ export interface WorkspaceTriggers {
   readonly base: BasePackSettings;
 }
 
-/** What `import … from 'manage_db'` gives in a trigger file. */
+/** What `import … from 'manage_db'` gives in a trigger file: it must meet this very copy of it. */
 const MODULE = { defineTrigger, everyTable, configureBasePack };
 
 /**
@@ -62,18 +64,10 @@ function functionFiles(folder: string): string[] {
 }
 
 async function importAll(files: readonly string[]): Promise<[path: string, module: unknown][]> {
-  if (files.length === 0) return [];
-  const { createJiti } = await import('jiti');
-  // the files need not have manage_db installed, and must meet this very copy of it; caches would hide an edited file
-  const jiti = createJiti(import.meta.url, {
-    virtualModules: { manage_db: MODULE },
-    moduleCache: false,
-    fsCache: false,
-  });
   const modules: [string, unknown][] = [];
   for (const path of files) {
     try {
-      modules.push([path, await jiti.import(path)]);
+      modules.push([path, await importWorkspaceFile(path, cacheFolder(workspaceRoot()), { manage_db: MODULE })]);
     } catch (error) {
       const hint = error instanceof ManageDbError ? error.hint : null;
       throw invalid(path, messageOf(error), hint ?? 'Correct the file.', error);

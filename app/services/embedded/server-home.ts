@@ -1,13 +1,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import {
-  type EmbeddedEndpoint,
-  readEmbeddedEndpoint,
-  readEndpointFile,
-  writeSecretFile,
-} from '../../config/embedded-endpoint.js';
+import { type EmbeddedEndpoint, readEmbeddedEndpoint, readEndpointFile } from '../../config/embedded-endpoint.js';
 import { codeOf, ManageDbError } from '../../core/errors.js';
+import { writeSecretFile } from './write-endpoint.js';
 
 /** Where root keeps what the unprivileged server must be able to enter. */
 export const SYSTEM_FOLDER = '/var/lib/manage_db';

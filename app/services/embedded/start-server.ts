@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { accessSync, chmodSync, constants, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type EmbeddedEndpoint, readEmbeddedEndpoint, writeEmbeddedEndpoint } from '../../config/embedded-endpoint.js';
+import { type EmbeddedEndpoint, readEmbeddedEndpoint } from '../../config/embedded-endpoint.js';
 import { codeOf, ManageDbError } from '../../core/errors.js';
+import { makeFolder } from '../../core/files.js';
 import type { OperationControls } from '../../core/progress.js';
 import { type Binaries, prepareBinaries } from './binaries.js';
 import { createCluster, SUPERUSER } from './create-cluster.js';
@@ -17,6 +18,7 @@ import { ensureServerAccount } from './server-account.js';
 import { locateHome, ownerOf, readRecord, type ServerHome, SYSTEM_FOLDER, writeRecord } from './server-home.js';
 import { chooseFreePort, isPortFree } from './server-port.js';
 import { shutDown, workspaceLock } from './stop-server.js';
+import { writeEmbeddedEndpoint } from './write-endpoint.js';
 
 /** What is known of the cluster once it exists. The port is the one to try first. */
 interface Cluster {
@@ -193,7 +195,7 @@ function readSystemIdentifier(home: ServerHome): string {
 
 function ensureWritable(stateFolder: string): void {
   try {
-    mkdirSync(stateFolder, { recursive: true });
+    makeFolder(stateFolder);
     accessSync(stateFolder, constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new ManageDbError(

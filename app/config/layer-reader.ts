@@ -1,0 +1,68 @@
+import { fetchSecret } from './secrets.js';
+import { SETTINGS, type SettingName } from './setting-names.js';
+import type { RawValue, ValueLayer } from './value-layers.js';
+
+/** A resolved value and where it came from. */
+export interface SourcedValue {
+  readonly value: string;
+  readonly source: string;
+  /** The variable or key that a person would change. */
+  readonly name: string;
+  /** Position of its layer: smaller is stronger. */
+  readonly rank: number;
+}
+
+/** Looks values up through the layers that a setting may come from. */
+export class LayerReader {
+  constructor(
+    private readonly layers: readonly ValueLayer[],
+    private readonly isProtected: boolean,
+    private readonly root: string,
+  ) {}
+
+  /** The strongest value of `setting`, its secret fetched; `null` where none is set. */
+  async read(setting: SettingName): Promise<SourcedValue | null> {
+    for (const rank of this.layers.keys()) {
+      const found = await this.readAt(setting, rank);
+      if (found !== null) return found;
+    }
+    return null;
+  }
+
+  async readAt(setting: SettingName, rank: number): Promise<SourcedValue | null> {
+    const raw = this.mayUse(setting, rank) ? (this.layers[rank]?.read(setting) ?? null) : null;
+    return raw === null ? null : { value: await this.fetch(raw), source: raw.source, name: raw.name, rank };
+  }
+
+  /** Where the strongest value of `setting` that is written for this environment stands; a secret is not fetched. */
+  locateScoped(setting: SettingName): RawValue | null {
+    const scoped = this.layers.filter((layer) => layer.isScoped);
+    return scoped.map((layer) => layer.read(setting)).find((raw) => raw !== null) ?? null;
+  }
+
+  /** Connection settings that are there but must not be used, because they are not written for this environment. */
+  withheld(): readonly RawValue[] {
+    return this.layers.flatMap((layer, rank) =>
+      (['databaseUrl', 'service', 'host', 'database'] as const).flatMap((setting) => {
+        const raw = this.mayUse(setting, rank) ? null : layer.read(setting);
+        return raw === null ? [] : [raw];
+      }),
+    );
+  }
+
+  isScoped(rank: number): boolean {
+    return this.layers[rank]?.isScoped === true;
+  }
+
+  get ranks(): readonly number[] {
+    return [...this.layers.keys()];
+  }
+
+  private mayUse(setting: SettingName, rank: number): boolean {
+    return !this.isProtected || !SETTINGS[setting].isConnection || this.layers[rank]?.isScoped === true;
+  }
+
+  private fetch(raw: RawValue): Promise<string> {
+    return typeof raw.value === 'string' ? Promise.resolve(raw.value) : fetchSecret(raw.value, raw.name, this.root);
+  }
+}
