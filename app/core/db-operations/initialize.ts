@@ -1,12 +1,10 @@
-import type { Client } from 'pg';
 import { escapeIdentifier } from 'pg';
 import { getWorkspace } from '../../config/workspace.js';
 import { ensureSchema } from '../../database/schema/ensure-schema.js';
-import { connectTo } from '../../services/database-service.js';
+import { withConnection, withMaintenanceConnection } from '../../services/with-connection.js';
 import { codeOf, ManageDbError, messageOf } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import type { ApplyTriggersResult } from '../triggers/apply.js';
-import { withConnection } from './backup/connections.js';
 import { type AppliedMigration, applyMigrations } from './migration/apply-migrations.js';
 import { readMigrations } from './migration/migration-files.js';
 import { applySeed, type SeedResult } from './migration/seed.js';
@@ -49,7 +47,7 @@ export async function initializeDatabase(target: Target, options: InitializeOpti
   const { migrationsDir, seedDir } = await getWorkspace();
   // read before anything is changed: a file that is wrong must not leave an empty database behind
   const files = readMigrations(migrationsDir);
-  const databaseCreated = target.exists ? false : await createDatabase(target, options.signal);
+  const databaseCreated = target.exists ? false : await createDatabase(target);
   try {
     return await withConnection(target.settings, { signal: options.signal }, async (client) => {
       await ensureSchema(client);
@@ -77,15 +75,14 @@ export async function initializeDatabase(target: Target, options: InitializeOpti
 }
 
 /** `false` when another process was faster. */
-async function createDatabase(target: Target, signal: AbortSignal | undefined): Promise<boolean> {
-  const server: Client = await connectTo(target.settings, {
-    database: 'postgres',
-    ...(signal === undefined ? {} : { signal }),
-  });
+async function createDatabase(target: Target): Promise<boolean> {
   try {
-    await server.query(`create database ${escapeIdentifier(target.database)}`);
+    await withMaintenanceConnection(target.settings, (server) =>
+      server.query(`create database ${escapeIdentifier(target.database)}`),
+    );
     return true;
   } catch (error) {
+    if (error instanceof ManageDbError) throw error;
     // 42P04: it exists; 23505: two were creating it in the same moment
     if (['42P04', '23505'].includes(codeOf(error) ?? '')) return false;
     const code = codeOf(error) === '42501' ? 'PERMISSION_DENIED' : 'SQL_FAILED';
@@ -93,7 +90,5 @@ async function createDatabase(target: Target, signal: AbortSignal | undefined): 
       hint: `Let somebody who may run: create database ${escapeIdentifier(target.database)} owner ${escapeIdentifier(target.user)};`,
       cause: error,
     });
-  } finally {
-    await server.end();
   }
 }

@@ -1,15 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
+import { describeConfig } from '../../config/db-config.js';
 import { getWorkspace } from '../../config/workspace.js';
 import type { Queryable } from '../../database/queryable.js';
 import { closeEngines } from '../../services/database-service.js';
+import { withConnection, withMaintenanceConnection } from '../../services/with-connection.js';
 import { normalizeEnv } from '../environment.js';
 import { ManageDbError } from '../errors.js';
 import type { OperationControls } from '../progress.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { verifyFiles } from './backup/backup-files.js';
 import { findBackup } from './backup/backup-list.js';
-import { withConnection, withMaintenanceConnection } from './backup/connections.js';
 import { propertyStatements, readDatabaseProperties } from './backup/database-properties.js';
 import { fillScratch } from './backup/fill-scratch.js';
 import type { Manifest, TableRows } from './backup/manifest.js';
@@ -31,7 +32,7 @@ export interface RestoreOptions extends OperationOptions {
   readonly fromEnvironment?: string | undefined;
   /** Ends the sessions of the target's users at the moment of the swap; without it a target in use is refused. */
   readonly disconnectUsers?: boolean | undefined;
-  /** Keeps the replaced database beside the new one. */
+  /** Keeps the replaced database beside the new one; by default on protected environments. */
   readonly keepPrevious?: boolean | undefined;
 }
 
@@ -64,6 +65,7 @@ async function restoreBackup(target: Target, options: RestoreOptions): Promise<R
   const { backupsDir } = await getWorkspace();
   const environment =
     options.fromEnvironment === undefined ? target.environment : normalizeEnv(options.fromEnvironment);
+  await refuseUnmasked(environment, target);
   const backup = await findBackup({ backupsDir, environment }, options.id);
   refuseUnlessWhole(backup.manifest, target);
   const { onProgress, signal } = options;
@@ -72,7 +74,7 @@ async function restoreBackup(target: Target, options: RestoreOptions): Promise<R
     folder: backup.path,
     manifest: backup.manifest,
     disconnectUsers: options.disconnectUsers === true,
-    keepPrevious: options.keepPrevious === true,
+    keepPrevious: options.keepPrevious ?? target.isProtected,
     controls: { ...(onProgress === undefined ? {} : { onProgress }), ...(signal === undefined ? {} : { signal }) },
   };
   let isSwapped = false;
@@ -80,7 +82,7 @@ async function restoreBackup(target: Target, options: RestoreOptions): Promise<R
     // before anything is touched: an archive that is damaged may restore without an error
     await verifyFiles(restore.folder, restore.manifest, restore.controls);
     // our own idle sessions are no users
-    await Promise.race([closeEngines(), sleep(OWN_SESSIONS_MS, undefined, { ref: false })]);
+    await Promise.race([closeEngines(target.environment), sleep(OWN_SESSIONS_MS, undefined, { ref: false })]);
     const done = await withMaintenanceConnection(target.settings, (maintenance, database) =>
       replace(maintenance, database, restore, () => {
         isSwapped = true;
@@ -159,6 +161,16 @@ async function replace(
   } catch (error) {
     throw await afterDropping(scratch, target, error);
   }
+}
+
+/** What a protected environment holds must not come to lie in an open one as it is. */
+async function refuseUnmasked(from: string, target: Target): Promise<void> {
+  if (from === target.environment || target.isProtected || !(await describeConfig(from)).security.protected) return;
+  throw new ManageDbError(
+    'PROTECTED_ENVIRONMENT',
+    `A backup of ${from}, which is protected, is not restored to ${target.environment}, which is not; nothing was changed.`,
+    { hint: `Restore it to a protected environment, or declare ${target.environment} protected.` },
+  );
 }
 
 async function applyProperties(db: Queryable, database: string, properties: Manifest['properties']): Promise<void> {

@@ -1,7 +1,8 @@
 import type { ConnectionSettings } from '../../config/connection-settings.js';
 import { type EnvironmentConfig, getConfig } from '../../config/db-config.js';
-import { connectTo, engineFor } from '../../services/connection/engine.js';
+import { engineFor } from '../../services/connection/engine.js';
 import type { Engine } from '../../services/connection/open-engines.js';
+import { withMaintenanceConnection } from '../../services/with-connection.js';
 import { currentEnv, withEnvironment } from '../environment.js';
 import { ManageDbError } from '../errors.js';
 import type { OperationControls } from '../progress.js';
@@ -56,7 +57,7 @@ export async function guarded<T>(
     async () => {
       const config = await getConfig();
       refuseEarly(operation, options, config);
-      const target = await findTarget(operation, config, options.signal);
+      const target = await findTarget(operation, config);
       options.onTarget?.(target);
       if (options.signal?.aborted) throw new ManageDbError('INTERRUPTED', 'Interrupted; nothing was begun.');
       return fn(target);
@@ -87,25 +88,25 @@ function refuseEarly(operation: OperationName, options: OperationOptions, config
   });
 }
 
-async function findTarget(operation: OperationName, config: EnvironmentConfig, signal?: AbortSignal): Promise<Target> {
+async function findTarget(operation: OperationName, config: EnvironmentConfig): Promise<Target> {
   const { mayCreateDatabase }: OperationDefinition = OPERATIONS[operation];
   try {
     return targetOf(config, await engineFor(), true);
   } catch (error) {
     const isMissing = error instanceof ManageDbError && error.code === 'DATABASE_MISSING';
     if (!isMissing || !mayCreateDatabase) throw error;
-    return targetOf(config, await maintenanceServer(config.connection, signal), false);
+    return targetOf(config, await maintenanceServer(config.connection), false);
   }
 }
 
 /** The server of a database that does not exist yet, asked through its maintenance database. */
-async function maintenanceServer(
+function maintenanceServer(
   settings: ConnectionSettings,
-  signal?: AbortSignal,
 ): Promise<Pick<Engine, 'settings' | 'serverVersion' | 'serverMajor'>> {
-  const client = await connectTo(settings, { database: 'postgres', signal });
-  try {
-    const { rows } = await client.query<{ version: string }>(`select current_setting('server_version') as version`);
+  return withMaintenanceConnection(settings, async (client) => {
+    const { rows } = await client.query<{ version: string }>(
+      `select pg_catalog.current_setting('server_version') as version`,
+    );
     const serverVersion = rows[0]?.version.split(' ')[0] ?? '';
     const address = { host: client.host, port: client.port };
     return {
@@ -113,9 +114,7 @@ async function maintenanceServer(
       serverVersion,
       serverMajor: Number.parseInt(serverVersion, 10),
     };
-  } finally {
-    await client.end();
-  }
+  });
 }
 
 function targetOf(

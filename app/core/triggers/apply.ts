@@ -104,11 +104,14 @@ async function execute(db: Queryable, plan: TriggerPlan, statements: readonly st
   }
 }
 
+/** lock_not_available, deadlock_detected */
+const LOCK_FAILURES = ['55P03', '40P01'];
+
 async function withLockErrors(plan: TriggerPlan, work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    if (codeOf(error) !== '55P03') throw error;
+    if (!LOCK_FAILURES.includes(codeOf(error) ?? '')) throw error;
     const tables = changed(plan).map(
       ({ target }): LockedTable => ({ oid: target.oid, schema: target.schema, name: target.name }),
     );

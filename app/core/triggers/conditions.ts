@@ -1,9 +1,13 @@
 import { escapeIdentifier } from 'pg';
 import type { Queryable } from '../../database/queryable.js';
+import { codeOf } from '../errors.js';
 import { tableName, triggerOn } from './create-trigger.js';
 import type { UndecidedTrigger } from './planned-trigger.js';
 
 const PROBE = 'manage_db_condition';
+
+/** insufficient_privilege, read-only; and the ways in which a condition does not fit a copy (class 42: types, functions). */
+const CANNOT_COPY = /^(42...|25006)$/;
 
 /**
  * The WHEN conditions of `triggers` as this server prints them, in the same order: the only honest way to compare a
@@ -15,7 +19,11 @@ const PROBE = 'manage_db_condition';
  */
 export async function readConditions(db: Queryable, triggers: readonly UndecidedTrigger[]): Promise<readonly string[]> {
   if (triggers.length === 0) return [];
-  const printed = await inSavepoint(db, () => printOnCopies(db, triggers)).catch(() => null);
+  const printed = await inSavepoint(db, () => printOnCopies(db, triggers)).catch((error: unknown) => {
+    // a cancelled statement or a lost connection is no reason to lock tables
+    if (CANNOT_COPY.test(codeOf(error) ?? '')) return null;
+    throw error;
+  });
   if (printed !== null) return printed;
   const conditions: string[] = [];
   for (const trigger of triggers) conditions.push(await inSavepoint(db, () => printOnTable(db, trigger)));

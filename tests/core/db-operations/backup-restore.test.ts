@@ -355,9 +355,16 @@ describe('backup and restore', function () {
 
     it("does not restore a backup that was copied from another environment's folder", async () => {
       const { id, path } = await backup();
-      mkdirSync(join(root, 'backups', 'staging'));
-      cpSync(path, join(root, 'backups', 'staging', id), { recursive: true });
-      expect((await failure(restore({ id, fromEnvironment: 'staging' }))).code).to.equal('BACKUP_INVALID');
+      mkdirSync(join(root, 'backups', 'development'));
+      cpSync(path, join(root, 'backups', 'development', id), { recursive: true });
+      expect((await failure(restore({ id, fromEnvironment: 'development' }))).code).to.equal('BACKUP_INVALID');
+    });
+
+    it('does not bring what a protected environment holds into an open one', async () => {
+      const { id } = await backup();
+      const error = await failure(restore({ id, fromEnvironment: 'production' }));
+      expect(error).to.include({ code: 'PROTECTED_ENVIRONMENT', exitCode: 2 });
+      expect(error.message).to.include('production').and.include('nothing was changed');
     });
 
     it('finds a flipped bit, a truncation and a missing file before it touches anything', async () => {

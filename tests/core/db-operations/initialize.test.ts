@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { type InitializeOptions, initDb } from '../../../app/core/db-operations/initialize.js';
 import { ManageDbError } from '../../../app/core/errors.js';
+import { closeEngines } from '../../../app/services/database-service.js';
 import { packageRoot } from '../../../app/services/package-root.js';
 import { dropDatabase, onServer, type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
@@ -59,6 +60,36 @@ describe('initialize-db', () => {
       await database.query(`select name, actor <> '' as actor, tool ~ '^manage_db \\d' as tool, duration_ms >= 0 as time
       from manage_db.migrations order by name`);
     expect(rows).to.deep.equal(['one', 'two'].map((name) => ({ name, actor: true, tool: true, time: true })));
+  });
+
+  it('is not ended by limits that the database sets, in none of the migrations', async () => {
+    await database.query(`alter database ${database.name} set statement_timeout = '150ms'`);
+    const slow = (table: string) =>
+      `-- migrate:up\nselect pg_sleep(0.4); create table ${table} (id int);\n-- migrate:down\ndrop table ${table};\n`;
+    workspace.write({
+      'migrations/1_a.sql': slow('a'),
+      'migrations/2_b.sql': slow('b'),
+      'migrations/3_c.sql': slow('c'),
+    });
+    const { migrations } = await initialize();
+    expect(migrations.map(({ name }) => name)).to.deep.equal(['a', 'b', 'c']);
+  });
+
+  it('leaves out our own schema from the search_path of a login that is called like it', async () => {
+    await onServer((server) => server.query(`create role manage_db login superuser password 'pw'`));
+    try {
+      const { host, port } = new URL(database.url);
+      workspace.write({
+        '.env.testing': `TESTING_DATABASE_URL=postgresql://manage_db:pw@${host.split(':')[0]}:${port}/${database.name}\n`,
+        'migrations/1_one.sql': ONE,
+      });
+      await initialize();
+      expect(await exists('public.one')).to.equal(true);
+    } finally {
+      await workspace.run(() => closeEngines());
+      await database.query('reassign owned by manage_db to postgres; drop owned by manage_db');
+      await onServer((server) => server.query('drop role manage_db'));
+    }
   });
 
   it('does nothing when run again, also when Git has changed the line ends', async () => {

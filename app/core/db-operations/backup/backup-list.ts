@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { getWorkspace } from '../../../config/workspace.js';
 import { normalizeEnv } from '../../environment.js';
-import { ManageDbError } from '../../errors.js';
+import { codeOf, ManageDbError, messageOf } from '../../errors.js';
 import { filesBelow } from './backup-files.js';
 import { PARTIAL_SUFFIX } from './backup-folder.js';
 import { isBackupId, timeOfBackupId } from './backup-id.js';
@@ -122,7 +122,13 @@ async function sizesBelow(folder: string): Promise<Map<string, number>> {
 
 /** Links are not followed: a backup is what lies here. */
 async function foldersIn(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return [];
+    throw new ManageDbError('UNREADABLE_FILE', `${folder} cannot be read: ${messageOf(error)}.`, {
+      hint: `Check its permissions: ls -ld ${folder}`,
+      cause: error,
+    });
+  });
   return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map((entry) => entry.name);
 }
 

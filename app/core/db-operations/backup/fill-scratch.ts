@@ -1,10 +1,10 @@
 import { availableParallelism } from 'node:os';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
 import { findClientTools } from '../../../services/client-tools.js';
+import { withConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import { stopIfAborted } from '../failure.js';
-import { withConnection } from './connections.js';
 import { loadDump } from './load.js';
 import type { Manifest, TableRows } from './manifest.js';
 import { countTableRows, listTablesWithoutRows } from './table-rows.js';

@@ -31,7 +31,13 @@ const propertiesSchema = z.object({
   comment: z.nullable(z.string()),
   /** `null`: PostgreSQL's default grants. */
   grants: z.nullable(
-    z.array(z.object({ grantee: z.nullable(z.string()), privilege: z.string(), isGrantable: z.boolean() })),
+    z.array(
+      z.object({
+        grantee: z.nullable(z.string()),
+        privilege: z.enum(['CREATE', 'CONNECT', 'TEMPORARY']),
+        isGrantable: z.boolean(),
+      }),
+    ),
   ),
   settings: z.array(settingsSchema),
 });

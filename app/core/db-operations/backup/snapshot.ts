@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
-import { withConnection } from './connections.js';
+import { withConnection } from '../../../services/with-connection.js';
 
 export interface Snapshot {
   readonly client: Client;

@@ -1,4 +1,6 @@
 import type { Queryable } from '../../../database/queryable.js';
+import { liftTimeouts } from '../../../services/with-connection.js';
+import { ManageDbError } from '../../errors.js';
 
 /** Runs `fn` in a transaction of `client`, which has none open; afterwards the session is as if it were new. */
 export async function inTransaction<T>(client: Queryable, fn: () => Promise<T>): Promise<T> {
@@ -7,9 +9,11 @@ export async function inTransaction<T>(client: Queryable, fn: () => Promise<T>):
   await client.query(
     `select pg_catalog.set_config('search_path', 'public', true) where pg_catalog.current_schema() = 'manage_db'`,
   );
+  // once more for each transaction: `discard all` below brings back what the database or the role sets
+  await liftTimeouts(client, 'transaction');
   try {
     const result = await fn();
-    await client.query('commit');
+    await commit(client);
     return result;
   } catch (error) {
     // a connection that is lost has rolled back by itself
@@ -19,4 +23,13 @@ export async function inTransaction<T>(client: Queryable, fn: () => Promise<T>):
     // what a file has set for the session must not reach the next one
     await client.query('discard all').catch(() => undefined);
   }
+}
+
+/** PostgreSQL answers `commit` of a transaction in which a statement failed with ROLLBACK, and without an error. */
+async function commit(client: Queryable): Promise<void> {
+  const { command } = await client.query('commit');
+  if (command !== 'ROLLBACK') return;
+  throw new ManageDbError('SQL_FAILED', 'The server rolled the transaction back instead of committing it.', {
+    hint: 'A statement in it had failed before: look into the log of the server.',
+  });
 }

@@ -1,11 +1,12 @@
 import type { Client } from 'pg';
-import type { ConnectionSettings } from '../../../config/connection-settings.js';
-import { connectTo } from '../../../services/database-service.js';
-import { codeOf, ManageDbError } from '../../errors.js';
+import type { ConnectionSettings } from '../config/connection-settings.js';
+import { codeOf, ManageDbError } from '../core/errors.js';
+import type { Queryable } from '../database/queryable.js';
+import { connectTo } from './connection/engine.js';
 
 /** Every limit that would end a session which waits for pg_dump or pg_restore, as far as this server knows it. */
 const LIFT_TIMEOUTS = `
-  select pg_catalog.set_config(name, '0', false)
+  select pg_catalog.set_config(name, '0', $1)
   from pg_catalog.pg_settings
   where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')`;
 
@@ -30,12 +31,17 @@ export async function withConnection<T>(
   const breakOff = () => void client.end().catch(() => undefined);
   signal?.addEventListener('abort', breakOff, { once: true });
   try {
-    await client.query(LIFT_TIMEOUTS);
+    await liftTimeouts(client, 'session');
     return await work(client);
   } finally {
     signal?.removeEventListener('abort', breakOff);
     await client.end().catch(() => undefined);
   }
+}
+
+/** Lifts every limit that would end a session of ours: until its end, or for the open transaction. */
+export async function liftTimeouts(db: Queryable, until: 'session' | 'transaction'): Promise<void> {
+  await db.query(LIFT_TIMEOUTS, [until === 'transaction']);
 }
 
 /** Runs `work` on a connection to a database of the same server that is not the target: a rename needs one. */
