@@ -72,7 +72,7 @@ export class Presentation {
     if (isPassing && !process.stderr.isTTY) return;
     const count = done === undefined || total === undefined ? '' : ` (${done + 1}/${total})`;
     this.clearPassing();
-    process.stderr.write(this.err.dim(`  ${step}${count}`.slice(0, (process.stderr.columns ?? 200) - 1)));
+    process.stderr.write(this.err.dim(`  ${step}${count}`.slice(0, (process.stderr.columns || 200) - 1)));
     if (isPassing) this.isPassing = true;
     else process.stderr.write('\n');
   }

@@ -37,7 +37,7 @@ describe('the package', () => {
     writeFileSync(join(folder, 'package.json'), '{"name":"shop","private":true,"type":"module"}');
     run('npm', 'install', '--no-audit', '--no-fund', '--prefer-offline', `./${tarball}`);
     run('npx', 'manage_db', 'init');
-    expect(existsSync(join(folder, 'manage_db.config.ts'))).to.equal(true);
+    expect(existsSync(join(folder, 'manage_db.config.mjs'))).to.equal(true);
     const initialized = JSON.parse(run('npx', 'manage_db', 'initialize-db', '--json').stdout);
     expect(initialized.data).to.include({ database: 'shop_development' });
     expect(initialized.data.migrations.map(({ name }: { name: string }) => name)).to.deep.equal(['create_notes']);

@@ -1,4 +1,7 @@
+import { createHash } from 'node:crypto';
 import { chmodSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { pathToFileURL } from 'node:url';
 import { makeFolder } from '../core/files.js';
 
 /** Milliseconds. */
@@ -19,6 +22,8 @@ export async function importWorkspaceFile(
   cacheFolder: string,
   virtualModules: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
 ): Promise<unknown> {
+  const text = await readFile(path, 'utf8');
+  if (isSelfContained(path, text)) return withinTime(import(`${pathToFileURL(path).href}?${contentHash(text)}`));
   const { createJiti } = await import('jiti');
   const jiti = createJiti(import.meta.url, {
     virtualModules: { ...virtualModules },
@@ -26,6 +31,16 @@ export async function importWorkspaceFile(
     fsCache: closedFolder(cacheFolder),
   });
   return withinTime(jiti.import(path));
+}
+
+/** JavaScript that imports nothing needs no help of jiti, which alone takes 50 ms to load. */
+function isSelfContained(path: string, text: string): boolean {
+  return path.endsWith('.mjs') && !/\bimport\b(?!\('manage_db'\)\.)|\bfrom\b/.test(text);
+}
+
+/** An edited file is another module; Node keeps the first one for ever. */
+function contentHash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 
 /** The folder's path, or `false` where it cannot be made: then nothing is kept. */

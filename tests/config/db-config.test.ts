@@ -351,6 +351,17 @@ describe('the configuration of an environment', () => {
       expect(await databaseOf('testing')).to.equal('two');
     });
 
+    it('may be plain JavaScript, and is read anew when it has changed', async () => {
+      const plain = (database: string) =>
+        workspace.write({
+          'manage_db.config.mjs': `/** @type {import('manage_db').ManageDbConfig} */\nexport default { environments: { testing: { databaseUrl: 'postgresql://u@h/${database}' } } };`,
+        });
+      plain('one');
+      expect(await databaseOf('testing')).to.equal('one');
+      plain('two');
+      expect(await databaseOf('testing')).to.equal('two');
+    });
+
     it('leaves a copy of its secrets only where nobody else can look', async () => {
       typed('one');
       const cached = join(workspace.root, 'tmp');

@@ -122,7 +122,7 @@ describe('the command line', () => {
     workspace.write({ '.gitignore': 'node_modules\n', 'README.md': 'mine' });
     const first = (await workspace.cli(['init', '--json'])).json();
     expect(first.data.created).to.include.members([
-      'manage_db.config.ts',
+      'manage_db.config.mjs',
       '.env.production',
       '.env.example',
       'triggers/notes-title.trigger.ts',

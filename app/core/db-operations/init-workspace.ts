@@ -48,7 +48,7 @@ function plannedFiles(root: string): readonly PlannedFile[] {
   const secret = 0o600;
   return [
     ...(findConfigFile(root) === null
-      ? [{ path: 'manage_db.config.ts', text: template('manage_db.config.ts').replaceAll('{{name}}', nameFor(root)) }]
+      ? [{ path: 'manage_db.config.mjs', text: template('manage_db.config.mjs').replaceAll('{{name}}', nameFor(root)) }]
       : []),
     { path: '.env.example', text: readFileSync(join(packageRoot(), '.env.example'), 'utf8') },
     { path: '.env', text: template('env'), mode: secret },

@@ -19,7 +19,7 @@ export async function sealFiles(folder: string, { onProgress, signal }: Operatio
   const paths = await filesBelow(folder);
   const sealed: ManifestFile[] = [];
   for (const path of paths) {
-    onProgress?.({ step: 'computing checksums', done: sealed.length, total: paths.length });
+    onProgress?.({ step: 'computing checksums', done: sealed.length, total: paths.length, isDetail: true });
     await chmod(join(folder, path), 0o600);
     sealed.push(await fingerprint(folder, path, signal));
   }
@@ -36,7 +36,7 @@ export async function verifyFiles(folder: string, manifest: Manifest, controls: 
   const { files } = manifest;
   const damages: string[] = [];
   for (const [index, file] of files.entries()) {
-    controls.onProgress?.({ step: 'verifying checksums', done: index, total: files.length });
+    controls.onProgress?.({ step: 'verifying checksums', done: index, total: files.length, isDetail: true });
     const damage = await damageOf(folder, file, controls.signal);
     if (damage !== null) damages.push(`${file.path} ${damage}`);
   }
