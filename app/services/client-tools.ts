@@ -10,7 +10,6 @@ import { readToolVersion, type ToolVersion } from './client-tools/tool-version.j
 
 export { dumpSingleFile } from './client-tools/dump-single-file.js';
 export { runClientTool } from './client-tools/run-client-tool.js';
-export { onUntimelyEnd } from './client-tools/untimely-end.js';
 
 /** One folder that holds pg_dump, pg_restore and psql of one version. */
 export interface ClientTools extends ToolVersion {

@@ -1,23 +1,35 @@
 import { redact } from '../config/redaction.js';
 import { codeOf, type ErrorCode, ManageDbError, messageOf } from '../core/errors.js';
 
-/** SQLSTATEs that mean something of their own to a user, in named sets (manual, appendix A). */
-const SQLSTATES = {
-  permission: ['42501'],
-  lock: ['55P03', '40P01'],
-  inUse: ['55006'],
-} as const satisfies Record<string, readonly string[]>;
+/** SQLSTATEs that mean something of their own to a user (manual, appendix A). */
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  '42501': 'PERMISSION_DENIED', // insufficient_privilege
+  '55P03': 'LOCK_TIMEOUT', // lock_not_available
+  '40P01': 'LOCK_TIMEOUT', // deadlock_detected
+  '55006': 'DATABASE_IN_USE', // object_in_use
+};
 
 /** What PostgreSQL says beside the message, as `pg` gives it. */
-interface ServerError extends Error {
+export interface ServerError extends Error {
   readonly code: string;
   readonly severity: string;
   readonly detail?: string;
   readonly hint?: string;
   readonly where?: string;
+  /** Of the place in the statement, in characters from 1. */
+  readonly position?: string;
   readonly schema?: string;
   readonly table?: string;
   readonly constraint?: string;
+}
+
+/**
+ * What a failed statement is called, everywhere: by its SQLSTATE, `SQL_FAILED` where that has no name of its own.
+ *
+ * @example errorCodeOf('40P01') // 'LOCK_TIMEOUT'
+ */
+export function errorCodeOf(sqlState: string | undefined): ErrorCode {
+  return CODES[sqlState ?? ''] ?? 'SQL_FAILED';
 }
 
 /** Any error as one that can be shown: a failed statement keeps PostgreSQL's own words, detail and hint. */
@@ -30,10 +42,10 @@ export function asManageDbError(error: unknown): ManageDbError {
     });
   }
   const detail = error.detail === undefined ? '' : ` ${error.detail}`;
-  return new ManageDbError(kindOf(error.code), redact(`${error.message}.${detail} (SQLSTATE ${error.code})`), {
+  return new ManageDbError(errorCodeOf(error.code), redact(`${error.message}.${detail} (SQLSTATE ${error.code})`), {
     hint: redact(error.hint ?? hintFor(error.code)),
     details: {
-      sqlstate: error.code,
+      sqlState: error.code,
       schema: error.schema,
       table: error.table,
       constraint: error.constraint,
@@ -44,19 +56,12 @@ export function asManageDbError(error: unknown): ManageDbError {
 }
 
 /** Whether the server refused a statement, rather than the connection or the program failing. */
-function isServerError(error: unknown): error is ServerError {
+export function isServerError(error: unknown): error is ServerError {
   return error instanceof Error && 'severity' in error && /^[0-9A-Z]{5}$/.test(codeOf(error) ?? '');
 }
 
-function kindOf(sqlstate: string): ErrorCode {
-  if ((SQLSTATES.permission as readonly string[]).includes(sqlstate)) return 'PERMISSION_DENIED';
-  if ((SQLSTATES.lock as readonly string[]).includes(sqlstate)) return 'LOCK_TIMEOUT';
-  if ((SQLSTATES.inUse as readonly string[]).includes(sqlstate)) return 'DATABASE_IN_USE';
-  return 'SQL_FAILED';
-}
-
-function hintFor(sqlstate: string): string {
-  switch (kindOf(sqlstate)) {
+function hintFor(sqlState: string): string {
+  switch (errorCodeOf(sqlState)) {
     case 'PERMISSION_DENIED':
       return "The login lacks a privilege: use the owner's, or have it granted. Which login it is: manage_db show-config";
     case 'LOCK_TIMEOUT':

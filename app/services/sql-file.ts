@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
-import type { DatabaseError } from 'pg';
-import { codeOf, ManageDbError, messageOf } from '../core/errors.js';
+import { redact } from '../config/redaction.js';
+import { ManageDbError, messageOf } from '../core/errors.js';
 import type { Queryable } from '../database/queryable.js';
+import { errorCodeOf, isServerError } from './database-errors.js';
 
 /** A part of an SQL file, or the whole of it. */
 export interface SqlSource {
@@ -38,7 +39,8 @@ export function readSqlFile(path: string): string {
  * Executes all statements of `source` in the open transaction of `db`, and returns the number of rows they inserted.
  *
  * @throws ManageDbError `SQL_FAILED` with file, line, column, the line and a caret below the place; PostgreSQL reports a
- *   place for errors of syntax and names, not for those that data cause. `LOCK_TIMEOUT`.
+ *   place for errors of syntax and names, not for those that data cause. `LOCK_TIMEOUT`, `PERMISSION_DENIED`,
+ *   `DATABASE_IN_USE` likewise.
  * @example await runSqlFile(session, { path, sql: readSqlFile(path), firstLine: 1 });
  */
 export async function runSqlFile(db: Queryable, source: SqlSource): Promise<number> {
@@ -52,18 +54,17 @@ export async function runSqlFile(db: Queryable, source: SqlSource): Promise<numb
 }
 
 function sqlFileError(error: unknown, source: SqlSource): unknown {
-  const sqlState = codeOf(error);
-  if (sqlState === undefined || !/^[0-9A-Z]{5}$/.test(sqlState)) return error;
-  const { position, detail, hint, where } = error as Partial<DatabaseError>;
+  if (!isServerError(error)) return error;
+  const { code: sqlState, position, detail, hint, where } = error;
   const place = position === undefined ? null : placeOf(Number(position), source);
   const at = `${shown(source.path)}${place === null ? '' : `:${place.line}:${place.column}`}`;
   const picture = place === null ? [] : [place.text, `${' '.repeat(place.indent)}^`];
   const extra = [detail, where?.split('\n')[0]].filter((text) => text !== undefined && text !== '');
   return new ManageDbError(
-    sqlState === '55P03' ? 'LOCK_TIMEOUT' : 'SQL_FAILED',
-    [`${at}: ${messageOf(error)}`, ...picture, ...extra].join('\n'),
+    errorCodeOf(sqlState),
+    redact([`${at}: ${messageOf(error)}`, ...picture, ...extra].join('\n')),
     {
-      hint: hint ?? `Correct ${shown(source.path)} and run the command again.`,
+      hint: hint !== undefined ? redact(hint) : `Correct ${shown(source.path)} and run the command again.`,
       details: { file: source.path, line: place?.line ?? null, column: place?.column ?? null, sqlState },
       cause: error,
     },

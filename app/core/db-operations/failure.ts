@@ -1,4 +1,7 @@
-import { codeOf, type ErrorCode, ManageDbError, messageOf } from '../errors.js';
+import { redact } from '../../config/redaction.js';
+import { isConnectionLost } from '../../services/connection/connection-errors.js';
+import { asManageDbError, isServerError } from '../../services/database-errors.js';
+import { codeOf, ManageDbError, messageOf } from '../errors.js';
 
 /**
  * `error` with a sentence about what was and was not changed: the first question of someone whose backup or restore
@@ -6,21 +9,18 @@ import { codeOf, type ErrorCode, ManageDbError, messageOf } from '../errors.js';
  */
 export function explained(error: unknown, sentence: string, signal?: AbortSignal): ManageDbError {
   if (signal?.aborted) return new ManageDbError('INTERRUPTED', `Interrupted. ${sentence}`, { cause: error });
-  const message = messageOf(error).trimEnd();
+  const known = named(error);
+  const message = known.message.trimEnd();
   const text = `${/[.!?]$/.test(message) ? message : `${message}.`} ${sentence}`;
-  if (!(error instanceof ManageDbError)) return new ManageDbError(codeFor(error), text, { cause: error });
-  const { code, hint, details } = error;
-  return new ManageDbError(code, text, { ...(hint === null ? {} : { hint }), details, cause: error.cause ?? error });
+  const { code, hint, details } = known;
+  return new ManageDbError(code, text, { ...(hint === null ? {} : { hint }), details, cause: known.cause ?? error });
 }
 
-/** SQLSTATEs are five characters, the system's codes (`ENOSPC`) and Node's are not. */
-function codeFor(error: unknown): ErrorCode {
-  const code = codeOf(error);
-  if (code === undefined) return messageOf(error).startsWith('Connection terminated') ? 'CONNECTION_LOST' : 'INTERNAL';
-  if (code === '55P03') return 'LOCK_TIMEOUT';
-  if (code === '42501') return 'PERMISSION_DENIED';
-  if (/^08|^57P/.test(code) || code === 'ECONNRESET' || code === 'EPIPE') return 'CONNECTION_LOST';
-  return /^[0-9A-Z]{5}$/.test(code) && /\d/.test(code) ? 'SQL_FAILED' : 'INTERNAL';
+function named(error: unknown): ManageDbError {
+  if (error instanceof ManageDbError) return error;
+  const isLost = isConnectionLost(error) || ['ECONNRESET', 'EPIPE'].includes(codeOf(error) ?? '');
+  if (!isLost && isServerError(error)) return asManageDbError(error);
+  return new ManageDbError(isLost ? 'CONNECTION_LOST' : 'INTERNAL', redact(messageOf(error)), { cause: error });
 }
 
 /** @throws ManageDbError `INTERRUPTED` */

@@ -1,6 +1,7 @@
 import { escapeIdentifier } from 'pg';
 import { getWorkspace } from '../../config/workspace.js';
 import { ensureSchema } from '../../database/schema/ensure-schema.js';
+import { errorCodeOf } from '../../services/database-errors.js';
 import { withConnection, withMaintenanceConnection } from '../../services/with-connection.js';
 import { codeOf, ManageDbError, messageOf } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
@@ -85,10 +86,13 @@ async function createDatabase(target: Target): Promise<boolean> {
     if (error instanceof ManageDbError) throw error;
     // 42P04: it exists; 23505: two were creating it in the same moment
     if (['42P04', '23505'].includes(codeOf(error) ?? '')) return false;
-    const code = codeOf(error) === '42501' ? 'PERMISSION_DENIED' : 'SQL_FAILED';
-    throw new ManageDbError(code, `The database ${target.database} could not be created: ${messageOf(error)}.`, {
-      hint: `Let somebody who may run: create database ${escapeIdentifier(target.database)} owner ${escapeIdentifier(target.user)};`,
-      cause: error,
-    });
+    throw new ManageDbError(
+      errorCodeOf(codeOf(error)),
+      `The database ${target.database} could not be created: ${messageOf(error)}.`,
+      {
+        hint: `Let somebody who may run: create database ${escapeIdentifier(target.database)} owner ${escapeIdentifier(target.user)};`,
+        cause: error,
+      },
+    );
   }
 }

@@ -1,12 +1,14 @@
 import { getWorkspace } from '../../config/workspace.js';
+import { isServerError } from '../../services/database-errors.js';
 import { getDbSession } from '../../services/database-service.js';
 import { ManageDbError } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { type ApplyTriggersResult, applyPacks } from '../triggers/apply.js';
 import { basePack } from '../triggers/base-pack.js';
-import { explainLockTimeout, TriggerLockError } from '../triggers/locks.js';
+import { explainLockError, readTriggerLockHolders, TriggerLockError } from '../triggers/locks.js';
 import type { TriggerPack } from '../triggers/pack.js';
 import { loadWorkspaceTriggers } from '../triggers/workspace-pack.js';
+import { explained } from './failure.js';
 import { requireRelation } from './inspection/find-relation.js';
 import { requireSchema } from './inspection/require-schema.js';
 import { takeAdvisoryLock } from './migration/advisory-lock.js';
@@ -65,7 +67,8 @@ export async function applyTriggersTo(
     }, session);
   } catch (error) {
     if (!(error instanceof TriggerLockError)) throw explain(error, target);
-    throw await getDbSession((db) => explainLockTimeout(db, error, lockTimeoutMs), { ...session, readOnly: true });
+    const asking = getDbSession((db) => readTriggerLockHolders(db, error), { ...session, readOnly: true });
+    throw explainLockError(error, await asking.catch(() => []), lockTimeoutMs);
   }
 }
 
@@ -84,32 +87,16 @@ function choosePacks(packs: readonly TriggerPack[], name: string | undefined): r
   });
 }
 
-function explain(error: unknown, target: Target): unknown {
-  if (
-    error instanceof ManageDbError ||
-    !(error instanceof Error) ||
-    !('code' in error) ||
-    typeof error.code !== 'string'
-  )
-    return error;
-  if (error.code === '42501') {
-    return new ManageDbError(
-      'PERMISSION_DENIED',
-      `${target.user} may not change triggers of ${target.database}: ${error.message}. Nothing was changed.`,
-      {
-        hint: 'Run it as the owner of the tables, or: grant trigger on all tables in schema <schema> to the login;',
-        cause: error,
-      },
-    );
-  }
-  if (!/^[0-9A-Z]{5}$/.test(error.code)) return error;
-  return new ManageDbError(
-    'SQL_FAILED',
-    `Triggers of ${target.database} could not be applied: ${error.message}. Nothing was changed.`,
-    {
-      hint: 'See what would be executed: manage_db apply-db-triggers --dry-run',
-      details: { sqlState: error.code },
-      cause: error,
-    },
-  );
+function explain(error: unknown, { user, database }: Target): unknown {
+  if (!isServerError(error)) return error;
+  const known = explained(error, `No trigger of ${database} was changed.`);
+  const hint =
+    known.code === 'PERMISSION_DENIED'
+      ? `${user} must own the tables, or be given the right: grant trigger on all tables in schema <schema> to ${user};`
+      : 'See what would be executed: manage_db apply-db-triggers --dry-run';
+  return new ManageDbError(known.code, known.message, {
+    hint: error.hint === undefined ? hint : (known.hint ?? hint),
+    details: known.details,
+    cause: error,
+  });
 }

@@ -1,8 +1,8 @@
+import type { TriggerTarget } from '../../database/catalog/trigger-targets.js';
 import type { Queryable } from '../../database/queryable.js';
-import { codeOf } from '../errors.js';
 import { createTrigger, tableName } from './create-trigger.js';
 import { installFunctions } from './install-functions.js';
-import { type LockedTable, TriggerLockError } from './locks.js';
+import { withLockErrors } from './locks.js';
 import { readSpecialModes, setMode } from './modes.js';
 import type { TriggerPack } from './pack.js';
 import { planTriggers } from './plan.js';
@@ -40,7 +40,7 @@ const BATCH = 200;
 /**
  * Brings functions and triggers of `packs` into the database, in the open transaction of `db`. What is as declared is
  * not touched. A trigger that somebody disabled stays disabled, also when it is replaced. With `dryRun` everything is
- * undone again, and no table is locked.
+ * undone again, and no table is locked but those of {@link readConditions}, for a moment.
  *
  * @throws TriggerLockError when a table stays locked; ManageDbError `SQL_FAILED`, `NOT_FOUND`
  */
@@ -71,6 +71,10 @@ function changed(plan: TriggerPlan): PlannedTrigger[] {
   return plan.triggers.filter(({ action }) => action !== 'unchanged');
 }
 
+function targetsOf(plan: TriggerPlan): TriggerTarget[] {
+  return changed(plan).map(({ target }) => target);
+}
+
 /** All locks first and in oid order, so that two that apply at once, or an application, cannot deadlock with us half-way. */
 async function lockTables(db: Queryable, plan: TriggerPlan): Promise<void> {
   // LOCK TABLE on a view would lock the tables below it; CREATE TRIGGER on a view does not
@@ -78,7 +82,7 @@ async function lockTables(db: Queryable, plan: TriggerPlan): Promise<void> {
   const byOid = new Map(tables.map((planned) => [planned.target.oid, tableName(planned)]));
   const names = [...byOid].sort(([a], [b]) => a - b).map(([, name]) => name);
   if (names.length === 0) return;
-  await withLockErrors(plan, () => db.query(`lock table ${names.join(', ')} in share row exclusive mode`));
+  await withLockErrors(targetsOf(plan), () => db.query(`lock table ${names.join(', ')} in share row exclusive mode`));
 }
 
 async function triggerStatements(db: Queryable, plan: TriggerPlan): Promise<string[]> {
@@ -100,22 +104,7 @@ function initialMode({ action, declaration, target }: PlannedTrigger): string[] 
 
 async function execute(db: Queryable, plan: TriggerPlan, statements: readonly string[]): Promise<void> {
   for (let start = 0; start < statements.length; start += BATCH) {
-    await withLockErrors(plan, () => db.query(statements.slice(start, start + BATCH).join(';\n')));
-  }
-}
-
-/** lock_not_available, deadlock_detected */
-const LOCK_FAILURES = ['55P03', '40P01'];
-
-async function withLockErrors(plan: TriggerPlan, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    if (!LOCK_FAILURES.includes(codeOf(error) ?? '')) throw error;
-    const tables = changed(plan).map(
-      ({ target }): LockedTable => ({ oid: target.oid, schema: target.schema, name: target.name }),
-    );
-    throw new TriggerLockError(tables, error);
+    await withLockErrors(targetsOf(plan), () => db.query(statements.slice(start, start + BATCH).join(';\n')));
   }
 }
 

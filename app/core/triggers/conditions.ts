@@ -2,12 +2,18 @@ import { escapeIdentifier } from 'pg';
 import type { Queryable } from '../../database/queryable.js';
 import { codeOf } from '../errors.js';
 import { tableName, triggerOn } from './create-trigger.js';
+import { withLockErrors } from './locks.js';
 import type { UndecidedTrigger } from './planned-trigger.js';
 
 const PROBE = 'manage_db_condition';
 
-/** insufficient_privilege, read-only; and the ways in which a condition does not fit a copy (class 42: types, functions). */
-const CANNOT_COPY = /^(42...|25006)$/;
+/**
+ * What says that a condition cannot be shown on a copy: insufficient_privilege (for temporary tables, or to read the
+ * definition), and the ways in which the copy's row is no row of the table: undefined_function, cannot_coerce,
+ * datatype_mismatch, and undefined_column for `new.function_of_the_row`. A cancelled statement or a lost connection is
+ * no reason to lock tables.
+ */
+const CANNOT_COPY = new Set(['42501', '42883', '42846', '42804', '42703']);
 
 /**
  * The WHEN conditions of `triggers` as this server prints them, in the same order: the only honest way to compare a
@@ -15,19 +21,35 @@ const CANNOT_COPY = /^(42...|25006)$/;
  *
  * The server is shown each condition on an empty temporary copy of its table, which locks nothing and is rolled back.
  * Where that cannot be (the login may not create temporary tables, or a condition passes the row to a function that
- * takes rows of this very table), each is shown on its own table, for a moment and under its lock.
+ * takes rows of this very table), it is shown on its own table, for a moment and under its lock.
+ *
+ * @throws TriggerLockError when such a table stays locked
  */
 export async function readConditions(db: Queryable, triggers: readonly UndecidedTrigger[]): Promise<readonly string[]> {
   if (triggers.length === 0) return [];
-  const printed = await inSavepoint(db, () => printOnCopies(db, triggers)).catch((error: unknown) => {
-    // a cancelled statement or a lost connection is no reason to lock tables
-    if (CANNOT_COPY.test(codeOf(error) ?? '')) return null;
-    throw error;
-  });
+  const printed = await tryOnCopies(db, triggers);
   if (printed !== null) return printed;
-  const conditions: string[] = [];
-  for (const trigger of triggers) conditions.push(await inSavepoint(db, () => printOnTable(db, trigger)));
-  return conditions;
+  const conditions = new Map<UndecidedTrigger, string>();
+  // in oid order, as everything here that locks
+  for (const trigger of [...triggers].sort((a, b) => a.target.oid - b.target.oid)) {
+    const [alone] = (await tryOnCopies(db, [trigger])) ?? [];
+    conditions.set(trigger, alone ?? (await onTable(db, trigger)));
+  }
+  return triggers.map((trigger) => conditions.get(trigger) ?? '');
+}
+
+/** `null` when one of the conditions cannot be shown on a copy. */
+async function tryOnCopies(db: Queryable, triggers: readonly UndecidedTrigger[]): Promise<string[] | null> {
+  try {
+    return await inSavepoint(db, () => printOnCopies(db, triggers));
+  } catch (error) {
+    if (CANNOT_COPY.has(codeOf(error) ?? '')) return null;
+    throw error;
+  }
+}
+
+function onTable(db: Queryable, trigger: UndecidedTrigger): Promise<string> {
+  return inSavepoint(db, () => withLockErrors([trigger.target], () => printOnTable(db, trigger)));
 }
 
 /** Always rolled back. */

@@ -2,7 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { escapeLiteral } from 'pg';
 import { codeOf, ManageDbError, messageOf } from '../../core/errors.js';
+import { errorCodeOf } from '../../services/database-errors.js';
 import { packageRoot, packageVersion } from '../../services/package-root.js';
+import { ADVISORY_LOCKS } from '../advisory-locks.js';
 import type { Queryable } from '../queryable.js';
 
 /** One numbered file of this folder. */
@@ -12,9 +14,6 @@ interface SchemaVersion {
   readonly sql: string;
 }
 
-/** Key of the advisory lock that serialises upgrades: the bytes of `mngdb`. */
-const UPGRADE_LOCK = '470003704930';
-
 let shipped: readonly SchemaVersion[] | undefined;
 
 /**
@@ -23,7 +22,8 @@ let shipped: readonly SchemaVersion[] | undefined;
  * Works inside a transaction (it then belongs to it) and outside (it is one by itself), under any search_path, and when
  * many processes do it at once.
  *
- * @throws ManageDbError `SCHEMA_TOO_NEW` when a newer manage_db has been here, `PERMISSION_DENIED`, `SQL_FAILED`
+ * @throws ManageDbError `SCHEMA_TOO_NEW` when a newer manage_db has been here, `PERMISSION_DENIED`, `LOCK_TIMEOUT`,
+ *   `SQL_FAILED`
  * @example await getDbSession((session) => ensureSchema(session));
  */
 export async function ensureSchema(client: Queryable): Promise<void> {
@@ -75,7 +75,7 @@ function upgradeStatement(versions: readonly SchemaVersion[]): string {
       installed integer := 0;
     begin
       perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-      perform pg_catalog.pg_advisory_xact_lock(${UPGRADE_LOCK});
+      perform pg_catalog.pg_advisory_xact_lock(${ADVISORY_LOCKS.schema});
       if exists (
         select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
         where n.nspname = 'manage_db' and c.relname = 'schema_versions'
@@ -95,7 +95,7 @@ function upgradeStatement(versions: readonly SchemaVersion[]): string {
 function explain(error: unknown, database: string, newest: number): ManageDbError {
   const code = codeOf(error);
   if (code === 'MDB01') return tooNew(database, Number(messageOf(error)), newest);
-  if (code === '42501') {
+  if (errorCodeOf(code) === 'PERMISSION_DENIED') {
     return new ManageDbError(
       'PERMISSION_DENIED',
       `manage_db keeps its records in the schema manage_db of ${database}, and this login may not create or upgrade it: ${messageOf(error)}. Nothing was changed.`,
@@ -106,7 +106,7 @@ function explain(error: unknown, database: string, newest: number): ManageDbErro
     );
   }
   return new ManageDbError(
-    'SQL_FAILED',
+    errorCodeOf(code),
     `The schema manage_db of ${database} could not be brought to version ${newest}: ${messageOf(error)}. Nothing was changed.`,
     {
       hint:

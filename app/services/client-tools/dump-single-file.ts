@@ -3,7 +3,7 @@ import { dirname, isAbsolute } from 'node:path';
 import type { ConnectionOptions, DumpOptionsType, FormatEnum } from 'pg-dump-restore';
 import type { ConnectionSettings } from '../../config/connection-settings.js';
 import { ManageDbError } from '../../core/errors.js';
-import { runProgram } from './run-client-tool.js';
+import { runInEnvironment } from './run-client-tool.js';
 import { withToolEnvironment } from './tool-environment.js';
 
 export interface SingleFileDump {
@@ -47,7 +47,12 @@ export async function dumpSingleFile(pgDump: string, { settings, signal, ...dump
   const args = ['--eval', CHILD, library, JSON.stringify(connection(settings)), JSON.stringify(options)];
   await withToolEnvironment(settings, {}, (env) => {
     const path = [dirname(pgDump), env.PATH].filter((entry) => entry !== undefined).join(':');
-    return runProgram(process.execPath, args, { name: 'pg_dump', settings, signal, env: { ...env, PATH: path } });
+    return runInEnvironment(process.execPath, args, {
+      name: 'pg_dump',
+      settings,
+      signal,
+      env: { ...env, PATH: path },
+    });
   });
 }
 

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { codeOf, ManageDbError } from '../../core/errors.js';
-import { onUntimelyEnd } from './untimely-end.js';
+import { onUntimelyEnd } from '../untimely-end.js';
 
 /** Of the folders' names; the process that made one follows. */
 const PREFIX = 'manage_db-passfile-';

@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream';
 import type { ConnectionSettings } from '../../config/connection-settings.js';
 import { redact } from '../../config/redaction.js';
 import { ManageDbError } from '../../core/errors.js';
+import { onUntimelyEnd } from '../untimely-end.js';
 import { withToolEnvironment } from './tool-environment.js';
-import { onUntimelyEnd } from './untimely-end.js';
 
 /** Milliseconds between SIGTERM and SIGKILL. */
 const KILL_AFTER_MS = 5000;
@@ -45,21 +45,21 @@ export function runClientTool(
   const { settings, database } = options;
   const ownArgs = basename(tool) === 'psql' ? ['--no-psqlrc', '--no-password'] : ['--no-password'];
   return withToolEnvironment(settings, { database }, (env) =>
-    runProgram(tool, [...ownArgs, ...args], { ...options, env, name: basename(tool) }),
+    runInEnvironment(tool, [...ownArgs, ...args], { ...options, env, name: basename(tool) }),
   );
 }
 
-export interface RunProgramOptions extends Omit<RunClientToolOptions, 'database'> {
+export interface RunInEnvironmentOptions extends Omit<RunClientToolOptions, 'database'> {
   /** What the messages call the program. */
   readonly name: string;
   readonly env: Record<string, string>;
 }
 
 /** Starts `program` with exactly `env` and waits for its end. */
-export async function runProgram(
+export async function runInEnvironment(
   program: string,
   args: readonly string[],
-  options: RunProgramOptions,
+  options: RunInEnvironmentOptions,
 ): Promise<ToolResult> {
   const { env, signal, onStderr, stdin, isSuccess } = options;
   if (signal?.aborted) throw interrupted(options);
@@ -93,12 +93,12 @@ export async function runProgram(
   throw failed(options, lines, result);
 }
 
-function interrupted({ name, settings }: RunProgramOptions): ManageDbError {
+function interrupted({ name, settings }: RunInEnvironmentOptions): ManageDbError {
   return new ManageDbError('INTERRUPTED', `${name} was stopped before it had finished with ${settings.environment}.`);
 }
 
 function failed(
-  { name, settings, env }: RunProgramOptions,
+  { name, settings, env }: RunInEnvironmentOptions,
   lines: readonly string[],
   result: { exitCode?: number | undefined; signal?: string | undefined; originalMessage?: string | undefined },
 ): ManageDbError {

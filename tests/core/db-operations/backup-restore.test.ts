@@ -11,6 +11,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -18,11 +19,12 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import pg from 'pg';
-import { reloadConfig } from '../../../app/config/db-config.js';
+import { getConfig, reloadConfig } from '../../../app/config/db-config.js';
 import { failedOnlyOnUnknownSetting } from '../../../app/core/db-operations/backup/load.js';
 import { type BackupOptions, backupDatabase, listBackups } from '../../../app/core/db-operations/backup.js';
 import { type RestoreOptions, restoreDatabase } from '../../../app/core/db-operations/restore.js';
 import { ManageDbError } from '../../../app/core/errors.js';
+import type { ProgressEvent } from '../../../app/core/progress.js';
 import { withWorkspaceRoot } from '../../../app/core/workspace-root.js';
 import { closeEngines } from '../../../app/services/database-service.js';
 import {
@@ -30,6 +32,7 @@ import {
   startEmbeddedServer,
   stopEmbeddedServer,
 } from '../../../app/services/embedded-postgres.js';
+import { withMaintenanceConnection } from '../../../app/services/with-connection.js';
 
 const ROLE = 'backup tester';
 const PASSWORD = 'canary:7\\b@%/ "x';
@@ -217,8 +220,9 @@ describe('backup and restore', function () {
       await once(child.stdout, 'data');
       expect(readdirSync(temporary).filter((name) => name.startsWith('manage_db-'))).to.have.length(1);
       child.kill('SIGINT');
-      const [, signal] = await once(child, 'exit');
-      expect(signal).to.equal('SIGINT');
+      // by the signal itself, or with the failure that it caused: never as if the backup had been made
+      const [code, signal] = await once(child, 'exit');
+      expect(signal ?? code).not.to.equal(0);
       expect(readdirSync(temporary).filter((name) => name.startsWith('manage_db-'))).to.deep.equal([]);
       expect(readdirSync(join(root, 'backups', 'testing'))).to.deep.equal([]);
     });
@@ -265,6 +269,15 @@ describe('backup and restore', function () {
       expect(await list({ env: 'stage' })).to.have.length(1);
     });
 
+    it('does not take a folder that it cannot read for one without backups', async () => {
+      mkdirSync(join(root, 'backups'));
+      expect(await list({ env: 'testing' })).to.deep.equal([]);
+      // also root cannot read a link to itself
+      symlinkSync('testing', join(root, 'backups', 'testing'));
+      expect((await failure(list({ env: 'testing' }))).code).to.equal('UNREADABLE_FILE');
+      expect((await failure(restore({ id: 'latest' }))).code).to.equal('UNREADABLE_FILE');
+    });
+
     it('shows a backup with a missing or shortened file as damaged', async () => {
       const { path, manifest } = await backup();
       truncateSync(join(path, largest(manifest.files)), 10);
@@ -297,6 +310,59 @@ describe('backup and restore', function () {
       expect(previousDatabase).to.match(new RegExp(`^${database}_previous_\\d{8}t\\d{6}$`));
       expect(await admin('select count(*)::int as n from visits', database)).to.deep.equal([{ n: 365 }]);
       expect(await admin('select count(*)::int as n from visits', String(previousDatabase))).to.deep.equal([{ n: 0 }]);
+    });
+
+    it('keeps the replaced database of a protected environment, unless told not to', async () => {
+      useProduction();
+      await backup({ env: 'production' });
+      const consent = { confirm: `EXECUTE RESTORE_BACKUP ON ${database}`, reason: 'a test' };
+      const kept = await restore({ env: 'production', id: 'latest', consent });
+      expect(kept.previousDatabase).to.match(new RegExp(`^${database}_previous_`));
+      await admin(`drop database ${kept.previousDatabase}`);
+      const dropped = await restore({ env: 'production', id: 'latest', consent, keepPrevious: false });
+      expect(dropped.previousDatabase).to.equal(null);
+      expect(await databases()).to.deep.equal([database]);
+    });
+
+    it('does not execute what somebody wrote into a manifest', async () => {
+      const { path, manifest } = await backup();
+      const grants = [{ grantee: null, privilege: 'connect on database x to public; --', isGrantable: false }];
+      const changed = { ...manifest, properties: { ...manifest.properties, grants } };
+      writeFileSync(join(path, 'manifest.json'), JSON.stringify(changed));
+      expect((await failure(restore({ id: manifest.id }))).code).to.equal('BACKUP_INVALID');
+    });
+
+    it('says before each table how many are restored', async () => {
+      const { id } = await backup();
+      const events: ProgressEvent[] = [];
+      await restore({ id, onProgress: (event) => events.push(event) });
+      const tables = events.filter(({ step }) => step.startsWith('restoring '));
+      expect(tables.map(({ step }) => step)).to.have.members([
+        'restoring Billing & co.Rechnung "Ü"',
+        'restoring public.patients',
+        'restoring public.visits_2025',
+        'restoring public.visits_2026',
+      ]);
+      expect(tables[0]).to.include({ done: 0, total: 4 });
+      expect(tables.filter(({ done = 4 }) => done >= 4)).to.deep.equal([]);
+      const checked = events.filter(({ step }) => step === 'verifying checksums');
+      expect(checked.map(({ done }) => done)).to.deep.equal(checked.map((_, index) => index));
+    });
+
+    it('finds its way into a server whose database postgres is gone', async () => {
+      const elsewhere = (sql: string) => admin(sql, 'template1');
+      await closeEngines();
+      await elsewhere('alter database postgres rename to postgres_away');
+      try {
+        const { connection } = await withWorkspaceRoot(root, () => getConfig('testing'));
+        const found = await withMaintenanceConnection(connection, async (client, name) => {
+          const { rows } = await client.query('select current_database()::text as name');
+          return [name, rows[0]?.name];
+        });
+        expect(found).to.deep.equal(['template1', 'template1']);
+      } finally {
+        await elsewhere('alter database postgres_away rename to postgres');
+      }
     });
 
     it('keeps owner, grants, settings, connection limit and comment of the live database', async () => {
@@ -553,6 +619,13 @@ describe('backup and restore', function () {
     await admin(`create database ${pg.escapeIdentifier(name)}`);
     await admin(SCHEMA, name);
     useLogin(ROLE, PASSWORD);
+  }
+
+  /** The same database, once more as production. */
+  function useProduction() {
+    const testing = readFileSync(join(root, '.env.testing'), 'utf8');
+    writeFileSync(join(root, '.env.production'), testing.replace('TESTING_', 'PRODUCTION_'), { mode: 0o600 });
+    reloadConfig();
   }
 
   function useLogin(user: string, password: string) {

@@ -163,6 +163,27 @@ describe('initialize-db', () => {
     expect(await exists('public.two')).to.equal(true);
   });
 
+  it('lets no time limit of the database end a migration or a seed, the commit included', async () => {
+    await database.query(`do $$ begin
+      execute format('alter database %I set statement_timeout = %L', current_database(), '30s');
+      execute format('alter database %I set idle_in_transaction_session_timeout = %L', current_database(), '31s'); end $$`);
+    const note = (file: string) => `insert into seen values ('${file}', current_setting('statement_timeout'),
+      current_setting('idle_in_transaction_session_timeout'));`;
+    workspace.write({
+      'migrations/1_one.sql': `-- migrate:up
+        create table seen (file text, statement text, idle text); ${note('1')}
+        create table late (id integer);
+        create function at_commit() returns trigger language plpgsql as $$ begin ${note('commit')} return null; end $$;
+        create constraint trigger late after insert on late initially deferred for each row execute function at_commit();
+        insert into late values (1);`,
+      'migrations/2_two.sql': `-- migrate:up\n${note('2')}`,
+      'migrations/seed/1_one.sql': note('seed'),
+    });
+    await initialize({ seed: true });
+    const { rows } = await database.query('select * from seen order by file');
+    expect(rows).to.deep.equal(['1', '2', 'commit', 'seed'].map((file) => ({ file, statement: '0', idle: '0' })));
+  });
+
   it('does not record a file that ends the transaction itself', async () => {
     workspace.write({
       'migrations/1_one.sql': '-- migrate:up\ncreate table one (id integer); commit; create table more ();\n',

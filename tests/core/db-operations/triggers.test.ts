@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type pg from 'pg';
 import {
@@ -292,11 +293,81 @@ describe('apply-db-triggers', () => {
     const { pid } = (await rows('select pg_backend_pid() as pid'))[0] ?? {};
     await client.query('rollback');
     expect(error.code).to.equal('LOCK_TIMEOUT');
-    expect(error.message).to.contain(`public.users is held by process ${pid} (long report, idle in transaction`);
+    expect(error.message).to.contain(`In the way: pid ${pid} (`);
+    expect(error.message).to.match(/long report, idle in transaction for \d+ s\) with a lock on public\.users/);
     expect(error.hint).to.contain(`pg_terminate_backend(${pid})`);
     expect(await triggers()).to.deep.equal([]);
     expect((await apply()).created).to.have.length(7);
   });
+
+  it('says so when it is chosen to end a deadlock, and names the other one', async () => {
+    const [{ pid }] = (await rows('select pg_backend_pid() as pid')) as [{ pid: number }];
+    // tables are locked by age: "days" is the younger one
+    await client.query(`set deadlock_timeout = '20s'; begin; lock table days in share mode`);
+    const applying = failure();
+    await untilItWaits();
+    const waiting = client.query('lock table users in share mode');
+    const error = await applying;
+    await waiting;
+    await client.query('rollback');
+    expect(error.code).to.equal('LOCK_TIMEOUT');
+    expect(error.message).to.contain('deadlock').and.to.contain(`pid ${pid}`);
+    expect(await triggers()).to.deep.equal([]);
+  });
+
+  it('does not show the secrets in the statement of the session in the way', async () => {
+    await client.query(`begin; update users set email = 'x'; select 'password=canary-123'`);
+    const error = await failure({ lockTimeoutMs: 300 });
+    await client.query('rollback');
+    expect(error.message).to.contain('password=***');
+    expect(JSON.stringify(error.details)).not.to.contain('canary');
+  });
+
+  describe('with conditions to compare', () => {
+    beforeEach(async () => {
+      await client.query(`create function is_new(users, users) returns boolean language sql as 'select true'`);
+      workspace.write({
+        'triggers/all.trigger.ts': `import { defineTrigger } from 'manage_db';
+          const common = { timing: 'before', on: ['update'], function: 'note_email' };
+          export const whole = defineTrigger('note_row', { ...common, table: 'users', when: 'public.is_new(old, new)' });
+          export const plain = defineTrigger('note_body', { ...common, table: 'plain', when: "new.body <> ''" });`,
+        'triggers/functions/note_email.sql': NOTE,
+      });
+      await apply();
+    });
+
+    it('locks no table in a dry run but the one whose condition is on the whole row', async () => {
+      await client.query('begin; lock table plain in row exclusive mode');
+      const { statements } = await apply({ dryRun: true, lockTimeoutMs: 300 });
+      await client.query('rollback');
+      expect(statements).to.deep.equal([]);
+      await client.query('begin; lock table users in row exclusive mode');
+      const error = await failure({ dryRun: true, lockTimeoutMs: 300 });
+      await client.query('rollback');
+      expect(error.code).to.equal('LOCK_TIMEOUT');
+      expect(error.message).to.contain('public.users');
+    });
+
+    it('stops when it is cancelled, instead of going on with the tables themselves', async () => {
+      await client.query(`create function cancelled() returns event_trigger language plpgsql as $$ begin
+          raise exception 'canceling statement due to user request' using errcode = '57014'; end $$;
+        create event trigger cancelled on ddl_command_start when tag in ('CREATE TABLE') execute function cancelled()`);
+      const error = await failure();
+      expect(error.message).to.contain('canceling statement due to user request');
+    });
+  });
+
+  const untilItWaits = async () => {
+    for (;;) {
+      const [{ count }] = (
+        await database.query<{ count: number }>(
+          `select count(*)::integer as count from pg_locks where not granted and relation = 'days'::regclass`,
+        )
+      ).rows as [{ count: number }];
+      if (count > 0) return;
+      await sleep(20);
+    }
+  };
 
   it('is harmless when many do it at once', async () => {
     const results = await workspace.run(() =>

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { chmod, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { onUntimelyEnd } from '../../../services/client-tools.js';
+import { onUntimelyEnd } from '../../../services/untimely-end.js';
 import { codeOf, ManageDbError, messageOf } from '../../errors.js';
 import { syncFolder } from './backup-files.js';
 import { newBackupId } from './backup-id.js';

@@ -104,8 +104,12 @@ async function summarize(parent: string, environment: string, name: string): Pro
   const createdAt = timeOfBackupId(id);
   if (createdAt === null || !isBackupId(id)) return null;
   const path = join(parent, name);
-  const sizes = await sizesBelow(path).catch(() => null);
-  if (sizes === null) return null;
+  const sizes = await sizesBelow(path).catch((error: unknown) => codeOf(error) ?? 'unknown');
+  if (sizes === 'ENOENT') return null;
+  if (typeof sizes === 'string') {
+    // somebody counts on it: it must not look as if it had never been made
+    return { id, environment, sizeBytes: 0, verified: false, path, createdAt, label: null, state: 'damaged' };
+  }
   const sizeBytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
   const common = { id, environment, sizeBytes, verified: false, path };
   if (isPartial) return { ...common, createdAt, label: null, state: 'incomplete' };

@@ -4,6 +4,7 @@ import { type ClientTools, dumpSingleFile, runClientTool } from '../../../servic
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import type { BackupFormat, Manifest } from './manifest.js';
+import { tableProgress } from './table-progress.js';
 
 /** The dump's name in the backup's folder. */
 export const DUMP_NAMES = {
@@ -86,14 +87,10 @@ async function dumpArchive(request: DumpRequest, compression: string): Promise<v
     ...(contents === 'schema' ? ['--schema-only'] : []),
     ...(contents === 'data' ? ['--data-only'] : []),
   ];
-  let done = 0;
   await runClientTool(tools.pgDump, args, {
     settings,
     signal,
-    onStderr: (line) => {
-      const table = /dumping contents of table "?(.+?)"?$/.exec(line)?.[1];
-      if (table !== undefined) onProgress?.({ step: `dumping ${table}`, done: done++, isDetail: true });
-    },
+    onStderr: tableProgress({ onProgress, verb: 'dumping', jobs: format === 'directory' ? jobs : 1 }),
   });
 }
 

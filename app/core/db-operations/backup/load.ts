@@ -6,6 +6,7 @@ import { type ClientTools, runClientTool } from '../../../services/client-tools.
 import type { OperationControls } from '../../progress.js';
 import { DUMP_NAMES } from './dump.js';
 import type { Manifest } from './manifest.js';
+import { tableProgress } from './table-progress.js';
 
 export interface LoadRequest extends OperationControls {
   readonly tools: ClientTools;
@@ -43,8 +44,6 @@ async function loadArchive({
   onProgress,
 }: LoadRequest) {
   const isNewerTool = tools.major >= FIRST_MAJOR_THAT_KNOWS_IT && serverMajor < FIRST_MAJOR_THAT_KNOWS_IT;
-  const total = manifest.tables.length;
-  let done = 0;
   const args = [
     `--dbname=${database}`,
     `--jobs=${jobs}`,
@@ -58,10 +57,7 @@ async function loadArchive({
     database,
     signal,
     ...(isNewerTool ? { isSuccess: failedOnlyOnUnknownSetting } : {}),
-    onStderr: (line) => {
-      const table = /finished item \d+ TABLE DATA (.+)$/.exec(line)?.[1];
-      if (table !== undefined) onProgress?.({ step: `restoring ${table}`, done: done++, total, isDetail: true });
-    },
+    onStderr: tableProgress({ onProgress, verb: 'restoring', jobs, total: manifest.tables.length }),
   });
 }
 

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { escapeIdentifier, escapeLiteral } from 'pg';
+import { RESTORE_LOCK_SPACE } from '../../../database/advisory-locks.js';
 import type { Queryable } from '../../../database/queryable.js';
-import { ManageDbError } from '../../errors.js';
+import { errorCodeOf } from '../../../services/database-errors.js';
+import { codeOf, ManageDbError } from '../../errors.js';
 import { compactTime } from './backup-id.js';
 import { createDatabaseStatement } from './database-properties.js';
 import type { DatabaseProperties } from './manifest.js';
@@ -10,9 +12,6 @@ import type { DatabaseProperties } from './manifest.js';
 const PREFIX = 'manage_db_scratch_';
 const SCRATCH_NAME = `^${PREFIX}[0-9]{8}t[0-9]{6}_[0-9a-f]{6}$`;
 const COMMENT = 'manage_db: scratch database';
-
-/** The first key of manage_db's advisory locks on restores; the second is the hash of a name. ('mdbr') */
-const LOCK_SPACE = 0x6d646272;
 
 /**
  * Creates an empty scratch database. `db` is the session that owns it: an advisory lock says that it lives, and when it
@@ -27,11 +26,11 @@ export async function createScratchDatabase(
 ): Promise<string> {
   const name = `${PREFIX}${compactTime(new Date()).toLowerCase()}_${randomBytes(3).toString('hex')}`;
   // locked before it exists: there is no moment in which it looks abandoned
-  await db.query('select pg_catalog.pg_advisory_lock($1, pg_catalog.hashtext($2))', [LOCK_SPACE, name]);
+  await db.query('select pg_catalog.pg_advisory_lock($1, pg_catalog.hashtext($2))', [RESTORE_LOCK_SPACE, name]);
   try {
     await db.query(createDatabaseStatement(name, properties, serverMajor));
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === '42501')) throw error;
+    if (errorCodeOf(codeOf(error)) !== 'PERMISSION_DENIED') throw error;
     throw new ManageDbError(
       'PERMISSION_DENIED',
       'The login may not create the scratch database that a restore needs.',
@@ -55,7 +54,7 @@ export async function dropDatabase(db: Queryable, name: string): Promise<void> {
  * large restore takes hours. Returns their names; what this login may not drop stays.
  */
 export async function dropAbandonedScratchDatabases(db: Queryable): Promise<string[]> {
-  const { rows } = await db.query<{ name: string }>(ABANDONED, [SCRATCH_NAME, `${COMMENT}%`, LOCK_SPACE]);
+  const { rows } = await db.query<{ name: string }>(ABANDONED, [SCRATCH_NAME, `${COMMENT}%`, RESTORE_LOCK_SPACE]);
   const dropped: string[] = [];
   for (const { name } of rows) {
     const isDropped = await dropDatabase(db, name).then(
@@ -75,7 +74,7 @@ export async function dropAbandonedScratchDatabases(db: Queryable): Promise<stri
 export async function lockRestoreOf(db: Queryable, database: string): Promise<void> {
   const { rows } = await db.query<{ locked: boolean }>(
     'select pg_catalog.pg_try_advisory_lock($1, pg_catalog.hashtext($2)) as locked',
-    [LOCK_SPACE, `restore of ${database}`],
+    [RESTORE_LOCK_SPACE, `restore of ${database}`],
   );
   if (rows[0]?.locked) return;
   throw new ManageDbError('DATABASE_IN_USE', `Another restore of ${database} is running.`, {

@@ -2,6 +2,7 @@ import { type DroppableSchema, readDroppableSchemas } from '../../../database/ca
 import { readExtensions } from '../../../database/catalog/extensions.js';
 import { readUserObjects, type UserObject } from '../../../database/catalog/user-objects.js';
 import type { Queryable } from '../../../database/queryable.js';
+import { errorCodeOf } from '../../../services/database-errors.js';
 import { getDbSession } from '../../../services/database-service.js';
 import { codeOf, ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
@@ -21,7 +22,6 @@ export interface DroppedObject {
 
 /** Without a lockTimeoutMs setting: a DROP that waits makes every later query on the table wait behind it. */
 const LOCK_TIMEOUT_MS = 10_000;
-const LOCK_NOT_AVAILABLE = new Set(['55P03', '40P01']);
 const OUT_OF_LOCKS = '53200';
 
 /**
@@ -38,7 +38,7 @@ export async function dropAllObjects(target: Target, options: OperationControls)
     return await getDbSession((session) => dropWithin(session, target, options), { env: target.environment, signal });
   } catch (error) {
     const code = codeOf(error) ?? '';
-    if (LOCK_NOT_AVAILABLE.has(code)) throw await lockTimeout(target, lockTimeoutMs(target), error);
+    if (errorCodeOf(code) === 'LOCK_TIMEOUT') throw await lockTimeout(target, lockTimeoutMs(target), error);
     if (code === OUT_OF_LOCKS) throw await tooManyLocks(target, error);
     if (error instanceof ManageDbError) throw error;
     throw explained(error, 'Nothing was dropped.', signal);

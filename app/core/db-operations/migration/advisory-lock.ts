@@ -1,13 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ADVISORY_LOCKS } from '../../../database/advisory-locks.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
-
-/** What only one may do at a time in a database. */
-export const ADVISORY_LOCKS = {
-  /** Applying migrations and seed data. */
-  migrations: '470003704931',
-  triggers: '470003704932',
-} as const;
 
 export interface LockWait {
   /** Milliseconds. */

@@ -3,6 +3,7 @@ import type { Queryable } from '../../../database/queryable.js';
 import { currentActor } from '../../../services/actor.js';
 import { packageVersion } from '../../../services/package-root.js';
 import { runSqlFile } from '../../../services/sql-file.js';
+import { liftTimeouts } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import { takeAdvisoryLock } from './advisory-lock.js';
@@ -83,6 +84,8 @@ async function applyOne(client: Queryable, migration: Migration): Promise<number
   const durationMs = Math.round(performance.now() - start);
   // the file may have changed its role and settings
   await client.query('reset role; reset session authorization; reset all');
+  // which brings back the limits of the database and the role, and a commit may take long
+  await liftTimeouts(client, 'transaction');
   await client.query(
     `insert into manage_db.migrations (version, name, checksum, duration_ms, actor, tool)
      values ($1, $2, $3, $4, coalesce($5, session_user), $6)`,

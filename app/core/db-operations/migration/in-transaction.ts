@@ -9,7 +9,7 @@ export async function inTransaction<T>(client: Queryable, fn: () => Promise<T>):
   await client.query(
     `select pg_catalog.set_config('search_path', 'public', true) where pg_catalog.current_schema() = 'manage_db'`,
   );
-  // once more for each transaction: `discard all` below brings back what the database or the role sets
+  // also for a connection whose limits were not lifted
   await liftTimeouts(client, 'transaction');
   try {
     const result = await fn();
@@ -20,8 +20,11 @@ export async function inTransaction<T>(client: Queryable, fn: () => Promise<T>):
     await client.query('rollback').catch(() => undefined);
     throw error;
   } finally {
-    // what a file has set for the session must not reach the next one
-    await client.query('discard all').catch(() => undefined);
+    // what a file has set for the session must not reach the next one; the limits are wanted by whoever comes next
+    await client
+      .query('discard all')
+      .then(() => liftTimeouts(client, 'session'))
+      .catch(() => undefined);
   }
 }
 
