@@ -35,7 +35,7 @@ export async function importWorkspaceFile(
 
 /** JavaScript that imports nothing needs no help of jiti, which alone takes 50 ms to load. */
 function isSelfContained(path: string, text: string): boolean {
-  return path.endsWith('.mjs') && !/\bimport\b(?!\('manage_db'\)\.)|\bfrom\b/.test(text);
+  return path.endsWith('.mjs') && !/\bimport\b(?!\('manage_db'\)\.)|\bfrom\s*['"]/.test(text);
 }
 
 /** An edited file is another module; Node keeps the first one for ever. */
