@@ -23,8 +23,15 @@ function forget(cleanUp: () => void): void {
   for (const signal of FATAL_SIGNALS) process.off(signal, onSignal);
 }
 
+/** The newest first: what was begun last (a child that writes) stands on what was begun before it (its folder). */
 function cleanAll(): void {
-  for (const cleanUp of pending) cleanUp();
+  for (const cleanUp of [...pending].reverse()) {
+    try {
+      cleanUp();
+    } catch {
+      // the others, a password file among them, must be cleaned all the same, and the signal must end the process
+    }
+  }
 }
 
 /**

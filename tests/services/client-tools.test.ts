@@ -272,7 +272,7 @@ describe('the PostgreSQL client tools', function () {
     });
 
     it('names the command where somebody else has to type it', async function () {
-      if (process.getuid?.() !== 0) this.skip();
+      if (process.getuid?.() !== 0) skipWithoutRoot(this);
       program('apt-get', 'exit 0');
       program('apt-cache', 'echo "  Candidate: 15+248"');
       const { code, stderr } = await ensure({ PATH: folder, CLIENT_TOOLS_FOLDERS: `${folder}/*/bin` }, 65_534);
@@ -291,7 +291,7 @@ describe('the PostgreSQL client tools', function () {
     });
 
     it('installs them where it can, saying so first, and looks whether they are there then', async function () {
-      if (process.getuid?.() !== 0) this.skip();
+      if (process.getuid?.() !== 0) skipWithoutRoot(this);
       const { folder: real } = await findClientTools({ binDir: null });
       const packages = join(folder, 'packages');
       mkdirSync(packages);
@@ -352,4 +352,10 @@ async function failure(work: Promise<unknown>): Promise<ManageDbError> {
     throw error;
   }
   throw new Error('It did not fail.');
+}
+
+/** Skips the test and says why. */
+function skipWithoutRoot(context: Mocha.Context): void {
+  process.stdout.write('      skipped: only root can install packages or become another user\n');
+  context.skip();
 }

@@ -28,7 +28,10 @@ export async function makeBackup(
 ): Promise<{ path: string; manifest: Manifest }> {
   const { id, path } = await reserve(backup);
   const partial = `${path}${PARTIAL_SUFFIX}`;
-  const forget = onUntimelyEnd(() => rmSync(partial, { recursive: true, force: true }));
+  const forget = onUntimelyEnd(() =>
+    // pg_dump has been told to end, and may still be writing for a moment
+    rmSync(partial, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }),
+  );
   try {
     const manifest = await fill(partial, id);
     await writeManifest(partial, manifest);
