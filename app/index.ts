@@ -71,9 +71,9 @@ export {
   setEnvironment,
   withEnvironment,
 } from './core/environment.js';
-export { type ErrorCode, EXIT, type ExitCode, ManageDbError } from './core/errors.js';
+export { type ErrorCode, EXIT, type ExitCode, ManageDbError, PermissionError } from './core/errors.js';
 export type { OperationControls, ProgressEvent } from './core/progress.js';
-export type { Consent } from './core/safety/decide.js';
+export type { AskConsent, Consent, ConsentQuestion } from './core/safety/consent.js';
 export type { OperationOptions, Target } from './core/safety/gate.js';
 export type { ApplyTriggersResult } from './core/triggers/apply.js';
 export { type BasePackSettings, configureBasePack } from './core/triggers/base-pack-settings.js';

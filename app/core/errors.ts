@@ -34,6 +34,9 @@ const EXIT_CODES = {
   CONFIRMATION_MISMATCH: EXIT.refused,
   PROTECTED_ENVIRONMENT: EXIT.refused,
   PERMISSION_DENIED: EXIT.refused,
+  STAMP_REQUIRED: EXIT.refused,
+  STAMP_MISMATCH: EXIT.refused,
+  KILL_SWITCH: EXIT.refused,
   // the server, or the way to it
   CONNECTION_REFUSED: EXIT.failed,
   CONNECTION_TIMEOUT: EXIT.failed,
@@ -57,6 +60,7 @@ const EXIT_CODES = {
   BACKUP_INVALID: EXIT.failed,
   MIGRATION_EDITED: EXIT.failed,
   SCHEMA_TOO_NEW: EXIT.failed,
+  OPERATION_LOG_BROKEN: EXIT.failed,
   LOCK_TIMEOUT: EXIT.lockTimeout,
   INTERRUPTED: EXIT.interrupted,
   INTERNAL: EXIT.failed,
@@ -81,7 +85,7 @@ export interface ErrorOptions {
  * });
  */
 export class ManageDbError extends Error {
-  override readonly name = 'ManageDbError';
+  override readonly name: string = 'ManageDbError';
   readonly code: ErrorCode;
   readonly hint: string | null;
   readonly details: Readonly<Record<string, unknown>>;
@@ -94,6 +98,28 @@ export class ManageDbError extends Error {
     this.details = options.details ?? {};
     this.exitCode = EXIT_CODES[code];
   }
+}
+
+/**
+ * What somebody may not do: refused by the gate for want of a level, or by PostgreSQL for want of a privilege. Its code
+ * is always `PERMISSION_DENIED`.
+ *
+ * @example
+ * if (error instanceof PermissionError) reply.status(403);
+ */
+export class PermissionError extends ManageDbError {
+  override readonly name = 'PermissionError';
+
+  constructor(message: string, options: ErrorOptions = {}) {
+    super('PERMISSION_DENIED', message, options);
+  }
+}
+
+/** The error of the class that belongs to `code`, where the code is only known at run time. */
+export function errorWith(code: ErrorCode, message: string, options: ErrorOptions = {}): ManageDbError {
+  return code === 'PERMISSION_DENIED'
+    ? new PermissionError(message, options)
+    : new ManageDbError(code, message, options);
 }
 
 /** `error` as one line of text, whatever was thrown. */

@@ -1,5 +1,5 @@
 import { redact } from '../config/redaction.js';
-import { codeOf, type ErrorCode, ManageDbError, messageOf } from '../core/errors.js';
+import { codeOf, type ErrorCode, errorWith, ManageDbError, messageOf } from '../core/errors.js';
 
 /** SQLSTATEs that mean something of their own to a user (manual, appendix A). */
 const CODES: Readonly<Record<string, ErrorCode>> = {
@@ -42,7 +42,7 @@ export function asManageDbError(error: unknown): ManageDbError {
     });
   }
   const detail = error.detail === undefined ? '' : ` ${error.detail}`;
-  return new ManageDbError(errorCodeOf(error.code), redact(`${error.message}.${detail} (SQLSTATE ${error.code})`), {
+  return errorWith(errorCodeOf(error.code), redact(`${error.message}.${detail} (SQLSTATE ${error.code})`), {
     hint: redact(error.hint ?? hintFor(error.code)),
     details: {
       sqlState: error.code,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { redact } from '../config/redaction.js';
-import { ManageDbError, messageOf } from '../core/errors.js';
+import { errorWith, ManageDbError, messageOf } from '../core/errors.js';
 import type { Queryable } from '../database/queryable.js';
 import { errorCodeOf, isServerError } from './database-errors.js';
 
@@ -60,15 +60,11 @@ function sqlFileError(error: unknown, source: SqlSource): unknown {
   const at = `${shown(source.path)}${place === null ? '' : `:${place.line}:${place.column}`}`;
   const picture = place === null ? [] : [place.text, `${' '.repeat(place.indent)}^`];
   const extra = [detail, where?.split('\n')[0]].filter((text) => text !== undefined && text !== '');
-  return new ManageDbError(
-    errorCodeOf(sqlState),
-    redact([`${at}: ${messageOf(error)}`, ...picture, ...extra].join('\n')),
-    {
-      hint: hint !== undefined ? redact(hint) : `Correct ${shown(source.path)} and run the command again.`,
-      details: { file: source.path, line: place?.line ?? null, column: place?.column ?? null, sqlState },
-      cause: error,
-    },
-  );
+  return errorWith(errorCodeOf(sqlState), redact([`${at}: ${messageOf(error)}`, ...picture, ...extra].join('\n')), {
+    hint: hint !== undefined ? redact(hint) : `Correct ${shown(source.path)} and run the command again.`,
+    details: { file: source.path, line: place?.line ?? null, column: place?.column ?? null, sqlState },
+    cause: error,
+  });
 }
 
 /** PostgreSQL counts characters from 1, JavaScript counts UTF-16 units: an emoji before the place would move it. */

@@ -1,7 +1,7 @@
 import { redact } from '../../config/redaction.js';
 import { isConnectionLost } from '../../services/connection/connection-errors.js';
 import { asManageDbError, isServerError } from '../../services/database-errors.js';
-import { codeOf, ManageDbError, messageOf } from '../errors.js';
+import { codeOf, errorWith, ManageDbError, messageOf } from '../errors.js';
 
 /**
  * `error` with a sentence about what was and was not changed: the first question of someone whose backup or restore
@@ -13,7 +13,7 @@ export function explained(error: unknown, sentence: string, signal?: AbortSignal
   const message = known.message.trimEnd();
   const text = `${/[.!?]$/.test(message) ? message : `${message}.`} ${sentence}`;
   const { code, hint, details } = known;
-  return new ManageDbError(code, text, { ...(hint === null ? {} : { hint }), details, cause: known.cause ?? error });
+  return errorWith(code, text, { ...(hint === null ? {} : { hint }), details, cause: known.cause ?? error });
 }
 
 function named(error: unknown): ManageDbError {

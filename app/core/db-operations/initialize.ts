@@ -3,7 +3,7 @@ import { getWorkspace } from '../../config/workspace.js';
 import { ensureSchema } from '../../database/schema/ensure-schema.js';
 import { errorCodeOf } from '../../services/database-errors.js';
 import { withConnection, withMaintenanceConnection } from '../../services/with-connection.js';
-import { codeOf, ManageDbError, messageOf } from '../errors.js';
+import { codeOf, errorWith, ManageDbError, messageOf } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import type { ApplyTriggersResult } from '../triggers/apply.js';
 import { type AppliedMigration, applyMigrations } from './migration/apply-migrations.js';
@@ -86,7 +86,7 @@ async function createDatabase(target: Target): Promise<boolean> {
     if (error instanceof ManageDbError) throw error;
     // 42P04: it exists; 23505: two were creating it in the same moment
     if (['42P04', '23505'].includes(codeOf(error) ?? '')) return false;
-    throw new ManageDbError(
+    throw errorWith(
       errorCodeOf(codeOf(error)),
       `The database ${target.database} could not be created: ${messageOf(error)}.`,
       {

@@ -1,7 +1,7 @@
 import { getWorkspace } from '../../config/workspace.js';
 import { isServerError } from '../../services/database-errors.js';
 import { getDbSession } from '../../services/database-service.js';
-import { ManageDbError } from '../errors.js';
+import { errorWith, ManageDbError } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { type ApplyTriggersResult, applyPacks } from '../triggers/apply.js';
 import { basePack } from '../triggers/base-pack.js';
@@ -94,7 +94,7 @@ function explain(error: unknown, { user, database }: Target): unknown {
     known.code === 'PERMISSION_DENIED'
       ? `${user} must own the tables, or be given the right: grant trigger on all tables in schema <schema> to ${user};`
       : 'See what would be executed: manage_db apply-db-triggers --dry-run';
-  return new ManageDbError(known.code, known.message, {
+  return errorWith(known.code, known.message, {
     hint: error.hint === undefined ? hint : (known.hint ?? hint),
     details: known.details,
     cause: error,

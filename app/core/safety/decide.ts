@@ -1,15 +1,7 @@
 import type { SecuritySettings } from '../../config/settings.js';
 import type { ErrorCode } from '../errors.js';
+import type { Consent } from './consent.js';
 import { OPERATIONS, type OperationDefinition, type OperationName } from './operations.js';
-
-/** What the caller says of its own will. */
-export interface Consent {
-  /** `--yes`: enough where nothing is protected. */
-  readonly yes?: boolean;
-  /** `--confirm`: the typed text, see {@link confirmationText}. */
-  readonly confirm?: string;
-  readonly reason?: string;
-}
 
 /** What is asked for. */
 export interface GateRequest {

@@ -6,7 +6,8 @@ import { withMaintenanceConnection } from '../../services/with-connection.js';
 import { currentEnv, withEnvironment } from '../environment.js';
 import { ManageDbError } from '../errors.js';
 import type { OperationControls } from '../progress.js';
-import { type Consent, decide } from './decide.js';
+import type { AskConsent, Consent } from './consent.js';
+import { decide } from './decide.js';
 import { OPERATIONS, type OperationDefinition, type OperationName } from './operations.js';
 
 /** What every operation accepts. */
@@ -16,6 +17,8 @@ export interface OperationOptions extends OperationControls {
   readonly consent?: Consent;
   /** Says what would be done, and does nothing: nobody has to agree to that. Refused where there is no dry run. */
   readonly dryRun?: boolean | undefined;
+  /** Asks a person at a terminal for the consent that is missing. Without it the operation is refused. */
+  readonly ask?: AskConsent;
   /** Told which database it will be, before anything happens to it. */
   readonly onTarget?: (target: Target) => void;
 }

@@ -1,27 +1,51 @@
-/** What an operation does to a database. */
+import type { Level } from '../levels.js';
+
+/** What an operation does to a database, and what it takes to be allowed. */
 export interface OperationDefinition {
+  /** The least level of the login, see docs/safety.md. */
+  readonly level: Level;
   /** `read`: changes nothing; `write`: adds or replaces; `destroy`: what was there can be lost. */
   readonly effect: 'read' | 'write' | 'destroy';
+  /** Whether the kill switch blocks it. */
+  readonly isKillSwitched: boolean;
+  /** Whether its attempts and outcomes are written into the operation log. */
+  readonly isLogged: boolean;
   /** Whether it has a dry run, which says what would be done and does nothing. */
   readonly canDryRun: boolean;
   /** Whether it can begin although the database does not exist. */
   readonly mayCreateDatabase: boolean;
 }
 
-const read = { effect: 'read', mayCreateDatabase: false, canDryRun: false } as const;
-const write = { effect: 'write', mayCreateDatabase: false, canDryRun: false } as const;
-const destroy = { effect: 'destroy', mayCreateDatabase: false, canDryRun: false } as const;
+const base = { canDryRun: false, mayCreateDatabase: false } as const;
+const read = { ...base, level: 'viewer', effect: 'read', isKillSwitched: false, isLogged: false } as const;
+const write = { ...base, level: 'admin', effect: 'write', isKillSwitched: true, isLogged: true } as const;
+const destroy = { ...write, effect: 'destroy' } as const;
 
 /** The one table of all operations that reach a database. What is not in it cannot pass the gate. */
 export const OPERATIONS = {
   'inspect-db': read,
   'check-database': read,
-  'create-backup': read,
+  whoami: read,
+  'show-operation-log': read,
+  'verify-operation-log': read,
+  'kill-switch-status': read,
+  // changes nothing, but what leaves the database is on record
+  'create-backup': { ...read, isLogged: true },
   'initialize-db': { ...write, mayCreateDatabase: true },
   'apply-db-triggers': { ...write, canDryRun: true },
+  'enable-db-trigger': { ...write, level: 'operator' },
+  'disable-db-trigger': { ...write, level: 'operator' },
+  'drop-db-trigger': destroy,
   'restore-backup': { ...destroy, mayCreateDatabase: true },
   'reset-database': { ...destroy, mayCreateDatabase: true },
   'drop-all-tables': destroy,
+  'stamp-database': write,
+  'setup-db-roles': write,
+  'grant-db-role': write,
+  'revoke-db-role': write,
+  // the way in and out of the kill switch cannot be behind it
+  'engage-kill-switch': { ...write, level: 'operator', isKillSwitched: false },
+  'release-kill-switch': { ...write, isKillSwitched: false },
 } as const satisfies Record<string, OperationDefinition>;
 
 export type OperationName = keyof typeof OPERATIONS;

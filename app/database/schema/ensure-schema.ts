@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { escapeLiteral } from 'pg';
-import { codeOf, ManageDbError, messageOf } from '../../core/errors.js';
+import { codeOf, errorWith, ManageDbError, messageOf, PermissionError } from '../../core/errors.js';
 import { errorCodeOf } from '../../services/database-errors.js';
 import { packageRoot, packageVersion } from '../../services/package-root.js';
 import { ADVISORY_LOCKS } from '../advisory-locks.js';
@@ -96,8 +96,7 @@ function explain(error: unknown, database: string, newest: number): ManageDbErro
   const code = codeOf(error);
   if (code === 'MDB01') return tooNew(database, Number(messageOf(error)), newest);
   if (errorCodeOf(code) === 'PERMISSION_DENIED') {
-    return new ManageDbError(
-      'PERMISSION_DENIED',
+    return new PermissionError(
       `manage_db keeps its records in the schema manage_db of ${database}, and this login may not create or upgrade it: ${messageOf(error)}. Nothing was changed.`,
       {
         hint: `Let the owner of the database run: manage_db initialize-db, or: grant create on database ${JSON.stringify(database)} to <this login>;`,
@@ -105,7 +104,7 @@ function explain(error: unknown, database: string, newest: number): ManageDbErro
       },
     );
   }
-  return new ManageDbError(
+  return errorWith(
     errorCodeOf(code),
     `The schema manage_db of ${database} could not be brought to version ${newest}: ${messageOf(error)}. Nothing was changed.`,
     {

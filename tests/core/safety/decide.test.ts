@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { SECURITY_SETTINGS, type SecuritySettings } from '../../../app/config/settings.js';
-import { type Consent, confirmationText, decide } from '../../../app/core/safety/decide.js';
+import type { Consent } from '../../../app/core/safety/consent.js';
+import { confirmationText, decide } from '../../../app/core/safety/decide.js';
 import { OPERATIONS, type OperationName } from '../../../app/core/safety/operations.js';
 
 const names = Object.keys(OPERATIONS) as OperationName[];

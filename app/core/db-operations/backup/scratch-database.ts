@@ -3,7 +3,7 @@ import { escapeIdentifier, escapeLiteral } from 'pg';
 import { RESTORE_LOCK_SPACE } from '../../../database/advisory-locks.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { errorCodeOf } from '../../../services/database-errors.js';
-import { codeOf, ManageDbError } from '../../errors.js';
+import { codeOf, ManageDbError, PermissionError } from '../../errors.js';
 import { compactTime } from './backup-id.js';
 import { createDatabaseStatement } from './database-properties.js';
 import type { DatabaseProperties } from './manifest.js';
@@ -31,14 +31,10 @@ export async function createScratchDatabase(
     await db.query(createDatabaseStatement(name, properties, serverMajor));
   } catch (error) {
     if (errorCodeOf(codeOf(error)) !== 'PERMISSION_DENIED') throw error;
-    throw new ManageDbError(
-      'PERMISSION_DENIED',
-      'The login may not create the scratch database that a restore needs.',
-      {
-        hint: 'As a superuser: alter role <login> createdb',
-        cause: error,
-      },
-    );
+    throw new PermissionError('The login may not create the scratch database that a restore needs.', {
+      hint: 'As a superuser: alter role <login> createdb',
+      cause: error,
+    });
   }
   await db.query(`comment on database ${escapeIdentifier(name)} is ${escapeLiteral(`${COMMENT} of a restore`)}`);
   return name;

@@ -1,4 +1,4 @@
-import { ManageDbError } from '../../errors.js';
+import { type ManageDbError, PermissionError } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
 import { listed } from './check.js';
 
@@ -12,8 +12,7 @@ interface ForeignObject {
 export function notOwned(target: Target, objects: readonly ForeignObject[]): ManageDbError {
   const owners = [...new Set(objects.map(({ owner }) => owner))];
   const names = objects.map(({ kind, identity, owner }) => `${kind} ${identity} (${owner})`);
-  return new ManageDbError(
-    'PERMISSION_DENIED',
+  return new PermissionError(
     `${target.user} may not drop ${objects.length} objects of ${target.database}, which belong to others: ${listed(names, 10)}. Nothing was dropped.`,
     {
       hint: `Connect as their owner or a superuser, or become a member: grant ${owners.join(', ')} to ${target.user};`,
