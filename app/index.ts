@@ -21,6 +21,7 @@ export {
   onConfigChange,
   reloadConfig,
 } from './config/db-config.js';
+export type { ConfirmationParts, KillSwitchEvent, TimeWindow } from './config/kill-switch-settings.js';
 export { redact } from './config/redaction.js';
 export { SECURITY_SETTINGS, type SecuritySettings } from './config/settings.js';
 export { getWorkspace, type Workspace } from './config/workspace.js';
@@ -46,6 +47,14 @@ export {
   type InspectResult,
   inspectDb,
 } from './core/db-operations/inspection.js';
+export {
+  type Engagement,
+  type EngageOptions,
+  engageKillSwitch,
+  type KillSwitchStatus,
+  killSwitchStatus,
+  releaseKillSwitch,
+} from './core/db-operations/kill-switch.js';
 export type { ResetResult } from './core/db-operations/maintenance/reset.js';
 export {
   type Check,
@@ -57,6 +66,7 @@ export {
   resetDb,
 } from './core/db-operations/maintenance.js';
 export { type RestoreOptions, type RestoreResult, restoreDatabase } from './core/db-operations/restore.js';
+export { type StampOptions, type StampResult, stampDatabase } from './core/db-operations/stamp.js';
 export { type ApplyTriggersOptions, applyBaseTriggers, applyTriggers } from './core/db-operations/triggers.js';
 export {
   currentEnv,
@@ -72,9 +82,12 @@ export {
   withEnvironment,
 } from './core/environment.js';
 export { type ErrorCode, EXIT, type ExitCode, ManageDbError, PermissionError } from './core/errors.js';
+export type { Level } from './core/levels.js';
 export type { OperationControls, ProgressEvent } from './core/progress.js';
 export type { AskConsent, Consent, ConsentQuestion } from './core/safety/consent.js';
 export type { OperationOptions, Target } from './core/safety/gate.js';
+export { type KillSwitchOverride, withKillSwitchOverride } from './core/safety/override.js';
+export type { Ancestor, Stamp, StampState } from './core/safety/stamp.js';
 export type { ApplyTriggersResult } from './core/triggers/apply.js';
 export { type BasePackSettings, configureBasePack } from './core/triggers/base-pack-settings.js';
 export { defineTrigger, type TriggerDeclaration, type TriggerSpec } from './core/triggers/declaration.js';

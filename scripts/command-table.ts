@@ -11,7 +11,14 @@ export interface CommandEntry {
   readonly load: () => Promise<{ readonly command: CommandModule }>;
 }
 
-export const GROUPS = ['Getting started', 'Environment', 'Database', 'Triggers', 'Backup and restore'] as const;
+export const GROUPS = [
+  'Getting started',
+  'Environment',
+  'Database',
+  'Triggers',
+  'Backup and restore',
+  'Safety',
+] as const;
 export type CommandGroup = (typeof GROUPS)[number];
 
 /** Every command of the CLI, in the order of the help. */
@@ -112,6 +119,19 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: 'Backup and restore',
     aliases: ['restore_backup'],
     load: () => import('./commands/restore-backup.js'),
+  },
+  {
+    name: 'stamp-database',
+    summary: 'Say which environment a database is, so that no other is mistaken for it',
+    group: 'Safety',
+    load: () => import('./commands/stamp-database.js'),
+  },
+  {
+    name: 'kill-switch',
+    positionals: '<action>',
+    summary: 'Show, engage or release what blocks every change',
+    group: 'Safety',
+    load: () => import('./commands/kill-switch.js'),
   },
 ];
 

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { currentEnv, normalizeEnv, withEnvironment } from '../app/core/environment.js';
 import { type ExitCode, ManageDbError } from '../app/core/errors.js';
+import { LONGEST_OVERRIDE_MS, withKillSwitchOverride } from '../app/core/safety/override.js';
 import { withWorkspaceRoot, workspaceRoot } from '../app/core/workspace-root.js';
 import { closeEngines } from '../app/services/connection/open-engines.js';
 import { asManageDbError } from '../app/services/database-errors.js';
@@ -27,8 +28,8 @@ export async function runCommand(
       return await inEnvironment(async () => {
         presentation.environment = activeEnvironment();
         if (flags.verbose) await reportStatements(presentation);
-        const outcome = await command.run(flags, contextOf(command, flags, root, presentation, interruption.signal));
-        return presentation.finish(outcome);
+        const context = contextOf(command, flags, root, presentation, interruption.signal);
+        return presentation.finish(await underOverride(presentation, () => command.run(flags, context)));
       });
     });
   } catch (error) {
@@ -37,6 +38,25 @@ export async function runCommand(
     interruption.stop();
     await closeEngines();
   }
+}
+
+/**
+ * `KILL_SWITCH_OVERRIDE=true` counts from the process environment only: in a file it would be on for everybody and for
+ * ever. `KILL_SWITCH_OVERRIDE_UNTIL` ends it also in a shell that stays open.
+ */
+async function underOverride<T>(presentation: Presentation, run: () => Promise<T>): Promise<T> {
+  const { KILL_SWITCH_OVERRIDE: override, KILL_SWITCH_OVERRIDE_UNTIL: until } = process.env;
+  if (override !== 'true') return run();
+  const endsAt = until === undefined ? Number.POSITIVE_INFINITY : Date.parse(until);
+  if (Number.isNaN(endsAt)) {
+    throw new ManageDbError('USAGE', `KILL_SWITCH_OVERRIDE_UNTIL is no time: ${JSON.stringify(until)}.`, {
+      hint: 'Write it as 2026-11-21T18:00:00Z.',
+    });
+  }
+  const rest = endsAt - Date.now();
+  if (rest > 0) return withKillSwitchOverride({ expiresInMs: Math.min(rest, LONGEST_OVERRIDE_MS) }, run);
+  presentation.say(`KILL_SWITCH_OVERRIDE has expired at ${until}: it does not count any more.`);
+  return run();
 }
 
 /** `null` where it cannot be told: the command itself says why, or mends it. */

@@ -6,6 +6,7 @@ import * as z from '../core/schema.js';
 import { cacheFolder, findConfigFile } from '../core/workspace-root.js';
 import { SSL_MODES, TARGET_SESSION_ATTRS } from './connection-settings.js';
 import { importWorkspaceFile } from './import-workspace-file.js';
+import { killSwitchSchema } from './kill-switch-settings.js';
 import { parseJson } from './parse-json.js';
 import { redact } from './redaction.js';
 import { securitySchema } from './settings.js';
@@ -51,6 +52,7 @@ const configSchema = z.strictObject({
   migrationsDir: z.optional(z.string()),
   seedDir: z.optional(z.string()),
   triggersDir: z.optional(z.string()),
+  killSwitch: z.optional(killSwitchSchema),
   environments: z.optional(z.record(environmentName, environmentSchema)),
 });
 
@@ -138,7 +140,7 @@ function wordsOf(issue: z.core.$ZodIssue): string {
 
 /** `{ protected: undefined }` says nothing: merged as it stands it would take away what the environment has. */
 function withoutUndefined<T>(value: T): T {
-  if (typeof value !== 'object' || value === null) return value;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   const entries = Object.entries(value).filter(([, item]) => item !== undefined);
   return Object.fromEntries(entries.map(([key, item]) => [key, withoutUndefined(item)])) as T;
 }

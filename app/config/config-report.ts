@@ -1,5 +1,6 @@
 import type { ManageDbError } from '../core/errors.js';
 import type { ConnectionSettings } from './connection-settings.js';
+import type { KillSwitchSettings } from './kill-switch-settings.js';
 import type { SecuritySettings } from './settings.js';
 import type { Workspace } from './workspace.js';
 
@@ -14,6 +15,7 @@ export interface EnvironmentConfig {
   readonly environment: string;
   readonly workspace: Workspace;
   readonly security: SecuritySettings;
+  readonly killSwitch: KillSwitchSettings;
   readonly connection: ConnectionSettings;
 }
 
@@ -22,6 +24,7 @@ export interface ConfigReport {
   readonly environment: string;
   readonly workspace: Workspace;
   readonly security: SecuritySettings;
+  readonly killSwitch: KillSwitchSettings;
   readonly connection: ConnectionSettings | null;
   readonly values: readonly ConfigValue[];
   readonly problems: readonly ManageDbError[];

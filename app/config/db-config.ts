@@ -13,6 +13,8 @@ export type { ConfigReport, ConfigValue, EnvironmentConfig } from './config-repo
 export interface ConfigOptions {
   readonly workspace?: string;
   readonly overrides?: SettingOverrides;
+  /** `false`: what only a secret manager's command knows stays unknown, as a problem. */
+  readonly mayRunCommands?: boolean;
 }
 
 const cache = new Map<string, Promise<ConfigReport>>();
@@ -40,7 +42,10 @@ export async function getConfig(env?: string, options: ConfigOptions = {}): Prom
 export function describeConfig(env?: string, options: ConfigOptions = {}): Promise<ConfigReport> {
   const root = options.workspace ?? workspaceRoot();
   const environment = env === undefined ? currentEnv() : normalizeEnv(env);
-  if (options.overrides !== undefined) return resolveConfig(environment, root, options.overrides);
+  if (options.overrides !== undefined || options.mayRunCommands === false) {
+    const { workspace: _workspace, ...how } = options;
+    return resolveConfig(environment, root, how);
+  }
   const key = `${environment}\0${root}`;
   const cached = cache.get(key);
   if (cached !== undefined) return cached;

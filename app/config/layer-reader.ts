@@ -1,3 +1,4 @@
+import { ManageDbError } from '../core/errors.js';
 import { fetchSecret } from './secrets.js';
 import { SETTINGS, type SettingName } from './setting-names.js';
 import type { RawValue, ValueLayer } from './value-layers.js';
@@ -12,12 +13,18 @@ export interface SourcedValue {
   readonly rank: number;
 }
 
+export interface LayerReaderOptions {
+  readonly isProtected: boolean;
+  /** The workspace. */
+  readonly root: string;
+  readonly mayRunCommands: boolean;
+}
+
 /** Looks values up through the layers that a setting may come from. */
 export class LayerReader {
   constructor(
     private readonly layers: readonly ValueLayer[],
-    private readonly isProtected: boolean,
-    private readonly root: string,
+    private readonly options: LayerReaderOptions,
   ) {}
 
   /** The strongest value of `setting`, its secret fetched; `null` where none is set. */
@@ -59,10 +66,13 @@ export class LayerReader {
   }
 
   private mayUse(setting: SettingName, rank: number): boolean {
-    return !this.isProtected || !SETTINGS[setting].isConnection || this.layers[rank]?.isScoped === true;
+    return !this.options.isProtected || !SETTINGS[setting].isConnection || this.layers[rank]?.isScoped === true;
   }
 
   private fetch(raw: RawValue): Promise<string> {
-    return typeof raw.value === 'string' ? Promise.resolve(raw.value) : fetchSecret(raw.value, raw.name, this.root);
+    if (typeof raw.value === 'string') return Promise.resolve(raw.value);
+    const { root, mayRunCommands } = this.options;
+    if (mayRunCommands || 'file' in raw.value) return fetchSecret(raw.value, raw.name, root);
+    throw new ManageDbError('SECRET_COMMAND_FAILED', `The command of ${raw.name} was not executed for this question.`);
   }
 }

@@ -6,12 +6,19 @@ import type { ConfigReport, ConfigValue } from './config-report.js';
 import type { ConnectionSettings } from './connection-settings.js';
 import { type ConnectionSource, findConnection } from './connection-source.js';
 import { formatAddress, formatDatabaseUrl } from './database-url.js';
+import { killSwitchOf } from './kill-switch-settings.js';
 import { LayerReader } from './layer-reader.js';
 import { MASK } from './redaction.js';
 import { securityOf, securityRows } from './resolve-security.js';
 import { poolSettings, SettingsReader, unexpected } from './settings-reader.js';
 import { layersOf, type RawValue, type SettingOverrides } from './value-layers.js';
 import { getWorkspace } from './workspace.js';
+
+export interface ResolveOptions {
+  readonly overrides?: SettingOverrides;
+  /** Whether secret managers' commands may be executed; a value that needs one is a problem otherwise. */
+  readonly mayRunCommands?: boolean;
+}
 
 /**
  * Resolves everything about an environment from its layers. What is wrong is collected, not thrown.
@@ -21,13 +28,14 @@ import { getWorkspace } from './workspace.js';
 export async function resolveConfig(
   environment: string,
   root: string,
-  overrides: SettingOverrides,
+  { overrides = {}, mayRunCommands = true }: ResolveOptions,
 ): Promise<ConfigReport> {
   const file = await loadConfigFile(root);
   assertKnownEnvironment(environment, root);
   const workspace = await getWorkspace(root);
   const security = securityOf(environment, file);
-  const reader = new LayerReader(layersOf(environment, root, file, overrides), security.protected, root);
+  const layers = layersOf(environment, root, file, overrides);
+  const reader = new LayerReader(layers, { isProtected: security.protected, root, mayRunCommands });
   const problems: ManageDbError[] = [];
   const attempt = async <T>(look: () => Promise<T>): Promise<T | null> => {
     try {
@@ -62,6 +70,7 @@ export async function resolveConfig(
     environment,
     workspace,
     security,
+    killSwitch: killSwitchOf(environment, file, security),
     connection,
     values: [...connectionRows(connection, settings.sources), ...settings.rows, ...securityRows(environment, file)],
     problems,

@@ -11,18 +11,29 @@ export interface SecuritySettings {
   readonly confirmation: 'none' | 'yes' | 'typed';
   /** Whether a `--reason` must be given. */
   readonly reasonRequired: boolean;
+  /** Whether changes also need the override of the kill switch. */
+  readonly killSwitch: boolean;
+  /**
+   * The hosts (`db1.internal`, `db1.internal:5433`) that the real database answers at. A physical clone has the stamp of
+   * its original: only its place tells them apart. Empty: every host will do.
+   */
+  readonly expectedHosts: readonly string[];
 }
 
 const OPEN: SecuritySettings = {
   protected: false,
   confirmation: 'none',
   reasonRequired: false,
+  killSwitch: false,
+  expectedHosts: Object.freeze([]),
 };
 
 const CLOSED: SecuritySettings = {
   protected: true,
   confirmation: 'typed',
   reasonRequired: true,
+  killSwitch: true,
+  expectedHosts: Object.freeze([]),
 };
 
 /**
@@ -40,4 +51,6 @@ export const securitySchema = z.strictObject({
   protected: z.optional(z.boolean()),
   confirmation: z.optional(z.enum(['none', 'yes', 'typed'])),
   reasonRequired: z.optional(z.boolean()),
+  killSwitch: z.optional(z.boolean()),
+  expectedHosts: z.optional(z.array(z.string().check(z.minLength(1)))),
 });

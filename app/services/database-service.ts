@@ -71,6 +71,29 @@ export async function getDbEngine(env?: string): Promise<pg.Pool> {
   return (await engineFor(env)).pool;
 }
 
+/**
+ * Runs `fn` on a pooled connection without a transaction around it, for single statements that must not wait for one.
+ *
+ * @throws ManageDbError configuration and connection codes; what `fn` throws
+ */
+export async function withPooledConnection<T>(
+  environment: string,
+  fn: (client: pg.PoolClient) => Promise<T>,
+): Promise<T> {
+  const { client } = await borrow(environment);
+  let broken: Error | boolean = false;
+  const noteBroken = (error: Error): void => {
+    broken = error;
+  };
+  client.on('error', noteBroken);
+  try {
+    return await fn(client);
+  } finally {
+    client.off('error', noteBroken);
+    client.release(broken);
+  }
+}
+
 interface Borrowed {
   readonly engine: Engine;
   readonly client: pg.PoolClient;

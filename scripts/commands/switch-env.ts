@@ -87,6 +87,8 @@ function shellLine(environment: string): CommandOutcome {
 async function status(context: CommandContext): Promise<CommandOutcome> {
   const found = discover(context.workspace);
   const report = await describeConfig(found.environment);
+  const { readStampStatus } = await import('../../app/core/db-operations/stamp.js');
+  const { status: stamp, unread } = await readStampStatus(found.environment);
   const databaseUrl = report.connection === null ? null : formatDatabaseUrl(report.connection, 'masked');
   return {
     data: {
@@ -95,16 +97,18 @@ async function status(context: CommandContext): Promise<CommandOutcome> {
       candidates: found.candidates,
       protected: report.security.protected,
       databaseUrl,
-      stamp: null,
+      stamp,
     },
     warnings: [
       ...report.problems.map((problem) => `${problem.message}${problem.hint === null ? '' : ` ${problem.hint}`}`),
       ...report.warnings,
+      ...(unread === null ? [] : [`The stamp could not be read: ${unread}`]),
     ],
     text: (paint) =>
       [
         `${paint.bold(found.environment)}${report.security.protected ? `  ${paint.red('PROTECTED')}` : ''}  from ${found.source}`,
         `database  ${databaseUrl ?? paint.yellow('not configured')}`,
+        `stamp     ${stamp === null ? paint.dim('not read') : `${stamp.state === 'trusted' ? paint.green('trusted') : paint.yellow(stamp.state)}  ${stamp.because}`}`,
         '',
         renderTable(
           paint,

@@ -2,8 +2,9 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type ScratchDatabase, scratchDatabase } from '../support/scratch-database.js';
+import { type ScratchDatabase, scratchDatabase, withClient } from '../support/scratch-database.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../support/scratch-workspace.js';
+import { stampAs } from '../support/stamp.js';
 import { testServer, testUrl } from '../support/test-server.js';
 
 describe('the command line', () => {
@@ -141,11 +142,14 @@ describe('the command line', () => {
         'create table visits (id int primary key); insert into visits select generate_series(1, 10)',
       );
     });
+    const stamp = (environment: 'development' | 'production') =>
+      withClient(db.url, (client) => stampAs(client, environment));
     after(() => db.drop());
 
     const production = (url = db.url) => ({ env: { PRODUCTION_DATABASE_URL: url } });
 
     it('announces its target before it changes something, on standard error', async () => {
+      await stamp('development');
       workspace.write({ '.env.development': `DATABASE_URL=${db.url}` });
       const { stderr, stdout } = await workspace.cli(['apply-db-triggers']);
       const { user, host, port } = testServer();
@@ -165,6 +169,8 @@ describe('the command line', () => {
     });
 
     it('asks for the whole ceremony before it destroys something protected', async () => {
+      await stamp('production');
+      const overridden = (url = db.url) => ({ env: { PRODUCTION_DATABASE_URL: url, KILL_SWITCH_OVERRIDE: 'true' } });
       const visits = async () => (await db.query<{ n: number }>('select count(*)::int as n from visits')).rows[0]?.n;
       const attempts: readonly (readonly [string[], string])[] = [
         [['drop-all-tables', '--env', 'production'], 'CONFIRMATION_REQUIRED'],
@@ -177,13 +183,15 @@ describe('the command line', () => {
         [['reset-database', '--env', 'production', '--yes'], 'CONFIRMATION_REQUIRED'],
       ];
       for (const [args, code] of attempts) {
-        const result = await workspace.cli([...args, '--json'], production());
+        const blocked = await workspace.cli([...args, '--json'], production());
+        expect([blocked.code, blocked.json().error?.code], args.join(' ')).to.deep.equal([2, 'KILL_SWITCH']);
+        const result = await workspace.cli([...args, '--json'], overridden());
         expect([result.code, result.json().error?.code], args.join(' ')).to.deep.equal([2, code]);
       }
       await workspace.cli(['switch-env', 'prod'], production());
       const implicit = await workspace.cli(
         ['drop-all-tables', '--confirm', `EXECUTE DROP_ALL_TABLES ON ${db.name}`, '--reason', 'x', '--json'],
-        production(),
+        overridden(),
       );
       expect(implicit.json().error?.code).to.equal('PROTECTED_ENVIRONMENT');
       expect(await visits()).to.equal(10);
@@ -191,6 +199,7 @@ describe('the command line', () => {
 
     it('destroys an unprotected database elsewhere only with --yes', async () => {
       const doomed = await scratchDatabase('create table t (id int)');
+      await withClient(doomed.url, (client) => stampAs(client, 'testing'));
       try {
         workspace.write({ '.env.testing': `DATABASE_URL=${doomed.url}` });
         const refused = await workspace.cli(['drop-all-tables', '--env', 'testing']);
@@ -257,6 +266,7 @@ describe('the command line', () => {
     });
 
     it('stops in order on Ctrl-C, says so, and exits with 130', async () => {
+      await stamp('development');
       workspace.write({
         '.env.development': `DATABASE_URL=${db.url}`,
         'migrations/1_slow.sql': '-- migrate:up\ncreate table slow (id int);\nselect pg_sleep(30);\n-- migrate:down\n',

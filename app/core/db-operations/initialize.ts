@@ -5,6 +5,7 @@ import { errorCodeOf } from '../../services/database-errors.js';
 import { withConnection, withMaintenanceConnection } from '../../services/with-connection.js';
 import { codeOf, errorWith, ManageDbError, messageOf } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
+import { stampIfNew } from '../safety/write-stamp.js';
 import type { ApplyTriggersResult } from '../triggers/apply.js';
 import { type AppliedMigration, applyMigrations } from './migration/apply-migrations.js';
 import { readMigrations } from './migration/migration-files.js';
@@ -52,6 +53,7 @@ export async function initializeDatabase(target: Target, options: InitializeOpti
   try {
     return await withConnection(target.settings, { signal: options.signal }, async (client) => {
       await ensureSchema(client);
+      await stampIfNew(client, target);
       const migrations = await applyMigrations(client, files ?? [], options);
       const triggers = await applyTriggersTo(target, { ...options, pack: 'base' });
       const seed = options.seed ? await applySeed(client, seedDir, options) : null;

@@ -3,12 +3,17 @@ import type { Client } from 'pg';
 import { describeConfig } from '../../config/db-config.js';
 import { getWorkspace } from '../../config/workspace.js';
 import type { Queryable } from '../../database/queryable.js';
+import { readObservation } from '../../database/records/observation.js';
+import { ensureSchema } from '../../database/schema/ensure-schema.js';
 import { closeEngines } from '../../services/database-service.js';
 import { withConnection, withMaintenanceConnection } from '../../services/with-connection.js';
 import { normalizeEnv } from '../environment.js';
 import { ManageDbError } from '../errors.js';
 import type { OperationControls } from '../progress.js';
-import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
+import { carryRecords } from '../safety/carry-records.js';
+import { guarded, type OperationOptions, type Permit, type Target } from '../safety/gate.js';
+import { carryLateEntries } from '../safety/operation-log/carry-over.js';
+import { stampRestored } from '../safety/write-stamp.js';
 import { verifyFiles } from './backup/backup-files.js';
 import { findBackup } from './backup/backup-list.js';
 import { propertyStatements, readDatabaseProperties } from './backup/database-properties.js';
@@ -57,10 +62,10 @@ const OWN_SESSIONS_MS = 2000;
  * @example await restoreDatabase({ env: 'development', id: 'latest', disconnectUsers: true });
  */
 export function restoreDatabase(options: RestoreOptions): Promise<RestoreResult> {
-  return guarded('restore-backup', options, (target) => restoreBackup(target, options));
+  return guarded('restore-backup', options, (target, permit) => restoreBackup(target, options, permit));
 }
 
-async function restoreBackup(target: Target, options: RestoreOptions): Promise<RestoreResult> {
+async function restoreBackup(target: Target, options: RestoreOptions, { reason }: Permit): Promise<RestoreResult> {
   const startedAt = Date.now();
   const { backupsDir } = await getWorkspace();
   const environment =
@@ -73,6 +78,7 @@ async function restoreBackup(target: Target, options: RestoreOptions): Promise<R
     target,
     folder: backup.path,
     manifest: backup.manifest,
+    reason,
     disconnectUsers: options.disconnectUsers === true,
     keepPrevious: options.keepPrevious ?? target.isProtected,
     controls: { ...(onProgress === undefined ? {} : { onProgress }), ...(signal === undefined ? {} : { signal }) },
@@ -104,6 +110,7 @@ interface Restore {
   readonly target: Target;
   readonly folder: string;
   readonly manifest: Manifest;
+  readonly reason: string | null;
   readonly disconnectUsers: boolean;
   readonly keepPrevious: boolean;
   readonly controls: OperationControls;
@@ -147,6 +154,7 @@ async function replace(
     const tables = await fillScratch(scratch, filling);
     // from the live one: grants and settings may have changed since the backup, and a restore is of the contents
     await applyProperties(maintenance, scratch, live ?? manifest.properties);
+    await keepRecords(scratch, restore, live !== null);
     stopIfAborted(controls.signal);
     controls.onProgress?.({ step: 'swapping' });
     const previous = previousName(target.database, new Date());
@@ -156,10 +164,40 @@ async function replace(
       else await swapDatabases(maintenance, second, { live: target.database, scratch, previous, disconnectUsers });
     });
     onSwapped();
-    const isKept = live !== null && (keepPrevious || !(await isDropped(maintenance, previous)));
+    const isCarried = live === null || (await carryLate(previous, target));
+    const isKept = live !== null && (keepPrevious || !isCarried || !(await isDropped(maintenance, previous)));
     return { previousDatabase: isKept ? previous : null, tables };
   } catch (error) {
     throw await afterDropping(scratch, target, error);
+  }
+}
+
+/** The stamp of what it becomes, and what manage_db knows about the database that it replaces. */
+async function keepRecords(scratch: string, restore: Restore, hasLive: boolean): Promise<void> {
+  const { target, manifest, reason, controls } = restore;
+  const { settings } = target;
+  await withConnection(settings, { database: scratch, signal: controls.signal }, async (contents) => {
+    await ensureSchema(contents);
+    if (hasLive) await withConnection(settings, {}, (present) => carryRecords(present, contents));
+    const live = target.stamp?.says ?? null;
+    await stampRestored(contents, target, { live, database: target.database, backup: manifest.id, reason });
+  });
+}
+
+/**
+ * What was logged between the carrying and the swap. Where that fails, the previous database must not be dropped: it has
+ * the only copy.
+ */
+async function carryLate(previous: string, { settings }: Target): Promise<boolean> {
+  try {
+    await withConnection(settings, { database: previous }, (from) =>
+      withConnection(settings, {}, async (to) => {
+        if ((await readObservation(from)).hasRecords) await carryLateEntries(from, to);
+      }),
+    );
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -1,7 +1,10 @@
 import type { SecuritySettings } from '../../config/settings.js';
+import type { Stamp } from '../../database/records/identity.js';
 import type { ErrorCode } from '../errors.js';
+import { type Level, reaches } from '../levels.js';
 import type { Consent } from './consent.js';
-import { OPERATIONS, type OperationDefinition, type OperationName } from './operations.js';
+import { commandOf, OPERATIONS, type OperationDefinition, type OperationName } from './operations.js';
+import type { StampState } from './stamp.js';
 
 /** What is asked for. */
 export interface GateRequest {
@@ -10,6 +13,8 @@ export interface GateRequest {
   readonly isDryRun: boolean;
   /** Whether the environment was named for this very call (`--env`), not merely active. */
   readonly isEnvironmentExplicit: boolean;
+  /** Whether somebody has overridden the kill switch, for this call. */
+  readonly isKillSwitchOverridden: boolean;
 }
 
 /** What is known about the database when the decision is made. */
@@ -17,72 +22,253 @@ export interface GateFacts {
   readonly environment: string;
   readonly database: string;
   readonly security: SecuritySettings;
-  /** The database belongs to a server that manage_db made for this workspace. */
+  readonly stamp: {
+    readonly state: StampState;
+    /** Why, in a sentence. */
+    readonly because: string;
+    /** What the stamp says, whoever wrote it; `null` where there is none. */
+    readonly says: Pick<Stamp, 'environment' | 'protected' | 'killSwitch'> | null;
+  };
+  /** There is nothing in it that could be lost. */
+  readonly isEmpty: boolean;
+  /** It belongs to a cluster that manage_db made for this workspace. */
   readonly isOwnServer: boolean;
+  /** The protected environment that has this very database in its settings, where that is not the selected one. */
+  readonly endpointOf: string | null;
+  readonly access: { readonly login: string; readonly level: Level; readonly why: string };
+  readonly killSwitch: {
+    /** By the settings of the environment. */
+    readonly isOn: boolean;
+    readonly isConfirmationRequired: boolean;
+    /** Why nothing may be changed now, whatever is overridden: engaged by a person, or the time of the week. */
+    readonly lock: string | null;
+  };
+  /** The text to type for this operation on this database. */
+  readonly confirmationText: string;
+}
+
+interface Refusal {
+  readonly code: ErrorCode;
+  readonly reason: string;
+  readonly hint: string;
 }
 
 export type Decision =
   | { readonly kind: 'allow' }
-  | { readonly kind: 'deny'; readonly code: ErrorCode; readonly reason: string; readonly hint: string };
+  /** A person may still agree: with an answer, or by typing `text`. Where there is none, it is a refusal. */
+  | (Refusal & {
+      readonly kind: 'confirm';
+      readonly how: 'yes' | 'typed';
+      readonly text: string;
+      readonly asksReason: boolean;
+    })
+  | (Refusal & { readonly kind: 'deny' });
+
+/** The decisions that end the questions; `null` leaves it to the next one. */
+type Verdict = Decision | null;
 
 const ALLOW: Decision = { kind: 'allow' };
 
 /**
- * Decides whether an operation may happen. Pure: the same request and facts always give the same decision.
+ * Decides whether an operation may happen. Pure: the same request and facts always give the same decision. The table of
+ * all decisions stands in docs/safety.md, made by this function.
  *
- * @example decide({ operation: 'reset-database', consent: {}, isDryRun: false, isEnvironmentExplicit: false }, facts).kind // 'deny'
+ * @example decide({ operation: 'reset-database', consent: {}, … }, facts).kind // 'deny'
  */
 export function decide(request: GateRequest, facts: GateFacts): Decision {
-  const { effect, canDryRun }: OperationDefinition = OPERATIONS[request.operation];
-  if (request.isDryRun && !canDryRun) {
-    return {
-      kind: 'deny',
-      code: 'USAGE',
-      reason: `${request.operation} has no dry run; nothing was changed.`,
-      hint: `See: manage_db ${request.operation} --help`,
-    };
+  const definition: OperationDefinition = OPERATIONS[request.operation];
+  if (request.isDryRun && !definition.canDryRun) {
+    return deny(
+      'USAGE',
+      `${request.operation} has no dry run; nothing was changed.`,
+      `See: manage_db ${commandOf(request.operation)} --help`,
+    );
   }
-  if (effect === 'read' || request.isDryRun) return ALLOW;
-  if (facts.security.protected || facts.security.confirmation === 'typed') return decideCeremony(request, facts);
-  if (facts.isOwnServer && facts.security.confirmation === 'none') return ALLOW;
-  if (effect === 'write' || request.consent.yes === true || hasTypedText(request, facts)) return ALLOW;
-  return {
-    kind: 'deny',
-    code: 'CONFIRMATION_REQUIRED',
-    reason: `${request.operation} destroys data on ${facts.environment} (${facts.database}); nothing was changed.`,
-    hint: `If that is meant, say so: manage_db ${request.operation} --env ${facts.environment} --yes`,
-  };
+  const verdict = judgeLevel(definition, request, facts);
+  if (verdict !== null) return verdict;
+  if (definition.effect === 'read' || request.isDryRun) return ALLOW;
+  return (
+    judgeEndpoint(request, facts) ??
+    judgeStampOf(definition, request, facts) ??
+    judgeKillSwitch(definition, request, facts) ??
+    judgeConsent(definition, request, facts)
+  );
 }
 
 /**
- * The text that must be typed to let `operation` loose on `database`.
- *
- * @example confirmationText('reset-database', 'clinic') // 'EXECUTE RESET_DATABASE ON clinic'
+ * Whether a database is protected: the most that its environment, its stamp, its place and its history say. One that
+ * nobody has stamped and that is not empty counts as protected, wherever it is: a loopback address may be a tunnel.
  */
-export function confirmationText(operation: OperationName, database: string): string {
-  return `EXECUTE ${operation.toUpperCase().replaceAll('-', '_')} ON ${database}`;
+export function isProtected({ security, stamp, endpointOf, isEmpty, isOwnServer }: GateFacts): boolean {
+  const isUnknown = stamp.state === 'unstamped' && !isEmpty && !isOwnServer;
+  return security.protected || stamp.says?.protected === true || endpointOf !== null || isUnknown;
 }
 
-function decideCeremony(request: GateRequest, facts: GateFacts): Decision {
-  const text = confirmationText(request.operation, facts.database);
-  const reasonFlag = facts.security.reasonRequired ? ' --reason "…"' : '';
-  const command = `manage_db ${request.operation} --env ${facts.environment} --confirm "${text}"${reasonFlag}`;
-  const deny = (code: ErrorCode, missing: string): Decision => ({
-    kind: 'deny',
+function judgeLevel({ level }: OperationDefinition, { operation, isDryRun }: GateRequest, facts: GateFacts): Verdict {
+  const { access, environment, database } = facts;
+  const required: Level = isDryRun && level === 'admin' ? 'operator' : level;
+  if (reaches(access.level, required)) return null;
+  return deny(
+    'PERMISSION_DENIED',
+    `${operation} needs the level ${required}, and ${access.login} is ${access.level} of ${database} (${access.why}); nothing was changed.`,
+    facts.stamp.state === 'missing'
+      ? 'Use a login that may create databases.'
+      : `An admin can grant it: manage_db grant-db-role ${required} ${quoted(access.login)} --env ${environment}`,
+  );
+}
+
+function judgeEndpoint({ operation }: GateRequest, { endpointOf, environment, database }: GateFacts): Verdict {
+  if (endpointOf === null) return null;
+  return deny(
+    'PROTECTED_ENVIRONMENT',
+    `${operation} was asked for on ${environment}, but its database (${database}) is the one of ${endpointOf}, which is protected; nothing was changed.`,
+    `Correct the settings of ${environment} (manage_db show-config --env ${environment}), or mean it: --env ${endpointOf}`,
+  );
+}
+
+/** Only reading is possible while it is unclear which database this is, and nobody has said so. */
+function judgeStampOf(
+  { needsStamp, effect }: OperationDefinition,
+  { operation }: GateRequest,
+  facts: GateFacts,
+): Verdict {
+  const { stamp, environment, database } = facts;
+  if (!needsStamp) return null;
+  const stampCommand = `manage_db stamp-database --env ${environment}`;
+  const refuse = (code: ErrorCode, why: string, hint: string): Decision =>
+    deny(code, `${operation} on ${environment} (${database}) is refused: ${why} Nothing was changed.`, hint);
+  switch (stamp.state) {
+    case 'trusted':
+    case 'missing':
+      return null;
+    case 'unstamped':
+      if (facts.isEmpty || facts.isOwnServer) return null;
+      return refuse(
+        'STAMP_REQUIRED',
+        'it is not empty, and nobody has said yet what it is.',
+        `Look at it (manage_db inspect-db --env ${environment}), then say so: ${stampCommand}`,
+      );
+    case 'mismatch':
+      return refuse(
+        'STAMP_MISMATCH',
+        stamp.because,
+        `Choose --env ${stamp.says?.environment ?? '…'}, or correct the settings: manage_db show-config --env ${environment}`,
+      );
+    default:
+      if (effect !== 'destroy' && !isProtected(facts)) return null;
+      return refuse('STAMP_REQUIRED', stamp.because, `If it is ${environment} from now on, say so: ${stampCommand}`);
+  }
+}
+
+function judgeKillSwitch(definition: OperationDefinition, request: GateRequest, facts: GateFacts): Verdict {
+  if (!definition.isKillSwitched) return null;
+  const { operation } = request;
+  const { environment, database, killSwitch } = facts;
+  if (killSwitch.lock !== null) {
+    return deny(
+      'KILL_SWITCH',
+      `${operation} on ${environment} (${database}) is blocked: ${killSwitch.lock}. No override passes; nothing was changed.`,
+      `See: manage_db kill-switch status --env ${environment}`,
+    );
+  }
+  if (!isBehindKillSwitch(definition, facts) || request.isKillSwitchOverridden) return null;
+  return deny(
+    'KILL_SWITCH',
+    `${operation} on ${environment} (${database}) is behind the kill switch; nothing was changed.`,
+    `If that is meant: ${wholeCommand(definition, request, facts)}`,
+  );
+}
+
+/** Saying for the first time what a database is changes nothing that the switch protects. */
+function isBehindKillSwitch({ needsStamp, isKillSwitched }: OperationDefinition, facts: GateFacts): boolean {
+  const { killSwitch, stamp } = facts;
+  return isKillSwitched && ((needsStamp && killSwitch.isOn) || stamp.says?.killSwitch === true);
+}
+
+function judgeConsent(definition: OperationDefinition, request: GateRequest, facts: GateFacts): Decision {
+  if (definition.consent === 'reason') return judgeReason(request, facts);
+  if (needsCeremony(definition, facts)) return judgeCeremony(definition, request, facts);
+  const { operation, consent } = request;
+  const { environment, database, isOwnServer, security } = facts;
+  if (isOwnServer && security.confirmation === 'none') return ALLOW;
+  if (definition.effect === 'write' || consent.yes === true || consent.confirm === facts.confirmationText) return ALLOW;
+  return {
+    kind: 'confirm',
+    how: 'yes',
+    text: facts.confirmationText,
+    asksReason: false,
+    code: 'CONFIRMATION_REQUIRED',
+    reason: `${operation} destroys data on ${environment} (${database}); nothing was changed.`,
+    hint: `If that is meant, say so: manage_db ${commandOf(operation)} --env ${environment} --yes`,
+  };
+}
+
+function judgeReason({ operation, consent }: GateRequest, { environment, confirmationText }: GateFacts): Decision {
+  if (consent.reason?.trim()) return ALLOW;
+  return {
+    kind: 'confirm',
+    how: 'yes',
+    text: confirmationText,
+    asksReason: true,
+    code: 'CONFIRMATION_REQUIRED',
+    reason: `${operation} needs a reason; nothing was changed.`,
+    hint: `manage_db ${commandOf(operation)} --env ${environment} --reason "…"`,
+  };
+}
+
+function needsCeremony(definition: OperationDefinition, facts: GateFacts): boolean {
+  const { security, killSwitch } = facts;
+  const isSwitched = isBehindKillSwitch(definition, facts) && killSwitch.isConfirmationRequired;
+  return isProtected(facts) || security.confirmation === 'typed' || isSwitched;
+}
+
+function judgeCeremony(definition: OperationDefinition, request: GateRequest, facts: GateFacts): Decision {
+  const { operation, consent } = request;
+  const { environment, database, confirmationText: text } = facts;
+  const protection = isProtected(facts) ? ', which is protected,' : '';
+  const refusal = (code: ErrorCode, missing: string): Refusal => ({
     code,
-    reason: `${request.operation} on ${facts.environment} (${facts.database}), which is protected, needs ${missing}; nothing was changed.`,
-    hint: `If that is meant: ${command}`,
+    reason: `${operation} on ${environment} (${database})${protection} needs ${missing}; nothing was changed.`,
+    hint: `If that is meant: ${wholeCommand(definition, request, facts)}`,
   });
-  if (!request.isEnvironmentExplicit) return deny('PROTECTED_ENVIRONMENT', 'its environment named by --env');
-  if (request.consent.confirm === undefined)
-    return deny('CONFIRMATION_REQUIRED', 'a typed confirmation; --yes is not enough');
-  if (!hasTypedText(request, facts))
-    return deny('CONFIRMATION_MISMATCH', 'another confirmation than the one that was typed');
-  if (facts.security.reasonRequired && !request.consent.reason?.trim())
-    return deny('CONFIRMATION_REQUIRED', 'a --reason');
-  return ALLOW;
+  if (!request.isEnvironmentExplicit) {
+    return { kind: 'deny', ...refusal('PROTECTED_ENVIRONMENT', 'its environment named by --env') };
+  }
+  const lacksReason = wantsReason(facts) && !consent.reason?.trim();
+  const ask = (missing: string): Decision => ({
+    kind: 'confirm',
+    how: 'typed',
+    text,
+    asksReason: lacksReason,
+    ...refusal('CONFIRMATION_REQUIRED', missing),
+  });
+  if (consent.confirm === undefined) return ask('a typed confirmation; --yes is not enough');
+  if (consent.confirm !== text) {
+    return { kind: 'deny', ...refusal('CONFIRMATION_MISMATCH', 'another confirmation than the one that was typed') };
+  }
+  return lacksReason ? ask('a --reason') : ALLOW;
 }
 
-function hasTypedText(request: GateRequest, facts: GateFacts): boolean {
-  return request.consent.confirm === confirmationText(request.operation, facts.database);
+/** Where only the database itself says that it is protected, the environment's settings are too mild for it. */
+function wantsReason(facts: GateFacts): boolean {
+  return facts.security.reasonRequired || (isProtected(facts) && !facts.security.protected);
+}
+
+function wholeCommand(definition: OperationDefinition, { operation }: GateRequest, facts: GateFacts): string {
+  return [
+    ...(isBehindKillSwitch(definition, facts) ? ['KILL_SWITCH_OVERRIDE=true'] : []),
+    `manage_db ${commandOf(operation)} --env ${facts.environment}`,
+    ...(needsCeremony(definition, facts) ? [`--confirm ${quoted(facts.confirmationText)}`] : []),
+    ...(wantsReason(facts) ? ['--reason "…"'] : []),
+  ].join(' ');
+}
+
+/** For a shell: as it stands where it is one plain word, in double quotes where nothing in it means something there. */
+function quoted(text: string): string {
+  if (/^[\w.-]+$/.test(text)) return text;
+  return /^[^"$`\\!]*$/.test(text) ? `"${text}"` : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function deny(code: ErrorCode, reason: string, hint: string): Decision {
+  return { kind: 'deny', code, reason, hint };
 }

@@ -1,14 +1,17 @@
-import type { ConnectionSettings } from '../../config/connection-settings.js';
 import { type EnvironmentConfig, getConfig } from '../../config/db-config.js';
-import { engineFor } from '../../services/connection/engine.js';
-import type { Engine } from '../../services/connection/open-engines.js';
-import { withMaintenanceConnection } from '../../services/with-connection.js';
 import { currentEnv, withEnvironment } from '../environment.js';
-import { ManageDbError } from '../errors.js';
+import { errorWith, ManageDbError } from '../errors.js';
 import type { OperationControls } from '../progress.js';
 import type { AskConsent, Consent } from './consent.js';
-import { decide } from './decide.js';
+import { type Decision, decide, type GateFacts, type GateRequest, isProtected } from './decide.js';
+import { factsOfSettings, gatherFacts, type Situation } from './facts.js';
+import { Journal } from './journal.js';
+import { reportKillSwitch } from './kill-switch-report.js';
 import { OPERATIONS, type OperationDefinition, type OperationName } from './operations.js';
+import { currentOverride } from './override.js';
+import { type Located, locate, type Target, targetOf } from './target.js';
+
+export type { Target } from './target.js';
 
 /** What every operation accepts. */
 export interface OperationOptions extends OperationControls {
@@ -23,27 +26,21 @@ export interface OperationOptions extends OperationControls {
   readonly onTarget?: (target: Target) => void;
 }
 
-/** The database that an operation will work on. */
-export interface Target {
-  readonly environment: string;
-  readonly isProtected: boolean;
-  /** With the one host that was chosen. */
-  readonly settings: ConnectionSettings;
-  readonly host: string;
-  readonly port: number;
-  readonly database: string;
-  readonly user: string;
-  readonly serverVersion: string | null;
-  readonly serverMajor: number | null;
-  readonly exists: boolean;
+/** What the gate has found out and agreed with the caller, for the work behind it. */
+export interface Permit {
+  /** The attempt's name in the operation log. */
+  readonly attempt: string;
+  readonly reason: string | null;
+  readonly isKillSwitchOverridden: boolean;
 }
 
 /**
- * The gate: finds out which database is meant, says so, decides, and only then runs `fn`, with the environment pinned
- * for everything in it. Every exported operation passes here.
+ * The gate: finds out which database is meant and what it is, says so, decides, writes the attempt down, and only then
+ * runs `fn`, with the environment pinned for everything in it; then writes down what came of it. Every exported operation
+ * passes here.
  *
- * @throws ManageDbError `CONFIRMATION_REQUIRED`, `CONFIRMATION_MISMATCH`, `PROTECTED_ENVIRONMENT` when refused; the
- *   configuration's and the connection's codes
+ * @throws ManageDbError when refused: `CONFIRMATION_REQUIRED`, `CONFIRMATION_MISMATCH`, `PROTECTED_ENVIRONMENT`,
+ *   `PERMISSION_DENIED`, `STAMP_REQUIRED`, `STAMP_MISMATCH`, `KILL_SWITCH`, `USAGE`; the configuration's and the connection's codes
  * @example
  * export function dropAllTables(options: OperationOptions) {
  *   return guarded('drop-all-tables', options, (target) => dropEverything(target, options));
@@ -52,90 +49,131 @@ export interface Target {
 export async function guarded<T>(
   operation: OperationName,
   options: OperationOptions,
-  fn: (target: Target) => Promise<T>,
+  fn: (target: Target, permit: Permit) => Promise<T>,
 ): Promise<T> {
   const environment = options.env ?? currentEnv();
   return withEnvironment(
     environment,
     async () => {
       const config = await getConfig();
-      refuseEarly(operation, options, config);
-      const target = await findTarget(operation, config);
-      options.onTarget?.(target);
-      if (options.signal?.aborted) throw new ManageDbError('INTERRUPTED', 'Interrupted; nothing was begun.');
-      return fn(target);
+      const passage = new Passage(operation, options, config);
+      return OPERATIONS[operation].isLogged ? passage.change(fn) : passage.look(fn);
     },
     options.env === undefined ? 'the active environment' : '--env',
   );
 }
 
-function refuseEarly(operation: OperationName, options: OperationOptions, config: EnvironmentConfig): void {
-  const decision = decide(
-    {
+/** One call of an operation on its way through the gate. */
+class Passage {
+  private readonly request: GateRequest;
+  private readonly journal: Journal;
+
+  constructor(
+    private readonly operation: OperationName,
+    private readonly options: OperationOptions,
+    private readonly config: EnvironmentConfig,
+  ) {
+    const override = currentOverride();
+    const { confirmation: confirm, reason } = override ?? {};
+    this.request = {
       operation,
-      consent: options.consent ?? {},
+      consent: { ...(confirm && { confirm }), ...(reason && { reason }), ...options.consent },
       isDryRun: options.dryRun === true,
       isEnvironmentExplicit: options.env !== undefined,
-    },
-    {
-      environment: config.environment,
-      database: config.connection.database,
-      security: config.security,
-      isOwnServer: config.connection.server === 'embedded',
-    },
-  );
-  if (decision.kind === 'allow') return;
-  throw new ManageDbError(decision.code, decision.reason, {
-    hint: decision.hint,
-    details: { operation, environment: config.environment, database: config.connection.database },
-  });
-}
+      isKillSwitchOverridden: override !== null,
+    };
+    this.journal = new Journal(operation, config, options);
+  }
 
-async function findTarget(operation: OperationName, config: EnvironmentConfig): Promise<Target> {
-  const { mayCreateDatabase }: OperationDefinition = OPERATIONS[operation];
-  try {
-    return targetOf(config, await engineFor(), true);
-  } catch (error) {
-    const isMissing = error instanceof ManageDbError && error.code === 'DATABASE_MISSING';
-    if (!isMissing || !mayCreateDatabase) throw error;
-    return targetOf(config, await maintenanceServer(config.connection), false);
+  /** What only looks is decided by the settings alone, and leaves no trace. */
+  async look<T>(fn: (target: Target, permit: Permit) => Promise<T>): Promise<T> {
+    const decision = decide(this.request, factsOfSettings(this.operation, this.config, new Date()));
+    if (decision.kind !== 'allow') throw this.refusal(decision);
+    const target = targetOf(this.config, await locate(this.operation, this.config));
+    this.options.onTarget?.(target);
+    this.refuseInterrupted();
+    return fn(target, this.permit(this.request.consent));
+  }
+
+  async change<T>(fn: (target: Target, permit: Permit) => Promise<T>): Promise<T> {
+    const located = await this.locateOrRefuse();
+    const situation = await gatherFacts(this.operation, this.config, located);
+    const { facts, stamp } = situation;
+    const target = targetOf(this.config, located, {
+      isProtected: isProtected(facts),
+      stamp: { state: facts.stamp.state, because: facts.stamp.because, says: stamp },
+      level: facts.access.level,
+    });
+    this.options.onTarget?.(target);
+    const { decision, consent } = await this.settle(situation, located);
+    reportKillSwitch(this.config, decision, { request: this.request, facts, consent });
+    const about = { target, consent, level: facts.access.level };
+    if (decision.kind !== 'allow') {
+      await this.journal.denied(about, decision);
+      throw this.refusal(decision);
+    }
+    this.refuseInterrupted();
+    if (this.request.isDryRun) return fn(target, this.permit(consent));
+    return this.journal.around(about, () => fn(target, this.permit(consent)));
+  }
+
+  /** A database that cannot be reached is no reason to say less about a call that is refused anyway. */
+  private async locateOrRefuse(): Promise<Located> {
+    try {
+      return await locate(this.operation, this.config);
+    } catch (error) {
+      const facts = factsOfSettings(this.operation, this.config, new Date());
+      const decision = decide(this.request, facts);
+      if (decision.kind === 'allow') throw error;
+      await this.journal.denied({ target: null, consent: this.request.consent, level: null }, decision);
+      throw this.refusal(decision);
+    }
+  }
+
+  /** Decides; asks a person where one is there and may still agree. */
+  private async settle(
+    { facts }: Situation,
+    located: Located,
+  ): Promise<{ readonly decision: Decision; readonly consent: Consent }> {
+    const { consent } = this.request;
+    const decision = decide(this.request, facts);
+    if (decision.kind !== 'confirm' || this.options.ask === undefined) return { decision, consent };
+    const { how: kind, text, asksReason } = decision;
+    const question = { operation: this.operation, kind, text, asksReason, summary: summaryOf(this.operation, facts) };
+    const answer = await this.options.ask(question, this.options.signal);
+    if (answer === null) {
+      return { decision: { ...decision, reason: `${this.operation} was declined; nothing was changed.` }, consent };
+    }
+    // a person takes their time: somebody may have engaged the kill switch meanwhile
+    const latest = await gatherFacts(this.operation, this.config, located);
+    const agreed = { ...consent, ...answer };
+    return { decision: decide({ ...this.request, consent: agreed }, latest.facts), consent: agreed };
+  }
+
+  private permit(consent: Consent): Permit {
+    return {
+      attempt: this.journal.attempt,
+      reason: consent.reason?.trim() || null,
+      isKillSwitchOverridden: this.request.isKillSwitchOverridden,
+    };
+  }
+
+  private refuseInterrupted(): void {
+    if (this.options.signal?.aborted) throw new ManageDbError('INTERRUPTED', 'Interrupted; nothing was begun.');
+  }
+
+  private refusal({ code, reason, hint }: Exclude<Decision, { kind: 'allow' }>): ManageDbError {
+    const { environment, connection } = this.config;
+    return errorWith(code, reason, {
+      hint,
+      details: { operation: this.operation, environment, database: connection.database },
+    });
   }
 }
 
-/** The server of a database that does not exist yet, asked through its maintenance database. */
-function maintenanceServer(
-  settings: ConnectionSettings,
-): Promise<Pick<Engine, 'settings' | 'serverVersion' | 'serverMajor'>> {
-  return withMaintenanceConnection(settings, async (client) => {
-    const { rows } = await client.query<{ version: string }>(
-      `select pg_catalog.current_setting('server_version') as version`,
-    );
-    const serverVersion = rows[0]?.version.split(' ')[0] ?? '';
-    const address = { host: client.host, port: client.port };
-    return {
-      settings: { ...settings, hosts: [address] },
-      serverVersion,
-      serverMajor: Number.parseInt(serverVersion, 10),
-    };
-  });
-}
-
-function targetOf(
-  config: EnvironmentConfig,
-  server: Pick<Engine, 'settings' | 'serverVersion' | 'serverMajor'>,
-  exists: boolean,
-): Target {
-  const { settings } = server;
-  return {
-    environment: config.environment,
-    isProtected: config.security.protected,
-    settings,
-    host: settings.hosts[0]?.host ?? '',
-    port: settings.hosts[0]?.port ?? 0,
-    database: settings.database,
-    user: settings.user,
-    serverVersion: server.serverVersion,
-    serverMajor: server.serverMajor,
-    exists,
-  };
+function summaryOf(operation: OperationName, { environment, database, stamp }: GateFacts): string {
+  const { effect }: OperationDefinition = OPERATIONS[operation];
+  const what = effect === 'destroy' ? 'can destroy what is in' : 'changes';
+  const known = stamp.state === 'trusted' || stamp.state === 'missing' ? '' : ` ${stamp.because}`;
+  return `${operation} ${what} ${database} of ${environment}.${known}`;
 }

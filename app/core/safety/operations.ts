@@ -2,12 +2,16 @@ import type { Level } from '../levels.js';
 
 /** What an operation does to a database, and what it takes to be allowed. */
 export interface OperationDefinition {
-  /** The least level of the login, see docs/safety.md. */
+  /** The least level of the login. A dry run needs no more than `operator`. */
   readonly level: Level;
   /** `read`: changes nothing; `write`: adds or replaces; `destroy`: what was there can be lost. */
   readonly effect: 'read' | 'write' | 'destroy';
   /** Whether the kill switch blocks it. */
   readonly isKillSwitched: boolean;
+  /** Whether it wants to know first which database that is; what says so, or stops others, does not. */
+  readonly needsStamp: boolean;
+  /** `ceremony`: as much as the protection of the database demands; `reason`: a reason is enough, anywhere. */
+  readonly consent: 'ceremony' | 'reason';
   /** Whether its attempts and outcomes are written into the operation log. */
   readonly isLogged: boolean;
   /** Whether it has a dry run, which says what would be done and does nothing. */
@@ -16,7 +20,7 @@ export interface OperationDefinition {
   readonly mayCreateDatabase: boolean;
 }
 
-const base = { canDryRun: false, mayCreateDatabase: false } as const;
+const base = { needsStamp: true, consent: 'ceremony', canDryRun: false, mayCreateDatabase: false } as const;
 const read = { ...base, level: 'viewer', effect: 'read', isKillSwitched: false, isLogged: false } as const;
 const write = { ...base, level: 'admin', effect: 'write', isKillSwitched: true, isLogged: true } as const;
 const destroy = { ...write, effect: 'destroy' } as const;
@@ -39,13 +43,32 @@ export const OPERATIONS = {
   'restore-backup': { ...destroy, mayCreateDatabase: true },
   'reset-database': { ...destroy, mayCreateDatabase: true },
   'drop-all-tables': destroy,
-  'stamp-database': write,
+  'stamp-database': { ...write, needsStamp: false },
   'setup-db-roles': write,
   'grant-db-role': write,
   'revoke-db-role': write,
-  // the way in and out of the kill switch cannot be behind it
-  'engage-kill-switch': { ...write, level: 'operator', isKillSwitched: false },
-  'release-kill-switch': { ...write, isKillSwitched: false },
+  // stopping everything must be possible at once, and neither way may lie behind the switch itself
+  'engage-kill-switch': { ...write, level: 'operator', isKillSwitched: false, needsStamp: false, consent: 'reason' },
+  'release-kill-switch': { ...write, isKillSwitched: false, needsStamp: false },
 } as const satisfies Record<string, OperationDefinition>;
 
 export type OperationName = keyof typeof OPERATIONS;
+
+/** The words after `manage_db` that ask for an operation. */
+export function commandOf(operation: OperationName): string {
+  switch (operation) {
+    case 'kill-switch-status':
+      return 'kill-switch status';
+    case 'engage-kill-switch':
+      return 'kill-switch engage';
+    case 'release-kill-switch':
+      return 'kill-switch release';
+    default:
+      return operation;
+  }
+}
+
+/** An operation as it stands in the typed text: `APPLY_DB_TRIGGERS`. */
+export function spelledOut(operation: OperationName): string {
+  return operation.toUpperCase().replaceAll('-', '_');
+}

@@ -25,6 +25,7 @@ import { type BackupOptions, backupDatabase, listBackups } from '../../../app/co
 import { type RestoreOptions, restoreDatabase } from '../../../app/core/db-operations/restore.js';
 import { ManageDbError } from '../../../app/core/errors.js';
 import type { ProgressEvent } from '../../../app/core/progress.js';
+import { withKillSwitchOverride } from '../../../app/core/safety/override.js';
 import { withWorkspaceRoot } from '../../../app/core/workspace-root.js';
 import { closeEngines } from '../../../app/services/database-service.js';
 import {
@@ -33,6 +34,7 @@ import {
   stopEmbeddedServer,
 } from '../../../app/services/embedded-postgres.js';
 import { withMaintenanceConnection } from '../../../app/services/with-connection.js';
+import { stampAs } from '../../support/stamp.js';
 
 const ROLE = 'backup tester';
 const PASSWORD = 'canary:7\\b@%/ "x';
@@ -70,8 +72,8 @@ const FINGERPRINT = `
     union all select 'r' || r::text from "Billing & co"."Rechnung ""Ü""" r
     union all select 'v' || v::text || v.tableoid::regclass from visits v
     union all select 'm' || m::text from patient_count m
-    union all select 't' || pg_get_triggerdef(t.oid) || t.tgenabled::text from pg_trigger t where not t.tgisinternal
-    union all select 'c' || pg_get_constraintdef(c.oid) from pg_constraint c where c.connamespace <> 'pg_catalog'::regnamespace
+    union all select 't' || pg_get_triggerdef(t.oid) || t.tgenabled::text from pg_trigger t where not t.tgisinternal and t.tgfoid::regproc::text !~ '^manage_db'
+    union all select 'c' || pg_get_constraintdef(c.oid) from pg_constraint c where c.connamespace::regnamespace::text not in ('pg_catalog', 'manage_db')
     union all select 's' || s.last_value from pg_sequences s) all_lines (line)`;
 
 const module = (name: string) => new URL(`../../../app/core/db-operations/${name}.ts`, import.meta.url).href;
@@ -139,7 +141,7 @@ describe('backup and restore', function () {
         database,
         format: 'directory',
       });
-      expect(manifest.tables).to.deep.equal([
+      expect(manifest.tables.filter(({ schema }) => schema !== 'manage_db')).to.deep.equal([
         { schema: 'Billing & co', name: 'Rechnung "Ü"', rows: 300 },
         { schema: 'public', name: 'patients', rows: 1000 },
         { schema: 'public', name: 'visits_2025', rows: 183 },
@@ -237,7 +239,7 @@ describe('backup and restore', function () {
       for (const format of ['directory', 'custom', 'plain'] as const) {
         const { id, manifest } = await backup({ format });
         expect(manifest.database).to.equal(HOSTILE_NAME);
-        expect(manifest.tables).to.have.length(4);
+        expect(rowsOf(manifest.tables, 'patients')).to.equal(1000);
         expect((await restore({ id })).database).to.equal(HOSTILE_NAME);
       }
     });
@@ -312,7 +314,7 @@ describe('backup and restore', function () {
     });
 
     it('keeps the replaced database of a protected environment, unless told not to', async () => {
-      useProduction();
+      await useProduction();
       await backup({ env: 'production' });
       const consent = { confirm: `EXECUTE RESTORE_BACKUP ON ${database}`, reason: 'a test' };
       const kept = await restore({ env: 'production', id: 'latest', consent });
@@ -336,14 +338,16 @@ describe('backup and restore', function () {
       const events: ProgressEvent[] = [];
       await restore({ id, onProgress: (event) => events.push(event) });
       const tables = events.filter(({ step }) => step.startsWith('restoring '));
-      expect(tables.map(({ step }) => step)).to.have.members([
+      const own = tables.filter(({ step }) => step.startsWith('restoring manage_db.'));
+      expect(tables.filter((event) => !own.includes(event)).map(({ step }) => step)).to.have.members([
         'restoring Billing & co.Rechnung "Ü"',
         'restoring public.patients',
         'restoring public.visits_2025',
         'restoring public.visits_2026',
       ]);
-      expect(tables[0]).to.include({ done: 0, total: 4 });
-      expect(tables.filter(({ done = 4 }) => done >= 4)).to.deep.equal([]);
+      const total = 4 + own.length;
+      expect(tables[0]).to.include({ done: 0, total });
+      expect(tables.filter(({ done = total }) => done >= total)).to.deep.equal([]);
       const checked = events.filter(({ step }) => step === 'verifying checksums');
       expect(checked.map(({ done }) => done)).to.deep.equal(checked.map((_, index) => index));
     });
@@ -397,7 +401,7 @@ describe('backup and restore', function () {
     it('finds a backup by the beginning of its id, and names what there is otherwise', async () => {
       const { id } = await backup();
       const other = await backup();
-      expect((await restore({ id: id.slice(0, -2) })).tables).to.have.length(4);
+      expect(rowsOf((await restore({ id: id.slice(0, -2) })).tables, 'patients')).to.equal(1000);
       const ambiguous = await failure(restore({ id: '2' }));
       expect(ambiguous).to.include({ code: 'USAGE' });
       expect(ambiguous.message).to.include(id).and.include(other.id);
@@ -606,7 +610,9 @@ describe('backup and restore', function () {
   }
 
   function restore(options: RestoreOptions) {
-    return withWorkspaceRoot(root, () => restoreDatabase({ env: 'testing', consent: { yes: true }, ...options }));
+    return withWorkspaceRoot(root, () =>
+      withKillSwitchOverride({}, () => restoreDatabase({ env: 'testing', consent: { yes: true }, ...options })),
+    );
   }
 
   function list(options?: { env?: string }) {
@@ -617,14 +623,22 @@ describe('backup and restore', function () {
     database = name;
     await admin(`create database ${pg.escapeIdentifier(name)}`);
     await admin(SCHEMA, name);
+    await stamp('testing');
     useLogin(ROLE, PASSWORD);
   }
 
   /** The same database, once more as production. */
-  function useProduction() {
+  async function useProduction() {
     const testing = readFileSync(join(root, '.env.testing'), 'utf8');
     writeFileSync(join(root, '.env.production'), testing.replace('TESTING_', 'PRODUCTION_'), { mode: 0o600 });
     reloadConfig();
+    await stamp('production');
+  }
+
+  async function stamp(environment: 'testing' | 'production') {
+    const client = await connect(database);
+    await stampAs(client, environment);
+    await client.end();
   }
 
   function useLogin(user: string, password: string) {

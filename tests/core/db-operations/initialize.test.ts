@@ -227,7 +227,8 @@ describe('initialize-db', () => {
       const error = await failure();
       expect(error.code).to.equal('INVALID_CONFIGURATION');
       expect(error.message).to.match(message);
-      expect(await exists('manage_db.migrations')).to.equal(false);
+      expect(await applied()).to.deep.equal([]);
+      expect(await exists('one')).to.equal(false);
     });
   }
 

@@ -8,6 +8,7 @@ import { connected, type OpenDatabase, openDatabase } from '../../database/catal
 import { dropDatabase } from '../../support/scratch-database.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
 import { removeServerData } from '../../support/server-data.js';
+import { stampAs } from '../../support/stamp.js';
 
 const CONSENT = { env: 'testing', consent: { yes: true } } as const;
 
@@ -18,10 +19,8 @@ function testingAt(url: string): Record<string, string> {
 
 /** Everything that can stand in a schema, in two schemas with circular foreign keys, beside extensions that must stay. */
 const EVERYTHING = `
-  create schema a; create schema "B b"; create schema extensions; create schema manage_db;
+  create schema a; create schema "B b"; create schema extensions;
   create extension hstore; create extension pgcrypto schema extensions;
-  create table manage_db.migrations (version text primary key); insert into manage_db.migrations values ('1');
-  create table manage_db.operation_log (entry text); insert into manage_db.operation_log values ('kept');
   create table a.t1 (id serial primary key, x bigint, h hstore);
   create table "B b"."T 2" (id bigint generated always as identity primary key, y int references a.t1);
   alter table a.t1 add foreign key (x) references "B b"."T 2";
@@ -60,6 +59,7 @@ describe('drop-all-tables', () => {
   let workspace: ScratchWorkspace;
   beforeEach(async () => {
     db = await openDatabase(EVERYTHING);
+    await stampAs(db.client, 'testing');
     workspace = scratchWorkspace(testingAt(db.url));
   });
   afterEach(async () => {
@@ -94,11 +94,13 @@ describe('drop-all-tables', () => {
   });
 
   it('keeps the schema manage_db and forgets which migrations were applied', async () => {
+    await db.client.query(`
+      insert into manage_db.migrations (version, name, checksum, duration_ms, actor, tool)
+      values ('1', 'core', repeat('0', 64), 1, 'test', 'test')`);
     await dropAll();
     expect((await db.client.query('select * from manage_db.migrations')).rows).to.deep.equal([]);
-    expect((await db.client.query('select entry from manage_db.operation_log')).rows).to.deep.equal([
-      { entry: 'kept' },
-    ]);
+    const { rows } = await db.client.query('select environment from manage_db.identity');
+    expect(rows).to.deep.equal([{ environment: 'testing' }]);
   });
 
   it('can be done twice', async () => {
@@ -127,7 +129,9 @@ describe('drop-all-tables', () => {
 
   it('lists the objects of other owners before anything happens', async () => {
     const login = `manage_db_owner_${process.pid}`;
-    await db.client.query(`create role ${login} login password 'x'; grant all on schema public to ${login}`);
+    await db.client.query(
+      `create role ${login} login password 'x'; alter database ${db.name} owner to ${login}; grant all on schema public to ${login}`,
+    );
     await db.client.query(`create schema own authorization ${login}; alter table public.u owner to ${login}`);
     const url = new URL(db.url);
     url.username = login;
@@ -144,6 +148,7 @@ describe('drop-all-tables', () => {
     } finally {
       await theirs.remove();
       await closeEngines();
+      await db.client.query(`alter database ${db.name} owner to postgres`);
       await db.client.query(`drop owned by ${login} cascade; drop role ${login}`);
     }
   });
@@ -198,6 +203,7 @@ describe('reset-database', () => {
   let workspace: ScratchWorkspace;
   beforeEach(async () => {
     db = await openDatabase('create table public.leftover (id int)');
+    await stampAs(db.client, 'testing');
     workspace = scratchWorkspace(testingAt(db.url));
     migration('1_core.sql', '-- migrate:up\ncreate table public.fresh (id int primary key);');
   });
@@ -351,12 +357,13 @@ describe('check-database', () => {
   });
 
   it('compares the migrations of the workspace with those that were applied', async () => {
+    await stampAs(db.client, 'testing');
     for (const name of ['20250101000000_core.sql', '20250102000000_more.sql'])
       workspace.write({ [`migrations/${name}`]: '-- migrate:up\nselect 1;\n' });
     expect((await check())['pending-migrations']).to.include({ status: 'warning', value: 2 });
     await db.client.query(`
-      create schema manage_db; create table manage_db.migrations (version text primary key);
-      insert into manage_db.migrations values ('20250101000000')`);
+      insert into manage_db.migrations (version, name, checksum, duration_ms, actor, tool)
+      values ('20250101000000', 'core', repeat('0', 64), 1, 'test', 'test')`);
     const found = (await check())['pending-migrations'];
     expect(found).to.include({ status: 'warning', value: 1 });
     expect(found?.detail).to.contain('20250102000000_more.sql');

@@ -10,6 +10,7 @@ import { ManageDbError } from '../../../app/core/errors.js';
 import { openClient } from '../../database/open-client.js';
 import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
+import { stampAs } from '../../support/stamp.js';
 
 const TABLES = `
   create schema "Clinic Ü";
@@ -22,8 +23,6 @@ const TABLES = `
   create table days_2026 partition of days for values from ('2026-01-01') to ('2027-01-01');
   create view users_view as select * from users;
   create materialized view users_copy as select * from users;
-  create schema manage_db;
-  create table manage_db.own (updated_at timestamptz, updated_by text);
   create extension file_fdw;
   create server files foreign data wrapper file_fdw;
   create foreign table remote (updated_at timestamptz) server files options (filename '/dev/null');`;
@@ -38,6 +37,8 @@ describe('apply-db-triggers', () => {
   beforeEach(async () => {
     database = await scratchDatabase(TABLES);
     client = await openClient(database.url);
+    await stampAs(client, 'testing');
+    await client.query('create table manage_db.own (updated_at timestamptz, updated_by text)');
     workspace = scratchWorkspace({ '.env.testing': `TESTING_DATABASE_URL=${database.url}\n` });
   });
   afterEach(async () => {

@@ -1,81 +1,263 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { SECURITY_SETTINGS, type SecuritySettings } from '../../../app/config/settings.js';
+import { LEVELS, type Level } from '../../../app/core/levels.js';
 import type { Consent } from '../../../app/core/safety/consent.js';
-import { confirmationText, decide } from '../../../app/core/safety/decide.js';
+import { decide, type GateFacts, type GateRequest } from '../../../app/core/safety/decide.js';
 import { OPERATIONS, type OperationName } from '../../../app/core/safety/operations.js';
+import { decisionTable } from '../../../scripts/dev/decision-table.js';
 
-const names = Object.keys(OPERATIONS) as OperationName[];
+const TEXT = 'EXECUTE IT ON clinic';
 const open = SECURITY_SETTINGS.development as SecuritySettings;
 const closed = SECURITY_SETTINGS.production as SecuritySettings;
 
-/** The decision's kind, or the code of its refusal. */
-function outcome(
-  operation: OperationName,
-  consent: Consent,
-  facts: { security: SecuritySettings; isOwnServer: boolean; isExplicit?: boolean; isDryRun?: boolean },
-) {
-  const decision = decide(
-    { operation, consent, isEnvironmentExplicit: facts.isExplicit ?? true, isDryRun: facts.isDryRun ?? false },
-    { environment: 'e', database: 'clinic', security: facts.security, isOwnServer: facts.isOwnServer },
-  );
-  return decision.kind === 'allow' ? 'allow' : decision.code;
+/* What each operation is, written down a second time: a change of the table must be meant. */
+const LOOKS: OperationName[] = ['inspect-db', 'check-database', 'whoami', 'show-operation-log', 'verify-operation-log'];
+const READS: OperationName[] = [...LOOKS, 'kill-switch-status', 'create-backup'];
+const DESTROYS: OperationName[] = ['drop-db-trigger', 'restore-backup', 'reset-database', 'drop-all-tables'];
+const FOR_OPERATORS: OperationName[] = ['enable-db-trigger', 'disable-db-trigger', 'engage-kill-switch'];
+const WITHOUT_STAMP: OperationName[] = ['stamp-database', 'engage-kill-switch', 'release-kill-switch'];
+const PAST_KILL_SWITCH: OperationName[] = ['engage-kill-switch', 'release-kill-switch'];
+
+const PLACES = {
+  'own server': { security: open, isOwnServer: true },
+  'open elsewhere': { security: open, isOwnServer: false },
+  'open, wants yes': { security: { ...open, confirmation: 'yes' }, isOwnServer: true },
+  production: { security: closed, isOwnServer: false },
+} as const;
+
+type StampFacts = Pick<GateFacts, 'stamp' | 'isEmpty' | 'endpointOf'>;
+const stamp = (
+  state: GateFacts['stamp']['state'],
+  says: GateFacts['stamp']['says'],
+  more: Partial<StampFacts> = {},
+): StampFacts => ({
+  stamp: { state, because: '', says },
+  isEmpty: false,
+  endpointOf: null,
+  ...more,
+});
+const OPEN_ONE = { environment: 'development', protected: false, killSwitch: false };
+const PRODUCTION = { environment: 'production', protected: true, killSwitch: true };
+const STAMPS: Readonly<Record<string, StampFacts>> = {
+  'trusted, open': stamp('trusted', OPEN_ONE),
+  'trusted, production': stamp('trusted', PRODUCTION),
+  unstamped: stamp('unstamped', null),
+  'unstamped, empty': stamp('unstamped', null, { isEmpty: true }),
+  missing: stamp('missing', null, { isEmpty: true }),
+  'copy of an open one': stamp('copy', OPEN_ONE),
+  'copy of production': stamp('copy', PRODUCTION),
+  'mismatch, open': stamp('mismatch', OPEN_ONE),
+  'mismatch, production': stamp('mismatch', PRODUCTION),
+  upgraded: stamp('upgraded', PRODUCTION),
+  'endpoint of production': stamp('unstamped', null, { endpointOf: 'production' }),
+};
+
+const SWITCHES = {
+  off: { isOn: false, lock: null, isOverridden: false },
+  on: { isOn: true, lock: null, isOverridden: false },
+  overridden: { isOn: true, lock: null, isOverridden: true },
+  locked: { isOn: false, lock: 'engaged', isOverridden: false },
+  'locked, overridden': { isOn: true, lock: 'engaged', isOverridden: true },
+} as const;
+
+const CONSENTS: Readonly<Record<string, Consent>> = {
+  nothing: {},
+  yes: { yes: true },
+  reason: { reason: 'why' },
+  typed: { confirm: TEXT },
+  'typed with reason': { confirm: TEXT, reason: 'why' },
+  'wrong text': { confirm: `${TEXT} `, reason: 'why' },
+};
+
+interface Case {
+  readonly operation: OperationName;
+  readonly place: keyof typeof PLACES;
+  readonly stamp: string;
+  readonly level: Level;
+  readonly switch: keyof typeof SWITCHES;
+  readonly consent: string;
+  readonly isExplicit: boolean;
+  readonly hasTerminal: boolean;
+}
+
+function* allCases(): Generator<Case> {
+  for (const operation of Object.keys(OPERATIONS) as OperationName[])
+    for (const place of Object.keys(PLACES) as (keyof typeof PLACES)[])
+      for (const stampName of Object.keys(STAMPS))
+        for (const level of LEVELS)
+          for (const switchName of Object.keys(SWITCHES) as (keyof typeof SWITCHES)[])
+            for (const consent of Object.keys(CONSENTS))
+              for (const isExplicit of [true, false])
+                for (const hasTerminal of [true, false])
+                  yield {
+                    operation,
+                    place,
+                    stamp: stampName,
+                    level,
+                    switch: switchName,
+                    consent,
+                    isExplicit,
+                    hasTerminal,
+                  };
+}
+
+function gateInput(one: Case): { request: GateRequest; facts: GateFacts } {
+  const { isOn, lock, isOverridden } = SWITCHES[one.switch];
+  return {
+    request: {
+      operation: one.operation,
+      consent: CONSENTS[one.consent] ?? {},
+      isDryRun: false,
+      isEnvironmentExplicit: one.isExplicit,
+      isKillSwitchOverridden: isOverridden,
+    },
+    facts: {
+      environment: 'e',
+      database: 'clinic',
+      ...PLACES[one.place],
+      ...(STAMPS[one.stamp] as StampFacts),
+      access: { login: 'alice', level: one.level, why: '' },
+      killSwitch: { isOn, isConfirmationRequired: true, lock },
+      confirmationText: TEXT,
+    },
+  };
+}
+
+/** `allow`, the code of a refusal, or what a person at the terminal is asked. */
+function outcome(one: Case): string {
+  const { request, facts } = gateInput(one);
+  const decision = decide(request, facts);
+  if (decision.kind === 'allow') return 'allow';
+  return decision.kind === 'confirm' && one.hasTerminal ? `ask ${decision.how}` : decision.code;
+}
+
+/** The rules of docs/safety.md in their order, without looking into the gate. */
+function expected(one: Case): string {
+  const { operation } = one;
+  const found = STAMPS[one.stamp] as StampFacts;
+  const { state, says } = found.stamp;
+  const { security, isOwnServer } = PLACES[one.place];
+  const { isOn, lock, isOverridden } = SWITCHES[one.switch];
+  const { yes, confirm, reason } = CONSENTS[one.consent] ?? {};
+  const needed = READS.includes(operation) ? 0 : FOR_OPERATORS.includes(operation) ? 1 : 2;
+  if (LEVELS.indexOf(one.level) < needed) return 'PERMISSION_DENIED';
+  if (READS.includes(operation)) return 'allow';
+
+  if (found.endpointOf !== null) return 'PROTECTED_ENVIRONMENT';
+  const isUnknown = state === 'unstamped' && !found.isEmpty && !isOwnServer;
+  const isProtected = security.protected || says?.protected === true || isUnknown;
+  if (!WITHOUT_STAMP.includes(operation)) {
+    if (isUnknown) return 'STAMP_REQUIRED';
+    if (state === 'mismatch') return 'STAMP_MISMATCH';
+    if ((state === 'copy' || state === 'upgraded') && (isProtected || DESTROYS.includes(operation)))
+      return 'STAMP_REQUIRED';
+  }
+
+  const isBehind =
+    !PAST_KILL_SWITCH.includes(operation) && (says?.killSwitch === true || (isOn && operation !== 'stamp-database'));
+  if (!PAST_KILL_SWITCH.includes(operation) && lock !== null) return 'KILL_SWITCH';
+  if (isBehind && !isOverridden) return 'KILL_SWITCH';
+
+  const ask = (how: string): string => (one.hasTerminal ? `ask ${how}` : 'CONFIRMATION_REQUIRED');
+  if (operation === 'engage-kill-switch') return reason ? 'allow' : ask('yes');
+  if (isProtected || isBehind) {
+    if (!one.isExplicit) return 'PROTECTED_ENVIRONMENT';
+    if (confirm === undefined) return ask('typed');
+    if (confirm !== TEXT) return 'CONFIRMATION_MISMATCH';
+    return isProtected && !reason ? ask('typed') : 'allow';
+  }
+  if (isOwnServer && one.place === 'own server') return 'allow';
+  if (!DESTROYS.includes(operation) || yes === true || confirm === TEXT) return 'allow';
+  return ask('yes');
 }
 
 describe('the gate', () => {
-  it('lets reading pass everywhere', () => {
-    for (const operation of names) {
-      if (OPERATIONS[operation].effect === 'read')
-        expect(outcome(operation, {}, { security: closed, isOwnServer: false }), operation).to.equal('allow');
+  it('decides every operation in every situation as the manual says', () => {
+    let count = 0;
+    for (const one of allCases()) {
+      count += 1;
+      const decided = outcome(one);
+      if (decided !== expected(one)) expect(decided, JSON.stringify(one)).to.equal(expected(one));
+    }
+    expect(count).to.be.greaterThan(300_000);
+  });
+
+  it('lets nobody but an admin destroy, nobody below operator change, and everybody look', () => {
+    for (const one of allCases()) {
+      if (outcome(one) !== 'allow' || READS.includes(one.operation)) continue;
+      if (one.level === 'viewer' || (one.level === 'operator' && DESTROYS.includes(one.operation)))
+        expect.fail(`${JSON.stringify(one)} was allowed`);
     }
   });
 
-  it('takes nothing for a dry run that has none, whatever else is agreed to', () => {
-    for (const operation of names) {
-      const consent = { yes: true, confirm: confirmationText(operation, 'clinic'), reason: 'x' };
-      const expected = OPERATIONS[operation].canDryRun ? 'allow' : 'USAGE';
-      expect(outcome(operation, consent, { security: closed, isOwnServer: false, isDryRun: true }), operation).to.equal(
-        expected,
-      );
-      expect(outcome(operation, {}, { security: open, isOwnServer: true, isDryRun: true }), operation).to.equal(
-        expected,
-      );
+  it('asks nothing at all on an own server in development', () => {
+    for (const operation of Object.keys(OPERATIONS) as OperationName[]) {
+      if (operation === 'engage-kill-switch') continue;
+      for (const known of ['trusted, open', 'unstamped', 'unstamped, empty', 'missing']) {
+        const one: Case = {
+          operation,
+          place: 'own server',
+          stamp: known,
+          level: 'admin',
+          switch: 'off',
+          consent: 'nothing',
+          isExplicit: false,
+          hasTerminal: false,
+        };
+        expect(outcome(one), `${operation}, ${known}`).to.equal('allow');
+      }
     }
   });
 
-  it('asks nothing on an unprotected database of our own server', () => {
-    for (const operation of names)
-      expect(outcome(operation, {}, { security: open, isOwnServer: true }), operation).to.equal('allow');
-  });
-
-  it('wants --yes for what destroys an unprotected database elsewhere, a local address or not', () => {
-    for (const operation of names) {
-      const destroys = OPERATIONS[operation].effect === 'destroy';
-      expect(outcome(operation, {}, { security: open, isOwnServer: false }), operation).to.equal(
-        destroys ? 'CONFIRMATION_REQUIRED' : 'allow',
-      );
-      expect(outcome(operation, { yes: true }, { security: open, isOwnServer: false }), operation).to.equal('allow');
+  it('lets no consent in the world past an engaged kill switch, but to release it', () => {
+    for (const one of allCases()) {
+      if (!one.switch.startsWith('locked') || READS.includes(one.operation)) continue;
+      if (PAST_KILL_SWITCH.includes(one.operation)) continue;
+      const decided = outcome(one);
+      if (decided === 'allow' || decided.startsWith('ask')) expect.fail(`${JSON.stringify(one)}: ${decided}`);
     }
   });
 
-  it('wants the environment, the typed text and a reason for every change of something protected', () => {
-    for (const operation of names.filter((name) => OPERATIONS[name].effect !== 'read')) {
-      const confirm = confirmationText(operation, 'clinic');
-      const facts = { security: closed, isOwnServer: true };
-      expect(outcome(operation, { yes: true }, facts)).to.equal('CONFIRMATION_REQUIRED');
-      expect(outcome(operation, { yes: true, confirm: `${confirm} ` }, facts)).to.equal('CONFIRMATION_MISMATCH');
-      expect(outcome(operation, { confirm: confirmationText(operation, 'other') }, facts)).to.equal(
-        'CONFIRMATION_MISMATCH',
-      );
-      expect(outcome(operation, { confirm }, facts)).to.equal('CONFIRMATION_REQUIRED');
-      expect(outcome(operation, { confirm, reason: '  ' }, facts)).to.equal('CONFIRMATION_REQUIRED');
-      expect(outcome(operation, { confirm, reason: 'why' }, { ...facts, isExplicit: false })).to.equal(
-        'PROTECTED_ENVIRONMENT',
-      );
-      expect(outcome(operation, { confirm, reason: 'why' }, facts)).to.equal('allow');
+  it('takes no dry run where there is none, and asks nothing where there is', () => {
+    for (const operation of Object.keys(OPERATIONS) as OperationName[]) {
+      const { request, facts } = gateInput({
+        operation,
+        place: 'production',
+        stamp: 'mismatch, production',
+        level: 'operator',
+        switch: 'locked',
+        consent: 'nothing',
+        isExplicit: false,
+        hasTerminal: false,
+      });
+      const decision = decide({ ...request, isDryRun: true }, facts);
+      if (OPERATIONS[operation].canDryRun) expect(decision.kind).to.equal('allow');
+      else expect(decision).to.include({ kind: 'deny', code: 'USAGE' });
     }
   });
 
-  it('asks for the text that names operation and database', () => {
-    expect(confirmationText('apply-db-triggers', 'clinic')).to.equal('EXECUTE APPLY_DB_TRIGGERS ON clinic');
+  it('names the whole command in its hint, with the text as a shell takes it', () => {
+    const { request, facts } = gateInput({
+      operation: 'reset-database',
+      place: 'production',
+      stamp: 'trusted, production',
+      level: 'admin',
+      switch: 'on',
+      consent: 'yes',
+      isExplicit: true,
+      hasTerminal: false,
+    });
+    const decision = decide(request, { ...facts, confirmationText: 'EXECUTE RESET_DATABASE ON a"b' });
+    expect(decision).to.include({
+      code: 'KILL_SWITCH',
+      hint: `If that is meant: KILL_SWITCH_OVERRIDE=true manage_db reset-database --env e --confirm 'EXECUTE RESET_DATABASE ON a"b' --reason "…"`,
+    });
+  });
+
+  it('has its table in the manual', () => {
+    const manual = readFileSync(join(import.meta.dirname, '../../../docs/safety.md'), 'utf8');
+    expect(manual, 'run: npm run docs:safety').to.contain(decisionTable());
   });
 });

@@ -17,6 +17,8 @@ export type CheckStatus = 'ok' | 'info' | 'warning' | 'critical';
 export interface CheckContext {
   readonly environment: string;
   readonly isProtected: boolean;
+  readonly host: string;
+  readonly port: number;
 }
 
 /** Looks at one thing. It may throw: whoever runs it reports that as a finding and goes on with the next one. */

@@ -7,8 +7,10 @@ import { checkBlockedQueries } from './checks/blocked-queries.js';
 import { checkCacheHitRatio } from './checks/cache-hit-ratio.js';
 import { checkDatabaseSize } from './checks/database-size.js';
 import { checkDisabledTriggers } from './checks/disabled-triggers.js';
+import { checkIdentityStamp } from './checks/identity-stamp.js';
 import { checkIdleInTransaction } from './checks/idle-in-transaction.js';
 import { checkInvalidIndexes } from './checks/invalid-indexes.js';
+import { checkKillSwitch } from './checks/kill-switch.js';
 import { checkLastBackup } from './checks/last-backup.js';
 import { checkLongTransactions } from './checks/long-transactions.js';
 import { checkPendingMigrations } from './checks/pending-migrations.js';
@@ -22,6 +24,8 @@ import { checkWraparound } from './checks/wraparound.js';
 /** In the order in which they are shown: the server, its sessions, the schema, what is kept outside. */
 const CHECKS: Readonly<Record<string, RunCheck>> = {
   'server-version': checkServerVersion,
+  'identity-stamp': checkIdentityStamp,
+  'kill-switch': checkKillSwitch,
   'database-size': checkDatabaseSize,
   tables: checkTables,
   'long-transactions': checkLongTransactions,

@@ -1,0 +1,114 @@
+import { normalizeEnv } from '../core/environment.js';
+import * as z from '../core/schema.js';
+import type { SecuritySettings } from './settings.js';
+
+/** What happened at the kill switch, for a logger of the host application. */
+export interface KillSwitchEvent {
+  readonly at: string;
+  readonly outcome: 'blocked' | 'overridden';
+  readonly operation: string;
+  readonly environment: string;
+  readonly database: string;
+  readonly actor: string;
+  readonly reason: string | null;
+}
+
+/** What the typed text is made of. */
+export interface ConfirmationParts {
+  /** `APPLY_DB_TRIGGERS` */
+  readonly operation: string;
+  readonly database: string;
+  readonly environment: string;
+}
+
+export const WEEKDAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
+export type Weekday = (typeof WEEKDAYS)[number];
+
+/** A time of the week in the clock of `timeZone`. With `from` after `to` it goes on past midnight. */
+export interface TimeWindow {
+  /** On which days it begins; all of them by default. */
+  readonly days?: readonly Weekday[] | undefined;
+  /** `HH:MM`, from this minute on. */
+  readonly from: string;
+  /** `HH:MM`, until just before this minute; `24:00` is the end of the day. */
+  readonly to: string;
+  /** An IANA name: `Europe/Berlin`. */
+  readonly timeZone: string;
+}
+
+/** The kill switch as it is configured for one environment. */
+export interface KillSwitchSettings {
+  /** Changes need the override. */
+  readonly isOn: boolean;
+  /** The override needs the typed text, also where nothing is protected. */
+  readonly isConfirmationRequired: boolean;
+  readonly confirmationText: (parts: ConfirmationParts) => string;
+  /** Where there are any, changes are possible inside them only. */
+  readonly openWindows: readonly TimeWindow[];
+  /** Inside these, no change is possible. */
+  readonly lockedWindows: readonly TimeWindow[];
+  readonly logger: ((event: KillSwitchEvent) => void) | null;
+}
+
+const time = z.string().check(z.regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, { error: 'a time is written HH:MM' }));
+
+const windowSchema = z.strictObject({
+  days: z.optional(z.array(z.enum(WEEKDAYS)).check(z.minLength(1))),
+  from: time,
+  to: time,
+  timeZone: z.string().check(z.refine(isTimeZone, { error: 'it is no IANA time zone, such as Europe/Berlin' })),
+});
+
+/** `killSwitch` in the configuration file; seed 004's settings, and time windows. */
+export const killSwitchSchema = z.strictObject({
+  enabled: z.optional(z.boolean()),
+  environments: z.optional(z.array(z.string().check(z.regex(/^[a-z][a-z0-9_-]{0,47}$/i)))),
+  confirmationRequired: z.optional(z.boolean()),
+  confirmationPattern: z.optional(
+    z.union([
+      z.string().check(
+        z.refine((pattern) => pattern.includes('{operation}') && pattern.includes('{database}'), {
+          error: 'it must name {operation} and {database}, or one text would do for everything',
+        }),
+      ),
+      z.custom<(parts: ConfirmationParts) => string>((value) => typeof value === 'function'),
+    ]),
+  ),
+  openWindows: z.optional(z.array(windowSchema)),
+  lockedWindows: z.optional(z.array(windowSchema)),
+  logger: z.optional(z.custom<(event: KillSwitchEvent) => void>((value) => typeof value === 'function')),
+});
+
+const DEFAULT_PATTERN = 'EXECUTE {operation} ON {database}';
+
+/** The settings for `environment`: the file's list of environments decides where there is one, else its security settings. */
+export function killSwitchOf(
+  environment: string,
+  { killSwitch = {} }: { readonly killSwitch?: z.infer<typeof killSwitchSchema> | undefined },
+  security: SecuritySettings,
+): KillSwitchSettings {
+  const isMeant = killSwitch.environments?.map(normalizeEnv).includes(environment) ?? security.killSwitch;
+  const pattern = killSwitch.confirmationPattern ?? DEFAULT_PATTERN;
+  return {
+    isOn: killSwitch.enabled !== false && isMeant,
+    isConfirmationRequired: killSwitch.confirmationRequired ?? true,
+    confirmationText: typeof pattern === 'function' ? pattern : (parts) => filled(pattern, parts),
+    openWindows: isMeant ? (killSwitch.openWindows ?? []) : [],
+    lockedWindows: isMeant ? (killSwitch.lockedWindows ?? []) : [],
+    logger: killSwitch.logger ?? null,
+  };
+}
+
+function filled(pattern: string, parts: ConfirmationParts): string {
+  const values: Readonly<Record<string, string>> = { ...parts };
+  return pattern.replaceAll(/\{(operation|database|environment)\}/g, (_, name: string) => values[name] ?? '');
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}

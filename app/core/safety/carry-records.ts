@@ -1,0 +1,35 @@
+import type { Queryable } from '../../database/queryable.js';
+import { readObservation } from '../../database/records/observation.js';
+import { carryOperationLog } from './operation-log/carry-over.js';
+
+/** manage_db's tables about a database's present, not about its contents. */
+const SMALL_TABLES = ['kill_switch', 'access_roles'] as const;
+
+/**
+ * Takes what manage_db knows about a live database over into the one that will replace it: the operation log, the kill
+ * switch and the roles. What restored contents brought of these is of another time, or of another database.
+ *
+ * @param present the live database
+ * @param contents the scratch database, which is ours, with the schema manage_db in place
+ */
+export async function carryRecords(present: Queryable, contents: Queryable): Promise<void> {
+  const { hasRecords } = await readObservation(present);
+  if (!hasRecords) return;
+  for (const table of SMALL_TABLES) await carryTable(present, contents, table);
+  await carryOperationLog(present, contents);
+}
+
+async function carryTable(
+  present: Queryable,
+  contents: Queryable,
+  table: (typeof SMALL_TABLES)[number],
+): Promise<void> {
+  const { rows } = await present.query<{ all: string }>(
+    `select coalesce(pg_catalog.jsonb_agg(t), '[]')::text as all from manage_db.${table} t`,
+  );
+  await contents.query(`delete from manage_db.${table}`);
+  await contents.query(
+    `insert into manage_db.${table} select * from pg_catalog.jsonb_populate_recordset(null::manage_db.${table}, $1::jsonb)`,
+    [rows[0]?.all ?? '[]'],
+  );
+}

@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto';
+import type { EnvironmentConfig } from '../../config/db-config.js';
+import { redact } from '../../config/redaction.js';
+import type { Queryable } from '../../database/queryable.js';
+import { asManageDbError } from '../../services/database-errors.js';
+import { withPooledConnection } from '../../services/database-service.js';
+import type { Level } from '../levels.js';
+import type { Consent } from './consent.js';
+import type { Decision } from './decide.js';
+import { type OperationEvent, operationEntry } from './operation-log/entry.js';
+import { writeOperationEntry } from './operation-log/write.js';
+import { OPERATIONS, type OperationDefinition, type OperationName } from './operations.js';
+import { currentOverride } from './override.js';
+import type { Target } from './target.js';
+
+/** What is known when an entry is written. */
+interface About {
+  /** `null`: it could not be reached. */
+  readonly target: Target | null;
+  readonly consent: Consent;
+  readonly level: Level | null;
+}
+
+interface Outcome {
+  readonly durationMs?: number;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/** One attempt in the operation log: that it was made, and what came of it. */
+export class Journal {
+  /** Ties the entries of this attempt together. */
+  readonly attempt = randomUUID();
+
+  constructor(
+    private readonly operation: OperationName,
+    private readonly config: EnvironmentConfig,
+    private readonly options: object,
+  ) {}
+
+  async denied(about: About, { code, reason }: Exclude<Decision, { kind: 'allow' }>): Promise<void> {
+    // nothing happens: the refusal is worth more than its record
+    await this.write('denied', about, { details: { code, message: reason } }).catch(() => undefined);
+  }
+
+  /**
+   * Runs `work` between two entries. Nothing is done that cannot be written down before.
+   *
+   * @throws what `work` throws; ManageDbError when the attempt can be written neither into the database nor into the file
+   */
+  async around<T>(about: About, work: () => Promise<T>): Promise<T> {
+    await this.write('attempted', about, {});
+    const started = performance.now();
+    const end = (event: OperationEvent, details: Outcome['details'] = {}): Promise<void> =>
+      // what was done stays done, whether or not it can be written down
+      this.write(event, about, { durationMs: Math.round(performance.now() - started), details }).catch(() => undefined);
+    let result: T;
+    try {
+      result = await work();
+    } catch (error) {
+      const { code, message } = asManageDbError(error);
+      await end(code === 'INTERRUPTED' ? 'interrupted' : 'failed', { code, message: redact(message) });
+      throw error;
+    }
+    await end('succeeded');
+    return result;
+  }
+
+  private async write(event: OperationEvent, { target, consent, level }: About, outcome: Outcome): Promise<void> {
+    const { environment, connection } = this.config;
+    const { effect }: OperationDefinition = OPERATIONS[this.operation];
+    const place = {
+      environment,
+      host: target?.host ?? connection.hosts[0]?.host ?? '',
+      port: target?.port ?? connection.hosts[0]?.port ?? 0,
+      database: connection.database,
+    };
+    const overridden = currentOverride() === null ? {} : { killSwitchOverridden: true };
+    const entry = operationEntry({
+      ...place,
+      attempt: this.attempt,
+      event,
+      operation: this.operation,
+      level,
+      reason: consent.reason?.trim() || null,
+      arguments: { ...this.options },
+      details: { ...outcome.details, ...overridden },
+      durationMs: outcome.durationMs ?? null,
+      application: connection.applicationName,
+    });
+    // a restore has another database under the name than before; one that was missing may be there now
+    const mayCreateSchema = effect !== 'read' && event !== 'denied';
+    const write = (db: Queryable | null) => writeOperationEntry(entry, { ...place, db, mayCreateSchema });
+    if (target === null) return void (await write(null));
+    let isReached = false;
+    try {
+      await withPooledConnection(environment, (db) => {
+        isReached = true;
+        return write(db);
+      });
+    } catch (error) {
+      if (isReached) throw error;
+      await write(null);
+    }
+  }
+}

@@ -1,0 +1,3 @@
+export async function writeOperationEntry(_a: object, _b: object) {
+  return 'file';
+}

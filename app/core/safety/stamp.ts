@@ -1,0 +1,100 @@
+/** What a database says that it is, and whether that can be believed. Pure: nothing here asks a database. */
+import type { Ancestor, Stamp } from '../../database/records/identity.js';
+
+export type { Ancestor, Stamp } from '../../database/records/identity.js';
+
+export type StampState = 'trusted' | 'unstamped' | 'copy' | 'mismatch' | 'upgraded' | 'missing';
+
+export interface StampJudgement {
+  readonly state: StampState;
+  /** A sentence about why. */
+  readonly because: string;
+}
+
+/** What was found where the stamp lies; `null`: there is no database. */
+export interface ObservedDatabase {
+  readonly systemIdentifier: string;
+  readonly databaseOid: number;
+  readonly database: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Expected {
+  readonly environment: string;
+  /** Of the environment's settings; where they name none, the stamp's own count. */
+  readonly expectedHosts: readonly string[];
+}
+
+/**
+ * Judges a stamp by where it was found and what was asked for.
+ *
+ * @example judgeStamp(stamp, observed, { environment: 'production', expectedHosts: [] }).state // 'copy'
+ */
+export function judgeStamp(
+  stamp: Stamp | null,
+  observed: ObservedDatabase | null,
+  { environment, expectedHosts }: Expected,
+): StampJudgement {
+  if (observed === null) return { state: 'missing', because: 'There is no such database.' };
+  if (stamp === null) return { state: 'unstamped', because: 'Nobody has said yet what this database is.' };
+  const hosts = expectedHosts.length > 0 ? expectedHosts : stamp.expectedHosts;
+  const isAtHome = hosts.length === 0 || hosts.some((host) => isSameHost(host, observed));
+  const isSameCluster = stamp.systemIdentifier === observed.systemIdentifier;
+  const isSameOid = stamp.databaseOid === observed.databaseOid;
+  if (!isSameCluster && isSameOid && hosts.length > 0 && isAtHome) {
+    return {
+      state: 'upgraded',
+      because: `The cluster is another one than the stamp says, at an expected host (${observed.host}) and with the same oid: a major upgrade looks like this.`,
+    };
+  }
+  if (!isSameCluster || !isSameOid) return { state: 'copy', because: `It is a copy of ${originOf(stamp)}.` };
+  if (!isAtHome) {
+    return {
+      state: 'copy',
+      because: `It looks like ${originOf(stamp)}, but at ${observed.host}:${observed.port}, where that is not expected (${hosts.join(', ')}): a physical clone looks like this.`,
+    };
+  }
+  if (stamp.environment !== environment) {
+    return { state: 'mismatch', because: `It is stamped ${stamp.environment}, and ${environment} is selected.` };
+  }
+  return {
+    state: 'trusted',
+    because: `It is stamped ${stamp.environment}, by ${stamp.stampedBy} at ${stamp.stampedAt}.`,
+  };
+}
+
+/** `production (clinic, stamped 2026-11-21T06:00:00.000Z by alice)` */
+export function originOf({ environment, database, stampedAt, stampedBy }: Stamp): string {
+  return `${environment} (${database}, stamped ${stampedAt} by ${stampedBy})`;
+}
+
+/** The stamp's line of ancestors once it has become another: the present one in front. */
+export function lineageAfter(
+  stamp: Stamp | null,
+  became: Pick<Ancestor, 'became' | 'at' | 'by' | 'reason' | 'backup'>,
+): readonly Ancestor[] {
+  if (stamp === null) return [];
+  const { environment, database, systemIdentifier, databaseOid, stampedAt, stampedBy, lineage } = stamp;
+  const ancestor: Ancestor = {
+    environment,
+    protected: stamp.protected,
+    database,
+    systemIdentifier,
+    databaseOid,
+    stampedAt,
+    stampedBy,
+    ...became,
+  };
+  return [ancestor, ...lineage].slice(0, MOST_ANCESTORS);
+}
+
+/** A database that is refreshed every night would grow a record without end. */
+const MOST_ANCESTORS = 50;
+
+/** `db1`, `db1:5432` or `[::1]:5432`; without a port every port will do. */
+function isSameHost(expected: string, { host, port }: ObservedDatabase): boolean {
+  const own = host.toLowerCase();
+  const wanted = expected.toLowerCase();
+  return [own, `${own}:${port}`, `[${own}]`, `[${own}]:${port}`].includes(wanted);
+}

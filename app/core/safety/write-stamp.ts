@@ -1,0 +1,68 @@
+import { type EnvironmentConfig, getConfig } from '../../config/db-config.js';
+import type { Queryable } from '../../database/queryable.js';
+import { readStamp, writeStamp } from '../../database/records/identity.js';
+import { readObservation } from '../../database/records/observation.js';
+import { actorName } from './actor-name.js';
+import { lineageAfter, type Stamp } from './stamp.js';
+import type { Target } from './target.js';
+
+/**
+ * Stamps a database that has just been made or is still empty with its environment. What is stamped already, or has
+ * something in it, stays as it is: somebody else has come first.
+ *
+ * @param db the schema manage_db is in place
+ */
+export async function stampIfNew(db: Queryable, target: Target): Promise<void> {
+  const isKnownToBeNew = target.stamp?.state === 'missing' || target.stamp?.state === 'unstamped';
+  if (!isKnownToBeNew || (await readStamp(db)) !== null) return;
+  const { isEmpty } = await readObservation(db);
+  if (!isEmpty && target.stamp?.state === 'missing') return;
+  await writeStamp(db, { ...stampOf(await getConfig()), reason: null, lineage: [] });
+}
+
+/** What the settings of an environment say about the databases that belong to it. */
+export function stampOf({ environment, security, killSwitch }: EnvironmentConfig) {
+  return {
+    environment,
+    protected: security.protected,
+    killSwitch: killSwitch.isOn,
+    expectedHosts: security.expectedHosts,
+    stampedBy: actorName(),
+  };
+}
+
+export interface RestoredStamp {
+  /** Of the database that is replaced; `null` where there is none. */
+  readonly live: Stamp | null;
+  /** The name that the database will have. */
+  readonly database: string;
+  readonly backup: string;
+  readonly reason: string | null;
+}
+
+/**
+ * Stamps a scratch database with restored contents as what it is about to become: what the live one says, and never
+ * milder than the environment or the stamp that came with the contents. Keeps the lineage of the contents.
+ *
+ * @param db the scratch database, with the schema manage_db in place
+ */
+export async function stampRestored(
+  db: Queryable,
+  target: Target,
+  { live, database, backup, reason }: RestoredStamp,
+): Promise<void> {
+  const contents = await readStamp(db);
+  const config = stampOf(await getConfig());
+  const by = actorName();
+  const became = { became: 'restored', at: new Date().toISOString(), by, reason, backup } as const;
+  await writeStamp(db, {
+    ...config,
+    environment: live?.environment ?? config.environment,
+    protected: target.isProtected || config.protected || contents?.protected === true,
+    killSwitch: config.killSwitch || live?.killSwitch === true,
+    expectedHosts: live?.expectedHosts ?? config.expectedHosts,
+    database,
+    reason,
+    lineage: lineageAfter(contents, became),
+  });
+}

@@ -1,0 +1,49 @@
+import type { Queryable } from '../queryable.js';
+
+/** What a database is, whoever asks: nothing of it needs a privilege or our own schema. */
+export interface Observation {
+  readonly systemIdentifier: string;
+  readonly databaseOid: number;
+  readonly database: string;
+  /** By the clock of the server. */
+  readonly now: Date;
+  /** No table, view, sequence, function or large object of users: nothing can be lost. */
+  readonly isEmpty: boolean;
+  /** Whether the stamp and the kill switch can be asked for: their tables are there, and this login may read them. */
+  readonly hasRecords: boolean;
+}
+
+/** Looks at the database that `db` is connected to. */
+export async function readObservation(db: Queryable): Promise<Observation> {
+  const { rows } = await db.query<{ [Key in keyof Observation]: Observation[Key] }>(OBSERVATION);
+  const [row] = rows;
+  if (row === undefined) throw new Error('pg_database does not list the current database');
+  return row;
+}
+
+/* By oid throughout: functions that take a name fail where the login may not use the schema. */
+const OBSERVATION = `
+  with own_schema as (
+    select n.oid from pg_catalog.pg_namespace n
+    where n.nspname in ('manage_db', 'information_schema') or n.nspname ~ '^pg_'),
+  member as (
+    select e.classid, e.objid from pg_catalog.pg_depend e
+    where e.deptype = 'e' and e.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass)
+  select (select c.system_identifier::text from pg_catalog.pg_control_system() c) as "systemIdentifier",
+    d.oid as "databaseOid", d.datname::text as database, pg_catalog.clock_timestamp() as now,
+    not exists (
+      select from pg_catalog.pg_class c
+      where c.relnamespace not in (select oid from own_schema) and c.oid >= 16384
+        and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+        and not exists (select from member m where m.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and m.objid = c.oid))
+    and not exists (
+      select from pg_catalog.pg_proc p
+      where p.pronamespace not in (select oid from own_schema) and p.oid >= 16384
+        and not exists (select from member m where m.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and m.objid = p.oid))
+    and not exists (select from pg_catalog.pg_largeobject_metadata) as "isEmpty",
+    2 = (
+      select pg_catalog.count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'manage_db' and c.relname in ('identity', 'kill_switch')
+        and pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select')) as "hasRecords"
+  from pg_catalog.pg_database d
+  where d.datname = pg_catalog.current_database()`;

@@ -1,0 +1,1 @@
+create table manage_db.operation_log (id int);
