@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import type pg from 'pg';
 import { ManageDbError } from '../../app/core/errors.js';
@@ -5,6 +7,10 @@ import type { Queryable } from '../../app/database/queryable.js';
 import { ensureSchema } from '../../app/database/schema/ensure-schema.js';
 import { type ScratchDatabase, scratchDatabase } from '../support/scratch-database.js';
 import { openClient } from './open-client.js';
+
+const shipped = readdirSync(join(import.meta.dirname, '../../app/database/schema')).filter((file) =>
+  file.endsWith('.sql'),
+).length;
 
 describe("manage_db's own schema", () => {
   let database: ScratchDatabase;
@@ -19,14 +25,16 @@ describe("manage_db's own schema", () => {
     await database.drop();
   });
 
-  const versions = async () => (await client.query('select version, name from manage_db.schema_versions')).rows;
+  const versions = async () =>
+    (await client.query('select version, name from manage_db.schema_versions order by version')).rows;
 
   it('is created once when twenty connections want it in the same moment', async () => {
     const clients = await Promise.all(Array.from({ length: 20 }, () => openClient(database.url)));
     const outcomes = await Promise.allSettled(clients.map((each) => ensureSchema(each)));
     await Promise.all(clients.map((each) => each.end()));
     expect(outcomes.filter(({ status }) => status === 'rejected')).to.deep.equal([]);
-    expect(await versions()).to.deep.equal([{ version: 1, name: 'versions_and_migrations' }]);
+    expect(await versions()).to.have.length(shipped);
+    expect((await versions())[0]).to.deep.equal({ version: 1, name: 'versions_and_migrations' });
   });
 
   it('costs one query when it is current', async () => {
@@ -52,13 +60,13 @@ describe("manage_db's own schema", () => {
     await ensureSchema(client);
     expect((await client.query('show search_path')).rows[0]).to.deep.equal({ search_path: 'hostile, pg_catalog' });
     await client.query('reset search_path');
-    expect(await versions()).to.have.length(1);
+    expect(await versions()).to.have.length(shipped);
   });
 
   it('is created under an empty search_path', async () => {
     await client.query(`set search_path = ''`);
     await ensureSchema(client);
-    expect(await versions()).to.have.length(1);
+    expect(await versions()).to.have.length(shipped);
   });
 
   it('belongs to the transaction in which it is created', async () => {
@@ -67,14 +75,14 @@ describe("manage_db's own schema", () => {
     await client.query('rollback');
     expect((await client.query(`select from pg_namespace where nspname = 'manage_db'`)).rowCount).to.equal(0);
     await ensureSchema(client);
-    expect(await versions()).to.have.length(1);
+    expect(await versions()).to.have.length(shipped);
   });
 
   it('looks at the table itself when its comment was lost', async () => {
     await ensureSchema(client);
     await client.query('comment on table manage_db.schema_versions is null');
     await ensureSchema(client);
-    expect(await versions()).to.have.length(1);
+    expect(await versions()).to.have.length(shipped);
   });
 
   it('refuses a database that a newer program has used', async () => {
