@@ -66,7 +66,29 @@ export {
   resetDb,
 } from './core/db-operations/maintenance.js';
 export { type RestoreOptions, type RestoreResult, restoreDatabase } from './core/db-operations/restore.js';
+export {
+  type DbRoleResult,
+  type GrantDbRoleOptions,
+  grantDbRole,
+  type RevokeDbRoleOptions,
+  revokeDbRole,
+  type SetupDbRolesOptions,
+  type SetupDbRolesResult,
+  setupDbRoles,
+  type WhoamiResult,
+  whoami,
+} from './core/db-operations/roles.js';
 export { type StampOptions, type StampResult, stampDatabase } from './core/db-operations/stamp.js';
+export {
+  type DroppedTrigger,
+  disableTrigger,
+  dropTrigger,
+  type EnableTriggerOptions,
+  enableTrigger,
+  type SwitchedTrigger,
+  type TriggerMode,
+  type TriggerOptions,
+} from './core/db-operations/trigger-control.js';
 export { type ApplyTriggersOptions, applyBaseTriggers, applyTriggers } from './core/db-operations/triggers.js';
 export {
   currentEnv,
@@ -82,7 +104,7 @@ export {
   withEnvironment,
 } from './core/environment.js';
 export { type ErrorCode, EXIT, type ExitCode, ManageDbError, PermissionError } from './core/errors.js';
-export type { Level } from './core/levels.js';
+export { LEVELS, type Level } from './core/levels.js';
 export type { OperationControls, ProgressEvent } from './core/progress.js';
 export type { AskConsent, Consent, ConsentQuestion } from './core/safety/consent.js';
 export type { OperationOptions, Target } from './core/safety/gate.js';

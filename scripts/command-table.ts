@@ -99,6 +99,27 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/apply-db-triggers.js'),
   },
   {
+    name: 'enable-db-trigger',
+    positionals: '<name>',
+    summary: 'Let a trigger fire again: in ordinary sessions, always, or only when replicating',
+    group: 'Triggers',
+    load: () => import('./commands/enable-db-trigger.js'),
+  },
+  {
+    name: 'disable-db-trigger',
+    positionals: '<name>',
+    summary: 'Keep a trigger from firing, for a reason that is logged',
+    group: 'Triggers',
+    load: () => import('./commands/disable-db-trigger.js'),
+  },
+  {
+    name: 'drop-db-trigger',
+    positionals: '<name>',
+    summary: 'Drop a trigger, and print what creates it again',
+    group: 'Triggers',
+    load: () => import('./commands/drop-db-trigger.js'),
+  },
+  {
     name: 'create-backup',
     summary: 'Back the database up into a folder with a manifest',
     group: 'Backup and restore',
@@ -132,6 +153,32 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'Show, engage or release what blocks every change',
     group: 'Safety',
     load: () => import('./commands/kill-switch.js'),
+  },
+  {
+    name: 'setup-db-roles',
+    summary: 'Create the roles that carry the levels of a database: viewer, operator, admin',
+    group: 'Safety',
+    load: () => import('./commands/setup-db-roles.js'),
+  },
+  {
+    name: 'grant-db-role',
+    positionals: '<level> <login>',
+    summary: 'Give a login one of the levels viewer, operator and admin',
+    group: 'Safety',
+    load: () => import('./commands/grant-db-role.js'),
+  },
+  {
+    name: 'revoke-db-role',
+    positionals: '<login>',
+    summary: 'Take the level of a login away',
+    group: 'Safety',
+    load: () => import('./commands/revoke-db-role.js'),
+  },
+  {
+    name: 'whoami',
+    summary: 'Show which login this is, its level, why, and what it may do',
+    group: 'Safety',
+    load: () => import('./commands/whoami.js'),
   },
 ];
 

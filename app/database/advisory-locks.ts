@@ -5,6 +5,8 @@ export const ADVISORY_LOCKS = {
   /** Applying migrations and seed data. */
   migrations: '470003704931',
   triggers: '470003704932',
+  /** Setting up, granting and revoking the roles of a database. */
+  roles: '470003704933',
 } as const;
 
 /** The first of the two keys of locks on restores and their scratch databases; the second is the hash of a name. ('mdbr') */

@@ -1,12 +1,13 @@
 import { redact } from '../config/redaction.js';
 import { codeOf, type ErrorCode, errorWith, ManageDbError, messageOf } from '../core/errors.js';
 
-/** SQLSTATEs that mean something of their own to a user (manual, appendix A). */
+/** SQLSTATEs that mean something of their own to a user (manual, appendix A), and ours. */
 const CODES: Readonly<Record<string, ErrorCode>> = {
   '42501': 'PERMISSION_DENIED', // insufficient_privilege
   '55P03': 'LOCK_TIMEOUT', // lock_not_available
   '40P01': 'LOCK_TIMEOUT', // deadlock_detected
   '55006': 'DATABASE_IN_USE', // object_in_use
+  MDB02: 'KILL_SWITCH', // raised by manage_db.require_kill_switch_off()
 };
 
 /** What PostgreSQL says beside the message, as `pg` gives it. */
@@ -68,6 +69,8 @@ function hintFor(sqlState: string): string {
       return 'Another session holds the lock: see manage_db check-database, and try again.';
     case 'DATABASE_IN_USE':
       return 'End the sessions that use the database, and try again.';
+    case 'KILL_SWITCH':
+      return 'See who engaged it, and why: manage_db kill-switch status';
     default:
       return 'The transaction was rolled back; nothing of it remains.';
   }

@@ -1,6 +1,7 @@
 import type { Queryable } from '../queryable.js';
 
 export interface RelationName {
+  readonly oid: number;
   readonly schema: string;
   readonly name: string;
 }
@@ -12,9 +13,9 @@ export async function readRelationNames(db: Queryable): Promise<readonly Relatio
 }
 
 const RELATION_NAMES = `
-  select n.nspname::text as schema, c.relname::text as name
+  select c.oid, n.nspname::text as schema, c.relname::text as name
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
     and pg_catalog.left(n.nspname, 3) <> 'pg_' and n.nspname <> 'information_schema'
-  order by 1, 2`;
+  order by 2, 3`;

@@ -86,6 +86,12 @@ function upgradeStatement(versions: readonly SchemaVersion[]): string {
         raise exception using errcode = 'MDB01', message = installed::text;
       end if;
       ${steps.join('')}
+      if exists (
+        select from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+        where n.nspname = 'manage_db' and p.proname = 'grant_access'
+      ) then
+        perform manage_db.grant_access();
+      end if;
       comment on table manage_db.schema_versions is 'version ${newest}';
       perform pg_catalog.set_config('search_path', path_before, true);
     end`;
