@@ -193,6 +193,8 @@ async function carryLate(previous: string, { settings }: Target): Promise<boolea
     await withConnection(settings, { database: previous }, (from) =>
       withConnection(settings, {}, async (to) => {
         if ((await readObservation(from)).hasRecords) await carryLateEntries(from, to);
+        // roles serve a database by its name, which it has only now
+        await to.query('select manage_db.grant_access()');
       }),
     );
     return true;

@@ -7,7 +7,7 @@ import { embeddedServerStatus } from '../../services/embedded-postgres.js';
 import { ManageDbError, messageOf } from '../errors.js';
 import { actorName } from '../safety/actor-name.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
-import { judgeStamp, lineageAfter, type StampJudgement, type StampState } from '../safety/stamp.js';
+import { isExpectedAt, judgeStamp, lineageAfter, type StampJudgement, type StampState } from '../safety/stamp.js';
 import { stampOf } from '../safety/write-stamp.js';
 
 export interface StampOptions extends OperationOptions {
@@ -24,7 +24,8 @@ export interface StampResult {
  * Says what a database is: that of `env`, from now on and until somebody says otherwise. Lowering the protection of a
  * stamp takes as much consent as the old one demands; so does the first stamp of a database that is not empty.
  *
- * @throws ManageDbError `STAMP_MISMATCH` when somebody else has stamped it meanwhile, and what the gate and connecting throw
+ * @throws ManageDbError `STAMP_MISMATCH` when somebody else has stamped it meanwhile, `USAGE` when it is not at one of the
+ *   expected hosts, and what the gate and connecting throw
  * @example
  * await stampDatabase({ env: 'production', consent: { confirm: 'EXECUTE STAMP_DATABASE ON clinic', reason: 'first use' } });
  */
@@ -39,9 +40,11 @@ export function stampDatabase(options: StampOptions = {}): Promise<StampResult> 
         const settings = stampOf(await getConfig());
         const kept = old?.environment === settings.environment ? old.expectedHosts : [];
         const configured = settings.expectedHosts.length > 0 ? settings.expectedHosts : kept;
+        const expectedHosts = options.expectedHosts ?? configured;
+        refuseOtherPlace(target, expectedHosts);
         await writeStamp(db, {
           ...settings,
-          expectedHosts: options.expectedHosts ?? configured,
+          expectedHosts,
           reason,
           lineage: lineageAfter(old, { became: 'restamped', at: new Date().toISOString(), by: actorName(), reason }),
         });
@@ -63,6 +66,16 @@ function refuseIfChanged({ stamp, database }: Target, now: Stamp | null): void {
     'STAMP_MISMATCH',
     `Somebody has stamped ${database} as ${now?.environment ?? 'nothing'} in this moment. Nothing was changed.`,
     { hint: 'See: manage_db switch-env --status' },
+  );
+}
+
+/** It would be taken for a copy of itself from this moment on. */
+function refuseOtherPlace({ host, port, database }: Target, expectedHosts: readonly string[]): void {
+  if (isExpectedAt(expectedHosts, { host, port })) return;
+  throw new ManageDbError(
+    'USAGE',
+    `${database} is at ${host}:${port}, which is not among the expected hosts (${expectedHosts.join(', ')}). Nothing was changed.`,
+    { hint: `Name this one too (--expected-host ${host}), or connect by one of those.` },
   );
 }
 

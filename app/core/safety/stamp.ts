@@ -39,7 +39,7 @@ export function judgeStamp(
   if (observed === null) return { state: 'missing', because: 'There is no such database.' };
   if (stamp === null) return { state: 'unstamped', because: 'Nobody has said yet what this database is.' };
   const hosts = expectedHosts.length > 0 ? expectedHosts : stamp.expectedHosts;
-  const isAtHome = hosts.length === 0 || hosts.some((host) => isSameHost(host, observed));
+  const isAtHome = isExpectedAt(hosts, observed);
   const isSameCluster = stamp.systemIdentifier === observed.systemIdentifier;
   const isSameOid = stamp.databaseOid === observed.databaseOid;
   if (!isSameCluster && isSameOid && hosts.length > 0 && isAtHome) {
@@ -92,8 +92,13 @@ export function lineageAfter(
 /** A database that is refreshed every night would grow a record without end. */
 const MOST_ANCESTORS = 50;
 
+/** Whether `hosts` name the place of the database; where there are none, every place will do. */
+export function isExpectedAt(hosts: readonly string[], place: Pick<ObservedDatabase, 'host' | 'port'>): boolean {
+  return hosts.length === 0 || hosts.some((host) => isSameHost(host, place));
+}
+
 /** `db1`, `db1:5432` or `[::1]:5432`; without a port every port will do. */
-function isSameHost(expected: string, { host, port }: ObservedDatabase): boolean {
+function isSameHost(expected: string, { host, port }: Pick<ObservedDatabase, 'host' | 'port'>): boolean {
   const own = host.toLowerCase();
   const wanted = expected.toLowerCase();
   return [own, `${own}:${port}`, `[${own}]`, `[${own}]:${port}`].includes(wanted);

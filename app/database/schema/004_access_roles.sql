@@ -71,6 +71,9 @@ begin
     execute format('grant select on %s to public', target);
   end loop;
   grant execute on function manage_db.current_level() to public;
+  -- the owner of the database is admin, and need not be the one who has made this schema
+  grant all on all tables in schema manage_db to pg_database_owner;
+  grant execute on all functions in schema manage_db to pg_database_owner;
 
   for grantee in select s.level, s.role_name from manage_db.serving_roles s loop
     if grantee.level = 'viewer' then

@@ -18,6 +18,7 @@ import {
 } from '../../support/scratch-database.js';
 import { dropLevelRoles, dropLogins, type ScratchLogin, scratchLogin } from '../../support/scratch-login.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
+import { stampAs } from '../../support/stamp.js';
 import { testServer, testUrl } from '../../support/test-server.js';
 
 describe('the levels of a database', () => {
@@ -94,6 +95,7 @@ describe('the levels of a database', () => {
 
   it('count by the login also where a function runs with the rights of its owner', async () => {
     await setup();
+    await withClient(database.url, (client) => stampAs(client, 'testing'));
     await database.query(
       `create function public.level_inside() returns text language sql security definer as 'select manage_db.current_level()'`,
     );
@@ -394,6 +396,7 @@ describe('the levels of a database', () => {
 
   it('are demanded in words that say what to do', async () => {
     await setup();
+    await withClient(database.url, (client) => stampAs(client, 'testing'));
     await database.query(
       `create function public.work() returns void language sql security definer as $$ select manage_db.require_level('operator', 'Working') $$`,
     );
