@@ -3,6 +3,7 @@ import type { Client } from 'pg';
 import { describeConfig } from '../../config/db-config.js';
 import { getWorkspace } from '../../config/workspace.js';
 import type { Queryable } from '../../database/queryable.js';
+import { grantAccess } from '../../database/records/access-roles.js';
 import { readObservation } from '../../database/records/observation.js';
 import { ensureSchema } from '../../database/schema/ensure-schema.js';
 import { closeEngines } from '../../services/database-service.js';
@@ -179,6 +180,7 @@ async function keepRecords(scratch: string, restore: Restore, hasLive: boolean):
   await withConnection(settings, { database: scratch, signal: controls.signal }, async (contents) => {
     await ensureSchema(contents);
     if (hasLive) await withConnection(settings, {}, (present) => carryRecords(present, contents));
+    await grantAccess(contents, target.database);
     const live = target.stamp?.says ?? null;
     await stampRestored(contents, target, { live, database: target.database, backup: manifest.id, reason });
   });
@@ -193,8 +195,6 @@ async function carryLate(previous: string, { settings }: Target): Promise<boolea
     await withConnection(settings, { database: previous }, (from) =>
       withConnection(settings, {}, async (to) => {
         if ((await readObservation(from)).hasRecords) await carryLateEntries(from, to);
-        // roles serve a database by its name, which it has only now
-        await to.query('select manage_db.grant_access()');
       }),
     );
     return true;

@@ -14,7 +14,7 @@ export interface LevelRole {
   readonly members: readonly { readonly role: string; readonly isAdmin: boolean }[];
 }
 
-/** What the comment of a role says that carries `level` of `database`. manage_db.serving_roles expects exactly this. */
+/** What the comment of a role says that carries `level` of `database`. manage_db.roles_serving expects exactly this. */
 export function levelRoleComment(level: Level, database: string): string {
   return `manage_db: ${level} of database ${database}`;
 }

@@ -69,10 +69,11 @@ const LOGIN_FACTS = `
     pg_catalog.pg_get_userbyid(d.datdba)::text as owner,
     pg_catalog.pg_has_role(l.oid, d.datdba, 'USAGE') as "hasOwnersRights",
     exists (
-      select from pg_catalog.pg_class c
-      join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-      where n.nspname = 'manage_db' and c.relname = 'access_roles'
-        and pg_catalog.has_schema_privilege(n.oid, 'USAGE') and pg_catalog.has_table_privilege(c.oid, 'SELECT')
+      select from pg_catalog.pg_namespace n
+      join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = 'access_roles'
+      join pg_catalog.pg_proc p on p.pronamespace = n.oid and p.proname = 'roles_serving'
+      where n.nspname = 'manage_db' and pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+        and pg_catalog.has_table_privilege(c.oid, 'SELECT') and pg_catalog.has_function_privilege(p.oid, 'EXECUTE')
     ) as "hasRoles"
   from pg_catalog.pg_roles l
   join pg_catalog.pg_database d on d.datname = pg_catalog.current_database()
@@ -83,5 +84,5 @@ const ACCESS_ROLES = `
     coalesce(pg_catalog.pg_has_role($1::name, r.oid, 'USAGE'), false) as "isMember"
   from manage_db.access_roles a
   left join pg_catalog.pg_roles r on r.rolname = a.role_name
-  left join manage_db.serving_roles s on s.level = a.level
+  left join manage_db.roles_serving(pg_catalog.current_database()) s on s.level = a.level
   order by pg_catalog.array_position(array['admin', 'operator', 'viewer'], a.level)`;

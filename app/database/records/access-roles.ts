@@ -27,6 +27,17 @@ export async function writeAccessRoles(db: Queryable, { viewer, operator, admin 
 
 const WANTED = `values ('viewer', $1::name), ('operator', $2::name), ('admin', $3::name)`;
 
+/**
+ * Repeats the grants in the schema manage_db, where it has any, for the roles of the database `served`: a database that
+ * is being restored does not have its name yet.
+ */
+export async function grantAccess(db: Queryable, served: string): Promise<void> {
+  const { rowCount } = await db.query(`
+    select from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'manage_db' and p.proname = 'grant_access'`);
+  if (rowCount !== 0) await db.query('select manage_db.grant_access($1)', [served]);
+}
+
 /** Takes from `role` what it was granted in the schema manage_db. */
 export async function revokeAccess(db: Queryable, role: string): Promise<void> {
   const name = escapeIdentifier(role);

@@ -8,13 +8,15 @@ comment on table manage_db.access_roles is 'The roles that carry the levels of m
 
 -- The comment of a role says whom it serves, and no dump of a database brings it along: the operators of the database
 -- that this one was copied from are not its operators.
-create view manage_db.serving_roles as
-  select a.level, r.oid as role_oid, r.rolname as role_name
+create function manage_db.roles_serving(served name) returns table (level text, role_oid oid, role_name name)
+language sql stable set search_path = pg_catalog, pg_temp
+as $$
+  select a.level, r.oid, r.rolname
   from manage_db.access_roles a
-  join pg_catalog.pg_roles r on r.rolname = a.role_name
-  where pg_catalog.shobj_description(r.oid, 'pg_authid')
-    = pg_catalog.format('manage_db: %s of database %s', a.level, pg_catalog.current_database());
-comment on view manage_db.serving_roles is 'Of manage_db.access_roles, those that exist and serve this very database.';
+  join pg_roles r on r.rolname = a.role_name
+  where shobj_description(r.oid, 'pg_authid') = format('manage_db: %s of database %s', a.level, served)
+$$;
+comment on function manage_db.roles_serving is 'Of manage_db.access_roles, those that exist and are for the database of that name.';
 
 -- By session_user: in a function that runs with its owner's rights, current_user would be the owner.
 create function manage_db.current_level() returns text
@@ -23,7 +25,7 @@ as $$
   select case
     when pg_has_role(session_user, d.datdba, 'USAGE') then 'admin'
     else coalesce((
-      select s.level from manage_db.serving_roles s
+      select s.level from manage_db.roles_serving(current_database()) s
       where pg_has_role(session_user, s.role_oid, 'USAGE')
       order by array_position(array['viewer', 'operator', 'admin'], s.level) desc
       limit 1
@@ -53,8 +55,9 @@ begin
 end
 $$;
 
--- Everything that anybody but the owner may do in this schema, in one place. Repeated after every upgrade of the schema.
-create function manage_db.grant_access() returns void
+-- Everything that anybody but the owner may do in this schema, in one place. Repeated after every upgrade of the schema,
+-- and by a restore, whose database does not have its name yet.
+create function manage_db.grant_access(served name default current_database()) returns void
 language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -66,16 +69,23 @@ begin
     select format('%I.%I', n.nspname, c.relname)
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = 'manage_db'
-      and c.relname = any (array['identity', 'kill_switch', 'access_roles', 'serving_roles', 'schema_versions'])
+      and c.relname = any (array['identity', 'kill_switch', 'access_roles', 'schema_versions'])
   loop
     execute format('grant select on %s to public', target);
   end loop;
-  grant execute on function manage_db.current_level() to public;
+  revoke all on all functions in schema manage_db from public;
+  for target in
+    select p.oid::regprocedure::text
+    from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = 'manage_db' and p.proname = any (array['current_level', 'roles_serving', 'open_kill_switch'])
+  loop
+    execute format('grant execute on function %s to public', target);
+  end loop;
   -- the owner of the database is admin, and need not be the one who has made this schema
   grant all on all tables in schema manage_db to pg_database_owner;
   grant execute on all functions in schema manage_db to pg_database_owner;
 
-  for grantee in select s.level, s.role_name from manage_db.serving_roles s loop
+  for grantee in select s.level, s.role_name from manage_db.roles_serving(served) s loop
     if grantee.level = 'viewer' then
       execute format('grant select on all tables in schema manage_db to %I', grantee.role_name);
     end if;
@@ -101,5 +111,6 @@ comment on function manage_db.grant_access is 'Grants what the levels may do in 
 
 revoke all on function manage_db.current_level() from public;
 revoke all on function manage_db.require_level(text, text) from public;
-revoke all on function manage_db.grant_access() from public;
+revoke all on function manage_db.roles_serving(name) from public;
+revoke all on function manage_db.grant_access(name) from public;
 select manage_db.grant_access();

@@ -2,6 +2,8 @@ import { expect } from 'chai';
 import { execa } from 'execa';
 import type pg from 'pg';
 import { escapeIdentifier } from 'pg';
+import { backupDatabase } from '../../../app/core/db-operations/backup.js';
+import { restoreDatabase } from '../../../app/core/db-operations/restore.js';
 import { grantDbRole, revokeDbRole, setupDbRoles, whoami } from '../../../app/core/db-operations/roles.js';
 import { ManageDbError, PermissionError } from '../../../app/core/errors.js';
 import type { Level } from '../../../app/core/levels.js';
@@ -85,12 +87,15 @@ describe('the levels of a database', () => {
 
   it('are told without touching what may not be read, so that the transaction survives', async () => {
     await withClient(database.url, (client) => ensureSchema(client));
-    await database.query('revoke all on schema manage_db from public');
-    await withClient(testUrl(database.name, anna), async (client) => {
-      await client.query('begin');
-      expect(await readLoginAccess(client)).to.deep.include({ level: 'viewer', roles: [] });
-      expect((await client.query('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
-    });
+    for (const lost of ['function manage_db.roles_serving(name)', 'table manage_db.access_roles', 'schema manage_db']) {
+      await database.query(`revoke all on ${lost} from public`);
+      await withClient(testUrl(database.name, anna), async (client) => {
+        await client.query('begin');
+        expect(await readLoginAccess(client), lost).to.deep.include({ level: 'viewer', roles: [] });
+        expect((await client.query('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
+      });
+      if (lost !== 'schema manage_db') await database.query('select manage_db.grant_access()');
+    }
   });
 
   it('count by the login also where a function runs with the rights of its owner', async () => {
@@ -277,6 +282,33 @@ describe('the levels of a database', () => {
     const { roles } = await who();
     expect(roles.map(({ exists, isMember }) => [exists, isMember])).to.deep.equal(Array(3).fill([false, false]));
     expect((await setup()).roles.map(({ state }) => state)).to.deep.equal(['created', 'created', 'created']);
+  });
+
+  it('survive a restore of our own, and do not hinder one where their roles do not exist', async () => {
+    const restore = () =>
+      workspace.run(() =>
+        restoreDatabase({ env: 'testing', id: 'latest', disconnectUsers: true, consent: { yes: true } }),
+      );
+    const grants = async () =>
+      (
+        await database.query(
+          `select oid::regclass::text as name, relacl::text from pg_class where relnamespace = 'manage_db'::regnamespace
+           union all select oid::regprocedure::text, proacl::text from pg_proc where pronamespace = 'manage_db'::regnamespace
+           order by 1`,
+        )
+      ).rows;
+    await setup();
+    await grant('operator', anna.user);
+    await workspace.run(() => backupDatabase({ env: 'testing' }));
+    const before = await grants();
+    await restore();
+    expect(await levelOf(anna)).to.equal('operator');
+    expect(await grants()).to.deep.equal(before);
+    await closeEngines();
+    await database.drop();
+    await dropLevelRoles(database.name);
+    await restore();
+    expect(await levelOf(anna)).to.equal('viewer');
   });
 
   describe('of a login', () => {

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
+import { grantAccess } from '../../../database/records/access-roles.js';
 import { findClientTools } from '../../../services/client-tools.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
@@ -21,7 +22,8 @@ export interface ScratchFilling {
 
 /**
  * Loads a backup into the empty database `scratch`, compares every table's number of rows with the manifest, and
- * analyzes it. Returns the tables.
+ * analyzes it. Grants in the schema manage_db are made anew, for the roles of the database that it is to become. Returns
+ * the tables.
  *
  * @throws ManageDbError `BACKUP_INVALID` when the counts differ, and what finding and running the tools throws
  */
@@ -38,6 +40,7 @@ export async function fillScratch(scratch: string, filling: ScratchFilling): Pro
       ? listTablesWithoutRows(client)
       : countTableRows(client, controls));
     refuseDifferences(manifest, tables);
+    await grantAccess(client, settings.database);
     stopIfAborted(controls.signal);
     controls.onProgress?.({ step: 'analyzing' });
     await client.query('analyze');

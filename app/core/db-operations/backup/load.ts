@@ -1,4 +1,6 @@
 import { createReadStream } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
@@ -32,21 +34,37 @@ export async function loadDump(request: LoadRequest): Promise<void> {
   await (request.manifest.format === 'plain' ? loadPlain(request) : loadArchive(request));
 }
 
-async function loadArchive({
-  tools,
-  serverMajor,
-  settings,
-  database,
-  folder,
-  manifest,
-  jobs,
-  signal,
-  onProgress,
-}: LoadRequest) {
+async function loadArchive(request: LoadRequest): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'manage-db-restore-'));
+  try {
+    const list = join(folder, 'list');
+    await writeFile(list, await listWithoutOurGrants(request));
+    await restoreArchive(request, list);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * The table of contents without the grants in the schema manage_db: they name roles that this server need not have, and
+ * they are made anew for the database that it becomes.
+ */
+async function listWithoutOurGrants({ tools, settings, database, folder, manifest, signal }: LoadRequest) {
+  const args = ['--list', join(folder, DUMP_NAMES[manifest.format])];
+  const { stdout } = await runClientTool(tools.pgRestore, args, { settings, database, signal });
+  const lines = stdout.split('\n');
+  return lines.filter((line) => !/^\d+; \d+ \d+ ACL (manage_db|- SCHEMA manage_db) /.test(line)).join('\n');
+}
+
+async function restoreArchive(
+  { tools, serverMajor, settings, database, folder, manifest, jobs, signal, onProgress }: LoadRequest,
+  list: string,
+): Promise<void> {
   const isNewerTool = tools.major >= FIRST_MAJOR_THAT_KNOWS_IT && serverMajor < FIRST_MAJOR_THAT_KNOWS_IT;
   const args = [
     `--dbname=${database}`,
     `--jobs=${jobs}`,
+    `--use-list=${list}`,
     '--verbose',
     // newer tools must be let past the one statement that cannot work; every other error still fails
     ...(isNewerTool ? [] : ['--exit-on-error']),
