@@ -65,6 +65,16 @@ export {
   type ResetOptions,
   resetDb,
 } from './core/db-operations/maintenance.js';
+export {
+  type LogFinding,
+  type LoggedOperation,
+  type OperationEvent,
+  type ShownOperationLog,
+  type ShowOperationLogOptions,
+  showOperationLog,
+  type VerifiedOperationLog,
+  verifyOperationLog,
+} from './core/db-operations/operation-log.js';
 export { type RestoreOptions, type RestoreResult, restoreDatabase } from './core/db-operations/restore.js';
 export {
   type DbRoleResult,

@@ -155,6 +155,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/kill-switch.js'),
   },
   {
+    name: 'show-operation-log',
+    summary: 'Show what was attempted, by whom, and what came of it',
+    group: 'Safety',
+    load: () => import('./commands/show-operation-log.js'),
+  },
+  {
+    name: 'verify-operation-log',
+    summary: 'Check that nobody has changed the record of what was done',
+    group: 'Safety',
+    load: () => import('./commands/verify-operation-log.js'),
+  },
+  {
     name: 'setup-db-roles',
     summary: 'Create the roles that carry the levels of a database: viewer, operator, admin',
     group: 'Safety',

@@ -10,7 +10,17 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 /** What is small, pure JavaScript and on the path of every command goes into the bundle. */
-const bundled = ['yargs', 'zod', 'dotenv', 'picocolors', 'fastest-levenshtein', 'cli-table3', 'ms', 'pg'];
+const bundled = [
+  'yargs',
+  'zod',
+  'dotenv',
+  'picocolors',
+  'fastest-levenshtein',
+  'cli-table3',
+  'ms',
+  'csv-stringify',
+  'pg',
+];
 
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 await build({

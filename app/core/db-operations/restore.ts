@@ -89,7 +89,7 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
     // before anything is touched: an archive that is damaged may restore without an error
     await verifyFiles(restore.folder, restore.manifest, restore.controls);
     // our own idle sessions are no users
-    await Promise.race([closeEngines(target.environment), sleep(OWN_SESSIONS_MS, undefined, { ref: false })]);
+    await ownSessionsEnded(target);
     const done = await withMaintenanceConnection(target.settings, (maintenance, database) =>
       replace(maintenance, database, restore, () => {
         isSwapped = true;
@@ -99,6 +99,10 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
   } catch (error) {
     throw isSwapped ? error : explained(error, unchanged(target), signal);
   }
+}
+
+async function ownSessionsEnded({ environment }: Target): Promise<void> {
+  await Promise.race([closeEngines(environment), sleep(OWN_SESSIONS_MS, undefined, { ref: false })]);
 }
 
 function unchanged({ database, exists, host, port }: Target): string {
@@ -156,6 +160,8 @@ async function replace(
     // from the live one: grants and settings may have changed since the backup, and a restore is of the contents
     await applyProperties(maintenance, scratch, live ?? manifest.properties);
     await keepRecords(scratch, restore, live !== null);
+    // another operation of this process may have been refused meanwhile, and have written that down
+    await ownSessionsEnded(target);
     stopIfAborted(controls.signal);
     controls.onProgress?.({ step: 'swapping' });
     const previous = previousName(target.database, new Date());

@@ -131,6 +131,19 @@ function tooNew(database: string, installed: number, newest: number): ManageDbEr
   );
 }
 
+/**
+ * The body of one of manage_db's functions as we ship it, in its newest version.
+ *
+ * @throws Error where there is no such function
+ */
+export function shippedBody(name: string): string {
+  const pattern = new RegExp(`create (?:or replace )?function manage_db\\.${name}\\([^$]*as \\$\\$([^$]*)\\$\\$`, 'g');
+  const bodies = shippedVersions().flatMap(({ sql }) => [...sql.matchAll(pattern)].map(([, body]) => body ?? ''));
+  const newest = bodies.at(-1);
+  if (newest === undefined) throw new Error(`manage_db ships no function ${name}.`);
+  return newest;
+}
+
 function shippedVersions(): readonly SchemaVersion[] {
   if (shipped !== undefined) return shipped;
   const folder = join(packageRoot(), 'app', 'database', 'schema');

@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type pg from 'pg';
@@ -531,8 +531,9 @@ describe('the gate on a real database', () => {
     expect([refused.code, refused.json().error?.code]).to.deep.equal([2, 'KILL_SWITCH']);
     const meant = await workspace.cli([...drop, ...ceremony('DROP_ALL_TABLES')], OVERRIDE);
     expect([meant.code, meant.json().error?.code]).to.deep.equal([1, 'CONNECTION_REFUSED']);
-    const pending = readFileSync(join(workspace.root, '.manage_db/operation-log/pending.jsonl'), 'utf8').trim();
-    expect(pending.split('\n').map((line) => JSON.parse(line).event)).to.deep.equal(['denied']);
+    const folder = join(workspace.root, '.manage_db/operation-log/pending');
+    const pending = readdirSync(folder).map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')));
+    expect(pending.map(({ event, operation }) => `${operation} ${event}`)).to.deep.equal(['drop-all-tables denied']);
   });
 
   it('does not overwrite a stamp that somebody else has set since it was looked at', async () => {

@@ -1,7 +1,76 @@
 import type { Queryable } from '../../../database/queryable.js';
-export async function carryOperationLog(_a: Queryable, _b: Queryable) {
-  return 0;
+import { hasOperationLog, readHead } from '../../../database/records/operation-log.js';
+import { mirrorHead } from './heads.js';
+
+/** Entries of one statement: their JSON is held in memory. */
+const BATCH = 1000;
+
+/**
+ * Makes the log of `to` that of `from`, every entry as it is: ids, times and hashes. Returns how many there are.
+ *
+ * @param to a scratch database that is ours, with the schema manage_db in place and no transaction open
+ */
+export async function carryOperationLog(from: Queryable, to: Queryable): Promise<number> {
+  if (!(await hasOperationLog(from))) return 0;
+  return unguarded(to, async () => {
+    await to.query('truncate manage_db.operation_log');
+    return copyAfter(0, from, to);
+  });
 }
-export async function carryLateEntries(_a: Queryable, _b: Queryable) {
-  return 0;
+
+/**
+ * Adds what was written into the log of `from` after {@link carryOperationLog}, as long as nothing else has been added
+ * since. The head of the new log is remembered in the workspace.
+ */
+export async function carryLateEntries(from: Queryable, to: Queryable): Promise<number> {
+  if (!(await hasOperationLog(from))) return 0;
+  const [old, present] = [await readHead(from), await readHead(to)];
+  const carried = present?.id ?? 0;
+  const count = old === null || old.id <= carried ? 0 : await unguarded(to, () => copyAfter(carried, from, to));
+  await mirrorHead(to);
+  return count;
 }
+
+/** The triggers that protect the log are off for exactly this transaction. */
+async function unguarded(to: Queryable, work: () => Promise<number>): Promise<number> {
+  await to.query('begin');
+  try {
+    await to.query('lock table manage_db.operation_log, manage_db.operation_log_head in access exclusive mode');
+    await to.query('alter table manage_db.operation_log disable trigger user');
+    await to.query('alter table manage_db.operation_log_head disable trigger user');
+    const count = await work();
+    await to.query(`
+      update manage_db.operation_log_head h set id = coalesce(n.id, 0), hash = n.hash
+      from (select pg_catalog.max(l.id) as newest from manage_db.operation_log l) m
+      left join manage_db.operation_log n on n.id = m.newest`);
+    await to.query(`
+      alter table manage_db.operation_log enable always trigger chain_operation, enable always trigger refuse_change`);
+    await to.query('alter table manage_db.operation_log_head enable always trigger refuse_change');
+    await to.query('commit');
+    return count;
+  } catch (error) {
+    await to.query('rollback').catch(() => undefined);
+    throw error;
+  }
+}
+
+async function copyAfter(start: number, from: Queryable, to: Queryable): Promise<number> {
+  let last = start;
+  for (let count = 0; ; ) {
+    const { rows } = await from.query<{ entries: string; size: number; last: number }>(BATCH_OF, [last, BATCH]);
+    const [batch] = rows;
+    if (batch === undefined || batch.size === 0) return count;
+    await to.query(
+      `insert into manage_db.operation_log
+       select * from pg_catalog.jsonb_populate_recordset(null::manage_db.operation_log, $1::jsonb)`,
+      [batch.entries],
+    );
+    last = batch.last;
+    count += batch.size;
+  }
+}
+
+const BATCH_OF = `
+  select coalesce(pg_catalog.jsonb_agg(l), '[]')::text as entries, pg_catalog.count(*)::integer as size,
+    pg_catalog.max(l.id)::double precision as last
+  from (select * from manage_db.operation_log where id > $1::bigint order by id limit $2::integer) l`;

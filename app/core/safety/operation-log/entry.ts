@@ -1,4 +1,81 @@
-export type OperationEvent = 'attempted' | 'denied' | 'succeeded' | 'failed' | 'interrupted';
-export function operationEntry(x: object) {
-  return x;
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { MASK, redact, redactDeep } from '../../../config/redaction.js';
+import type { OperationEntry, OperationEvent } from '../../../database/records/operation-log.js';
+import { packageVersion } from '../../../services/package-root.js';
+import type { Level } from '../../levels.js';
+import { actorName, osUser } from '../actor-name.js';
+
+export type { OperationEntry, OperationEvent } from '../../../database/records/operation-log.js';
+
+/** What an operation knows about its own attempt. */
+export interface EntryParts {
+  readonly attempt: string;
+  readonly event: OperationEvent;
+  readonly operation: string;
+  readonly environment: string;
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  /** Of the connection. */
+  readonly application: string;
+  readonly level: Level | null;
+  readonly reason: string | null;
+  /** The options of the call; what is no fact about it is left out. */
+  readonly arguments: Readonly<Record<string, unknown>>;
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly durationMs: number | null;
+}
+
+/** Says nothing about the work, or stands in a column of its own. */
+const LEFT_OUT = ['env', 'consent', 'signal', 'ask', 'onTarget', 'onProgress'];
+
+const SECRET_NAME = /pass(word|phrase|wd)?|secret|token|credential|(^|[a-z_-])key$|private/i;
+
+/** Characters of one text, and of all arguments or details as JSON: an entry must never fail for its size. */
+const LONGEST_TEXT = 2000;
+const LONGEST_JSON = 20_000;
+
+/** One entry of the operation log, without secrets. */
+export function operationEntry(parts: EntryParts): OperationEntry {
+  const given = Object.entries(parts.arguments).filter(([name]) => !LEFT_OUT.includes(name));
+  return {
+    entry_id: randomUUID(),
+    attempt: parts.attempt,
+    event: parts.event,
+    operation: parts.operation,
+    environment: parts.environment,
+    database_name: parts.database,
+    host: parts.host,
+    port: parts.port,
+    level: parts.level,
+    actor: cut(redact(actorName())),
+    os_user: osUser(),
+    client_host: hostname(),
+    application: cut(redact(parts.application)),
+    tool: `manage_db ${packageVersion()}`,
+    reason: parts.reason === null ? null : cut(redact(parts.reason)),
+    arguments: loggable(Object.fromEntries(given)),
+    details: loggable(parts.details),
+    duration_ms: parts.durationMs,
+    occurred_at: new Date().toISOString(),
+    source: 'database',
+  };
+}
+
+/** As JSON, without secrets, and not too long. */
+function loggable(value: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const text = JSON.stringify(value, (name, item: unknown) => {
+    if (name !== '' && SECRET_NAME.test(name) && item !== null && item !== undefined) return MASK;
+    if (typeof item === 'bigint') return item.toString();
+    return typeof item === 'string' ? cut(redact(item)) : item;
+  });
+  if (text.length > LONGEST_JSON) return { shortened: cut(redact(text)) };
+  return redactDeep(JSON.parse(text)) as Readonly<Record<string, unknown>>;
+}
+
+/** PostgreSQL takes neither the character 0 nor half of a surrogate pair. */
+function cut(text: string): string {
+  const short = text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
+  return Buffer.from(short, 'utf8').toString('utf8').replaceAll('\u0000', '\ufffd');
 }

@@ -1,3 +1,52 @@
-export async function writeOperationEntry(_a: object, _b: object) {
-  return 'file';
+import type { Queryable } from '../../../database/queryable.js';
+import { appendOperation, mayAppend, type OperationEntry } from '../../../database/records/operation-log.js';
+import { ensureSchema } from '../../../database/schema/ensure-schema.js';
+import { ManageDbError, messageOf } from '../../errors.js';
+import { mirrorHead } from './heads.js';
+import { dropPending, keepPending, type LogAddress, listPending } from './pending.js';
+
+/** Where an entry belongs, and the way there. */
+export interface LogPlace extends LogAddress {
+  /** `null`: the database cannot be reached. Takes single statements, without a transaction. */
+  readonly db: Queryable | null;
+  /** Whether the schema manage_db may be created or upgraded for it: a look or a refusal must not leave one behind. */
+  readonly mayCreateSchema: boolean;
+}
+
+/**
+ * Writes an entry into the log of its database, after those that have waited for it; where that is not possible, into the
+ * workspace, from where it is added when the database can be reached again.
+ *
+ * @throws ManageDbError `UNREADABLE_FILE` when it can be written nowhere
+ */
+export async function writeOperationEntry(entry: OperationEntry, place: LogPlace): Promise<'database' | 'file'> {
+  if (place.db !== null && (await isInDatabase(entry, place, place.db))) return 'database';
+  try {
+    keepPending(entry);
+    return 'file';
+  } catch (error) {
+    throw new ManageDbError(
+      'UNREADABLE_FILE',
+      `${entry.operation} can be written into no log, neither that of ${place.database} nor the workspace's: ${messageOf(error)}. Nothing was changed.`,
+      { hint: 'Make the folder .manage_db of the workspace writable.', cause: error },
+    );
+  }
+}
+
+async function isInDatabase(entry: OperationEntry, place: LogPlace, db: Queryable): Promise<boolean> {
+  try {
+    // whoever may not upgrade the schema can still append to the log that is there
+    if (place.mayCreateSchema) await ensureSchema(db).catch(() => undefined);
+    if (!(await mayAppend(db))) return false;
+    for (const pending of listPending(place)) {
+      await appendOperation(db, { ...pending.entry, source: 'file' });
+      dropPending(pending);
+    }
+    await appendOperation(db, entry);
+  } catch {
+    return false;
+  }
+  // the entry is written: a mirror that cannot be kept is no reason to write it twice
+  await mirrorHead(db).catch(() => undefined);
+  return true;
 }

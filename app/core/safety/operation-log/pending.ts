@@ -1,0 +1,83 @@
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { OperationEntry } from '../../../database/records/operation-log.js';
+import { codeOf } from '../../errors.js';
+import { writeFileAtomically } from '../../files.js';
+import { STATE_FOLDER, workspaceRoot } from '../../workspace-root.js';
+
+/** Which log an entry belongs to. */
+export interface LogAddress {
+  readonly environment: string;
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+}
+
+export interface PendingEntry {
+  readonly file: string;
+  readonly entry: OperationEntry;
+}
+
+/**
+ * Keeps an entry in the workspace until its database can be reached. One file each, complete or not there at all, so that
+ * any number of processes may write and replay at once without a lock.
+ */
+export function keepPending(entry: OperationEntry): void {
+  const time = entry.occurred_at.replaceAll(/[^0-9TZ]/g, '');
+  count += 1;
+  const sequence = String(count).padStart(6, '0');
+  writeFileAtomically(
+    join(pendingFolder(), `${time}-${sequence}-${entry.entry_id}.json`),
+    `${JSON.stringify(entry)}\n`,
+  );
+}
+
+/** Two entries of the same millisecond keep their order. */
+let count = 0;
+
+/** The entries that wait for the log at `address`, in the order in which they were made. */
+export function listPending(address: LogAddress): readonly PendingEntry[] {
+  return filesIn(pendingFolder())
+    .sort()
+    .flatMap((name) => {
+      const file = join(pendingFolder(), name);
+      const entry = readEntry(file);
+      return entry !== null && belongsTo(entry, address) ? [{ file, entry }] : [];
+    });
+}
+
+/** Forgets an entry that the database has now. */
+export function dropPending({ file }: PendingEntry): void {
+  rmSync(file, { force: true });
+}
+
+function pendingFolder(): string {
+  return join(workspaceRoot(), STATE_FOLDER, 'operation-log', 'pending');
+}
+
+function filesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter((name) => name.endsWith('.json') && !name.startsWith('.'));
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return [];
+    throw error;
+  }
+}
+
+/** `null`: another process has just replayed it, or it is not ours to understand. It stays where it is then. */
+function readEntry(file: string): OperationEntry | null {
+  try {
+    const entry: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    const isEntry = typeof entry === 'object' && entry !== null && 'entry_id' in entry && 'operation' in entry;
+    return isEntry ? (entry as OperationEntry) : null;
+  } catch (error) {
+    if (error instanceof SyntaxError || codeOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+function belongsTo(entry: OperationEntry, { environment, host, port, database }: LogAddress): boolean {
+  return (
+    entry.environment === environment && entry.host === host && entry.port === port && entry.database_name === database
+  );
+}

@@ -1,0 +1,115 @@
+import type { LoggedOperation, OperationEvent, ShownOperationLog } from '../../app/core/db-operations/operation-log.js';
+import { ManageDbError } from '../../app/core/errors.js';
+import { defineCommand } from '../command.js';
+import { durationMs } from '../duration.js';
+import type { Paint } from '../presenters/paint.js';
+import { renderTable } from '../presenters/table.js';
+import { formatDuration } from '../presenters/units.js';
+
+interface Args {
+  readonly since?: string;
+  readonly until?: string;
+  readonly operation?: string;
+  readonly event?: OperationEvent;
+  readonly actor?: string;
+  readonly limit?: number;
+  readonly csv?: boolean;
+}
+
+export const command = defineCommand<Args>({
+  isMutating: false,
+  examples: [
+    ['show-operation-log --env production --since 7d', 'what was attempted in the last week'],
+    ['show-operation-log --event denied --json', 'what was refused'],
+    ['show-operation-log --env production --limit 100000 --csv > log.csv', 'for a spreadsheet'],
+  ],
+  builder: (yargs) =>
+    yargs
+      .option('since', { type: 'string', requiresArg: true, describe: 'From then on: 2026-11-21, or 2h, 7d ago' })
+      .option('until', { type: 'string', requiresArg: true, describe: 'Before then' })
+      .option('operation', { type: 'string', requiresArg: true, describe: 'Only this one, such as restore-backup' })
+      .option('event', {
+        choices: ['attempted', 'denied', 'succeeded', 'failed', 'interrupted'] as const,
+        describe: 'Only these entries',
+      })
+      .option('actor', { type: 'string', requiresArg: true, describe: 'Only of this person or login' })
+      .option('limit', { type: 'number', requiresArg: true, describe: 'The newest so many (50)' })
+      .option('csv', { type: 'boolean', describe: 'All columns as comma-separated values' }),
+  async run({ since, until, operation, event, actor, limit, csv }, context) {
+    if (csv && context.isJson) {
+      throw new ManageDbError('USAGE', 'Either --csv or --json.', { hint: 'Leave one of them out.' });
+    }
+    const { showOperationLog } = await import('../../app/core/db-operations/operation-log.js');
+    const shown = await showOperationLog({
+      ...context.operation,
+      since: since === undefined ? undefined : moment(since, '--since'),
+      until: until === undefined ? undefined : moment(until, '--until'),
+      operation,
+      event,
+      actor,
+      limit,
+    });
+    const stringify = csv ? (await import('csv-stringify/sync')).stringify : null;
+    return {
+      data: shown,
+      warnings: warningsOf(shown),
+      text: (paint) => (stringify === null ? describe(shown.entries, paint) : asCsv(shown.entries, stringify)),
+    };
+  },
+});
+
+/** A time, or how long ago. */
+function moment(text: string, flag: string): Date {
+  if (/^\d{4}-\d{2}-\d{2}/.test(text)) {
+    const time = new Date(text);
+    if (!Number.isNaN(time.getTime())) return time;
+  }
+  return new Date(Date.now() - durationMs(text, flag));
+}
+
+function warningsOf({ pending, hasLog }: ShownOperationLog): readonly string[] {
+  return [
+    ...(hasLog ? [] : ['This database has no operation log yet, or this login may not read it.']),
+    ...(pending === 0 ? [] : [`${pending} entries wait in the workspace; the next logged operation adds them.`]),
+  ];
+}
+
+function describe(entries: readonly LoggedOperation[], paint: Paint): string {
+  if (entries.length === 0) return 'Nothing was logged.';
+  const color = {
+    attempted: paint.dim,
+    denied: paint.yellow,
+    succeeded: paint.green,
+    failed: paint.red,
+    interrupted: paint.yellow,
+  };
+  return renderTable(
+    paint,
+    ['id', 'when', 'event', 'operation', 'by', 'reason', 'took', ''],
+    entries.map((entry) => [
+      entry.id,
+      entry.occurredAt.replace(/\.\d+Z$/, 'Z'),
+      color[entry.event](entry.event),
+      entry.operation,
+      entry.actor === entry.login ? entry.actor : `${entry.actor} (${entry.login})`,
+      shortened(entry.reason),
+      entry.durationMs === null ? null : formatDuration(entry.durationMs),
+      typeof entry.details.code === 'string' ? entry.details.code : entry.source === 'file' ? 'added later' : '',
+    ]),
+    [0],
+  );
+}
+
+function shortened(text: string | null): string | null {
+  return text !== null && text.length > 40 ? `${text.slice(0, 39)}…` : text;
+}
+
+function asCsv(entries: readonly LoggedOperation[], stringify: typeof import('csv-stringify/sync').stringify): string {
+  const rows = entries.map((entry) => ({
+    ...entry,
+    arguments: JSON.stringify(entry.arguments),
+    details: JSON.stringify(entry.details),
+  }));
+  // a spreadsheet executes what begins with = + - @
+  return stringify(rows, { header: true, escape_formulas: true }).trimEnd();
+}

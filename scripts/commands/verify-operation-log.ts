@@ -1,0 +1,45 @@
+import type { VerifiedOperationLog } from '../../app/core/db-operations/operation-log.js';
+import { ManageDbError } from '../../app/core/errors.js';
+import { defineCommand } from '../command.js';
+import { formatCount } from '../presenters/units.js';
+
+const SHOWN = 20;
+
+export const command = defineCommand({
+  isMutating: false,
+  examples: [['verify-operation-log --env production', 'whether anybody has changed the record of what was done']],
+  builder: (yargs) => yargs,
+  async run(_args, { operation }) {
+    const { verifyOperationLog } = await import('../../app/core/db-operations/operation-log.js');
+    const verified = await verifyOperationLog(operation);
+    return {
+      data: verified,
+      warnings: warningsOf(verified),
+      ...(verified.ok ? {} : { error: broken(verified) }),
+      text: (paint) =>
+        verified.ok ? `${paint.green('✓')} ${formatCount(verified.entries)} entries, each as it was written` : '',
+    };
+  },
+});
+
+function warningsOf({ isMirrored, pending }: VerifiedOperationLog): readonly string[] {
+  return [
+    ...(isMirrored
+      ? []
+      : ['This workspace does not know the end of this log: entries that are missing there would not be noticed.']),
+    ...(pending === 0 ? [] : [`${pending} entries wait in the workspace; the next logged operation adds them.`]),
+  ];
+}
+
+function broken({ findings, entries }: VerifiedOperationLog): ManageDbError {
+  const list = findings.slice(0, SHOWN).map(({ detail }) => `- ${detail}`);
+  const more = findings.length > SHOWN ? [`- and ${findings.length - SHOWN} more`] : [];
+  return new ManageDbError(
+    'OPERATION_LOG_BROKEN',
+    `The operation log (${entries} entries) is not as it was written:\n${[...list, ...more].join('\n')}`,
+    {
+      hint: 'Somebody with the rights of its owner has changed it. Compare with the log in a backup, and look into the log of the server.',
+      details: { findings },
+    },
+  );
+}
