@@ -104,6 +104,8 @@ declare
   appended bigint;
 begin
   sent := jsonb_populate_record(null::manage_db.operation_log, entry);
+  -- first the lock: another client may be sending the same entry in this moment
+  perform from manage_db.operation_log_head h for update;
   select l.id into appended from manage_db.operation_log l where l.entry_id = sent.entry_id;
   if found then
     return appended;
