@@ -64,4 +64,46 @@ describe('levels and triggers on the command line', () => {
       .and.contain('CREATE TRIGGER mark BEFORE INSERT');
     expect((await database.query(`select from pg_trigger where tgname = 'mark'`)).rowCount).to.equal(0);
   });
+
+  for (const [level, args] of [
+    ['viewer', ['disable-db-trigger', 'mark', '--table', 'visits', '--reason', 'x']],
+    ['viewer', ['enable-db-trigger', 'mark', '--table', 'visits']],
+    ['viewer', ['drop-db-trigger', 'mark', '--table', 'visits', '--yes']],
+    ['viewer', ['reset-database', '--yes']],
+    ['operator', ['drop-db-trigger', 'mark', '--table', 'visits', '--yes']],
+    ['operator', ['drop-all-tables', '--yes']],
+    ['operator', ['grant-db-role', 'admin', 'ANNA']],
+    ['operator', ['setup-db-roles']],
+  ] as const) {
+    it(`refuses ${args[0]} to a ${level}, and says which level it takes`, async () => {
+      await cli('setup-db-roles');
+      await cli('grant-db-role', level, anna.user);
+      // the login even owns the table: the level decides
+      await database.query(`alter table visits owner to ${anna.user}`);
+      const words = args.map((word) => (word === 'ANNA' ? anna.user : word));
+      const refused = await workspace.cli([...words, '--env', 'testing', '--json'], {
+        env: { TESTING_DATABASE_URL: testUrl(database.name, anna) },
+      });
+      expect([refused.code, refused.json().error?.code]).to.deep.equal([2, 'PERMISSION_DENIED']);
+      expect(refused.json().error?.hint).to.contain('grant-db-role');
+      expect(
+        (await database.query(`select from pg_trigger where tgname = 'mark' and tgenabled = 'O'`)).rowCount,
+      ).to.equal(1);
+    });
+  }
+
+  it('lets an operator who owns nothing disable and enable', async () => {
+    await cli('setup-db-roles');
+    await cli('grant-db-role', 'operator', anna.user);
+    const url = { env: { TESTING_DATABASE_URL: testUrl(database.name, anna) } };
+    const on = ['--table', 'visits', '--env', 'testing', '--reason', 'too loud', '--json'];
+    const disabled = await workspace.cli(['disable-db-trigger', 'mark', ...on], url);
+    expect([disabled.code, disabled.json().data]).to.deep.equal([
+      0,
+      { schema: 'public', table: 'visits', name: 'mark', before: 'origin', after: 'disabled' },
+    ]);
+    expect((await workspace.cli(['enable-db-trigger', 'mark', ...on], url)).json().data).to.include({
+      after: 'origin',
+    });
+  });
 });
