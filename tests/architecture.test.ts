@@ -66,6 +66,11 @@ describe('the house', () => {
     expect(offenders).to.deep.equal([]);
   });
 
+  it('calls every refused right a PermissionError', () => {
+    const offenders = files.filter((file) => /new ManageDbError\(\s*'PERMISSION_DENIED'/.test(textOf(file)));
+    expect(offenders).to.deep.equal([]);
+  });
+
   it('keeps SQL out of the commands', () => {
     const offenders = files.filter(
       (file) =>

@@ -72,6 +72,7 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
   const environment =
     options.fromEnvironment === undefined ? target.environment : normalizeEnv(options.fromEnvironment);
   await refuseUnmasked(environment, target);
+  refuseStranger(environment, target);
   const backup = await findBackup({ backupsDir, environment }, options.id);
   refuseUnlessWhole(backup.manifest, target);
   const { onProgress, signal } = options;
@@ -216,6 +217,16 @@ async function refuseUnmasked(from: string, target: Target): Promise<void> {
     'PROTECTED_ENVIRONMENT',
     `A backup of ${from}, which is protected, is not restored to ${target.environment}, which is not; nothing was changed.`,
     { hint: `Restore it to a protected environment, or declare ${target.environment} protected.` },
+  );
+}
+
+/** With nothing there to compare with, only the backup itself says that it is the database which is missed. */
+function refuseStranger(from: string, { environment, isProtected, exists }: Target): void {
+  if (exists || !isProtected || from === environment) return;
+  throw new ManageDbError(
+    'PROTECTED_ENVIRONMENT',
+    `${environment} is missing, and a backup of ${from} is not what it was; nothing was changed.`,
+    { hint: `Choose a backup of ${environment}: manage_db list-all-backups` },
   );
 }
 

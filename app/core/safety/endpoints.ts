@@ -18,11 +18,21 @@ export async function protectedEnvironmentAt(
   await loadConfigFile(root);
   for (const other of knownEnvironments(root)) {
     if (other === environment) continue;
-    const { security, connection } = await describeConfig(other, { mayRunCommands: false });
-    if (!security.protected || connection === null || connection.database !== settings.database) continue;
+    const connection = await connectionOfProtected(other);
+    if (connection === null || connection.database !== settings.database) continue;
     if (await haveCommonHost(settings.hosts, connection.hosts)) return other;
   }
   return null;
+}
+
+/** What may not be read here (a file of production's, in a developer's workspace) leads nowhere from here either. */
+async function connectionOfProtected(environment: string): Promise<ConnectionSettings | null> {
+  try {
+    const { security, connection } = await describeConfig(environment, { mayRunCommands: false });
+    return security.protected ? connection : null;
+  } catch {
+    return null;
+  }
 }
 
 async function haveCommonHost(ours: readonly HostAddress[], theirs: readonly HostAddress[]): Promise<boolean> {

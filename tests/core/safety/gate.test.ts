@@ -540,7 +540,10 @@ describe('the gate on a real database', () => {
     asDevelopment();
     await stampFor(workspace, 'development');
     const meanwhile = () =>
-      spawnSync('psql', [db.url, '-qc', `update manage_db.identity set environment = 'testing', stamped_by = 'bob'`]);
+      spawnSync('/bin/sh', [
+        '-c',
+        `psql '${db.url}' -qc "update manage_db.identity set environment = 'testing', stamped_by = 'bob'"`,
+      ]);
     const options = { env: 'development', consent: { yes: true }, onTarget: () => void meanwhile() };
     expect(await failure(workspace.run(() => stampDatabase(options)))).to.include({ code: 'STAMP_MISMATCH' });
   });
