@@ -20,6 +20,7 @@ import {
   scratchDatabase,
   withClient,
 } from '../../support/scratch-database.js';
+import { dropLevelRoles } from '../../support/scratch-login.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
 import { removeServerData } from '../../support/server-data.js';
 import { stampFor } from '../../support/stamp.js';
@@ -71,6 +72,7 @@ describe('the gate on a real database', () => {
   afterEach(async () => {
     await workspace.remove();
     await db.drop();
+    await dropLevelRoles(db.name);
   });
 
   const ceremony = (operation: string, database = db.name): string[] => [
