@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import pg from 'pg';
@@ -19,6 +19,11 @@ const CTRL_D = '\u0004';
 const CTRL_Z = '\u001a';
 const DROP = ['drop-all-tables', '--env', 'testing'];
 const DROP_PRODUCTION = ['drop-all-tables', '--env', 'production'];
+
+async function until(isTrue: () => boolean): Promise<void> {
+  for (let attempt = 0; attempt < 400 && !isTrue(); attempt += 1)
+    await new Promise((resolve) => setTimeout(resolve, 25));
+}
 
 describe('a person at a terminal', () => {
   let db: ScratchDatabase;
@@ -147,6 +152,30 @@ describe('a person at a terminal', () => {
       expect(await hasVisits()).to.equal(false);
     });
 
+    it('does not wait for ever when the terminal goes away, and nothing is changed', async () => {
+      const terminal = atTerminal(DROP, {
+        line: (command) => `trap '' HUP; ${command}; echo "exit code $?" > ended.txt`,
+      });
+      await terminal.shows('Go on?');
+      terminal.hangUp();
+      const ended = join(workspace.root, 'ended.txt');
+      await until(() => existsSync(ended) && readFileSync(ended, 'utf8').endsWith('\n'));
+      // not always 130: Node itself aborts at its end when it cannot reset a terminal that is gone
+      expect(readFileSync(ended, 'utf8')).to.match(/^exit code (130|134)\n$/);
+      expect(await hasVisits()).to.equal(true);
+    });
+
+    it('is asked for a reason where one is missing, though nothing needs to be typed', async () => {
+      const terminal = atTerminal(['kill-switch', 'engage', '--env', 'testing']);
+      await terminal.shows('Go on?');
+      terminal.type('y\r');
+      await terminal.shows('Why?');
+      terminal.type('corrupt invoices\r');
+      expect((await terminal.end()).code).to.equal(0);
+      const { rows } = await db.query('select reason from manage_db.kill_switch');
+      expect(rows).to.deep.equal([{ reason: 'corrupt invoices' }]);
+    });
+
     it('is asked on standard error: what goes into a pipe or a file stays clean', async () => {
       const terminal = atTerminal(DROP, { line: (command) => `${command} > out.txt` });
       await terminal.shows('Go on?');
@@ -182,7 +211,7 @@ describe('a person at a terminal', () => {
     const overridden = { env: { KILL_SWITCH_OVERRIDE: 'true' } };
     const text = (): string => `EXECUTE DROP_ALL_TABLES ON ${db.name}`;
 
-    it('types the text and a reason that is not blank', async () => {
+    it('types the text and a reason, which is kept', async () => {
       const terminal = atTerminal(DROP_PRODUCTION, overridden);
       await terminal.shows(`To go on, type ${text()}`);
       terminal.type(`${text()}\r`);
@@ -193,6 +222,8 @@ describe('a person at a terminal', () => {
       terminal.type('ticket 4711\r');
       expect((await terminal.end()).code).to.equal(0);
       expect(await hasVisits()).to.equal(false);
+      const { rows } = await db.query(`select reason from manage_db.operation_log where event = 'succeeded'`);
+      expect(rows).to.deep.equal([{ reason: 'ticket 4711' }]);
     });
 
     it('is not asked for a reason that was given', async () => {

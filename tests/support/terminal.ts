@@ -16,6 +16,8 @@ export interface Terminal {
   readonly shows: (text: string) => Promise<void>;
   /** Types `keys`, as bytes: `\r` is Enter, `\u0003` Ctrl-C. */
   readonly type: (keys: string) => void;
+  /** Takes the terminal away, as a lost connection does. */
+  readonly hangUp: () => void;
   readonly end: () => Promise<Ended>;
 }
 
@@ -77,6 +79,7 @@ export function manageDbOnTerminal(args: readonly string[], options: TerminalOpt
         look();
       }),
     type: (keys) => child.stdin.write(keys),
+    hangUp: () => child.kill('SIGKILL'),
     end: () => ended,
   };
 }
