@@ -40,6 +40,7 @@ export class Presentation {
   private target: Target | null = null;
   private lastStep = '';
   private isPassing = false;
+  private isQuestionOpen = false;
 
   constructor(options: PresentationOptions) {
     this.command = options.command;
@@ -58,7 +59,8 @@ export class Presentation {
   }
 
   say(line: string): void {
-    if (this.isQuiet) return;
+    // a question has the screen, and says by itself how it ended
+    if (this.isQuiet || this.isQuestionOpen) return;
     this.clearPassing();
     process.stderr.write(`${line}\n`);
   }
@@ -80,6 +82,17 @@ export class Presentation {
   private clearPassing(): void {
     if (this.isPassing) process.stderr.write('\r\u001b[2K');
     this.isPassing = false;
+  }
+
+  /** Leaves standard error to a question until it is answered. `ask` is given the colours for it. */
+  async duringQuestion<T>(ask: (paint: Paint) => Promise<T>): Promise<T> {
+    this.clearPassing();
+    this.isQuestionOpen = true;
+    try {
+      return await ask(this.err);
+    } finally {
+      this.isQuestionOpen = false;
+    }
   }
 
   debug(line: string): void {

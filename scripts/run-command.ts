@@ -8,6 +8,7 @@ import { asManageDbError } from '../app/services/database-errors.js';
 import type { CommandContext, CommandModule } from './command.js';
 import type { CommandEntry } from './command-table.js';
 import type { GlobalFlags, Presentation } from './presentation.js';
+import { askerFor } from './prompts.js';
 
 /**
  * Runs a parsed command: workspace and environment are set for it, its target is announced, Ctrl-C stops it cleanly,
@@ -75,6 +76,7 @@ function contextOf(
   presentation: Presentation,
   signal: AbortSignal,
 ): CommandContext {
+  const ask = askerFor(presentation);
   return {
     env: flags.env,
     workspace,
@@ -90,6 +92,7 @@ function contextOf(
         ...(confirmation(flags) === undefined ? {} : { confirm: confirmation(flags) }),
         ...(flags.reason === undefined ? {} : { reason: flags.reason }),
       },
+      ...(ask === undefined ? {} : { ask }),
       signal,
       onTarget: (target) => presentation.announce(target, command.isMutating),
       // what only looks is quick: its steps are noise

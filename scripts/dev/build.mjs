@@ -9,7 +9,7 @@ import { build } from 'esbuild';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
-/** What is small, pure JavaScript and on the path of every command goes into the bundle. */
+/** What is small, pure JavaScript and on the path of every command goes into the bundle; questions into chunks of their own. */
 const bundled = [
   'yargs',
   'zod',
@@ -20,6 +20,8 @@ const bundled = [
   'ms',
   'csv-stringify',
   'pg',
+  '@inquirer/confirm',
+  '@inquirer/input',
 ];
 
 rmSync(join(root, 'dist'), { recursive: true, force: true });

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-const CLI = join(import.meta.dirname, '..', '..', 'dist', 'scripts', 'manage_db.js');
+export const CLI = join(import.meta.dirname, '..', '..', 'dist', 'scripts', 'manage_db.js');
 
 export interface CommandResult {
   readonly code: number | null;
@@ -36,6 +36,8 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Milliseconds after which it counts as hanging and is killed. */
   readonly timeoutMs?: number;
+  /** Standard input: empty, or a pipe into which nobody writes and which nobody closes. */
+  readonly input?: 'empty' | 'open pipe';
   readonly onStart?: (child: ChildProcess) => void;
 }
 
@@ -45,8 +47,9 @@ export async function manageDb(args: readonly string[], options: CommandOptions)
   const child = spawn(process.execPath, [CLI, ...args], {
     cwd: options.cwd,
     env: { ...cleanEnvironment(), ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: 'pipe',
   });
+  if (options.input !== 'open pipe') child.stdin.end();
   options.onStart?.(child);
   const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 45_000);
   let stdout = '';
@@ -65,7 +68,7 @@ export async function manageDb(args: readonly string[], options: CommandOptions)
   return { code, signal, stdout, stderr, json: () => JSON.parse(stdout) as Envelope };
 }
 
-function cleanEnvironment(): Record<string, string> {
+export function cleanEnvironment(): Record<string, string> {
   const kept = ['PATH', 'HOME', 'LANG', 'TMPDIR', 'NODE_V8_COVERAGE'];
   return Object.fromEntries(
     kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name] as string]])),
