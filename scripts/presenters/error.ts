@@ -1,13 +1,19 @@
 import { redact } from '../../app/config/redaction.js';
 import { type ManageDbError, messageOf } from '../../app/core/errors.js';
 import type { Paint } from './paint.js';
+import { printable } from './printable.js';
 
 /** An error for people: what happened, then what to type. The stack only under `--verbose`. */
 export function renderError(error: ManageDbError, paint: Paint, isVerbose: boolean): string {
-  const lines = [`${paint.red(paint.bold(`✗ ${error.code}`))}  ${redact(error.message)}`];
-  if (error.hint !== null) lines.push(`${paint.cyan('→')} ${redact(error.hint)}`);
+  const lines = [`${paint.red(paint.bold(`✗ ${error.code}`))}  ${shown(error.message)}`];
+  if (error.hint !== null) lines.push(`${paint.cyan('→')} ${shown(error.hint)}`);
   if (isVerbose) lines.push(paint.dim(redact(stackOf(error))));
   return lines.join('\n');
+}
+
+/** Without secrets, and without what a terminal would obey; lines and indentation stay. */
+function shown(text: string): string {
+  return redact(text).replaceAll(/[^\n\t]+/g, printable);
 }
 
 function stackOf(error: unknown): string {

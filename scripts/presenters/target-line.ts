@@ -1,6 +1,7 @@
 import { formatAddress } from '../../app/config/database-url.js';
 import type { Target } from '../../app/core/safety/gate.js';
 import type { Paint } from './paint.js';
+import { printable } from './printable.js';
 
 /** What is worth a word beside the environment's name: nothing when the stamp says the same. */
 function stampWords({ stamp, exists }: Target): readonly string[] {
@@ -28,10 +29,10 @@ export function targetLine(target: Target, paint: Paint): string {
     : paint.green(paint.bold(target.environment));
   return [
     `${paint.bold('▶')} ${name}`,
-    `${target.user}@${formatAddress(target)}/${target.database}`,
+    printable(`${target.user}@${formatAddress(target)}/${target.database}`),
     ...(target.serverVersion === null ? [] : [`PostgreSQL ${target.serverVersion}`]),
     ...(target.isProtected ? [paint.red('PROTECTED')] : []),
-    ...stampWords(target).map((words) => paint.yellow(words)),
+    ...stampWords(target).map((words) => paint.yellow(printable(words))),
     ...(target.exists ? [] : [paint.yellow('does not exist yet')]),
   ].join('  ');
 }

@@ -235,18 +235,19 @@ function judgeCeremony(definition: OperationDefinition, request: GateRequest, fa
     return { kind: 'deny', ...refusal('PROTECTED_ENVIRONMENT', 'its environment named by --env') };
   }
   const lacksReason = wantsReason(facts) && !consent.reason?.trim();
-  const ask = (missing: string): Decision => ({
+  const ask = (how: 'yes' | 'typed', missing: string): Decision => ({
     kind: 'confirm',
-    how: 'typed',
+    how,
     text,
     asksReason: lacksReason,
     ...refusal('CONFIRMATION_REQUIRED', missing),
   });
-  if (consent.confirm === undefined) return ask('a typed confirmation; --yes is not enough');
+  if (consent.confirm === undefined) return ask('typed', 'a typed confirmation; --yes is not enough');
   if (consent.confirm !== text) {
     return { kind: 'deny', ...refusal('CONFIRMATION_MISMATCH', 'another confirmation than the one that was typed') };
   }
-  return lacksReason ? ask('a --reason') : ALLOW;
+  // the text was right: only the reason is asked for
+  return lacksReason ? ask('yes', 'a --reason') : ALLOW;
 }
 
 /** Where only the database itself says that it is protected, the environment's settings are too mild for it. */

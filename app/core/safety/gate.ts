@@ -1,4 +1,5 @@
 import { type EnvironmentConfig, getConfig } from '../../config/db-config.js';
+import { asManageDbError } from '../../services/database-errors.js';
 import { currentEnv, withEnvironment } from '../environment.js';
 import { errorWith, ManageDbError } from '../errors.js';
 import type { OperationControls } from '../progress.js';
@@ -105,7 +106,7 @@ class Passage {
       level: facts.access.level,
     });
     this.options.onTarget?.(target);
-    const { decision, consent } = await this.settle(situation, located);
+    const { decision, consent } = await this.settle(situation, located, target);
     reportKillSwitch(this.config, decision, { request: this.request, facts, consent });
     const about = { target, consent, level: facts.access.level };
     if (decision.kind !== 'allow') {
@@ -134,13 +135,21 @@ class Passage {
   private async settle(
     { facts }: Situation,
     located: Located,
+    target: Target,
   ): Promise<{ readonly decision: Decision; readonly consent: Consent }> {
     const { consent } = this.request;
     const decision = decide(this.request, facts);
     if (decision.kind !== 'confirm' || this.options.ask === undefined) return { decision, consent };
     const { how: kind, text, asksReason } = decision;
     const question = { operation: this.operation, kind, text, asksReason, summary: summaryOf(this.operation, facts) };
-    const answer = await this.options.ask(question, this.options.signal);
+    const answer = await this.options.ask(question, this.options.signal).catch(async (error: unknown) => {
+      const { code, message: reason, hint } = asManageDbError(error);
+      await this.journal.denied(
+        { target, consent, level: facts.access.level },
+        { kind: 'deny', code, reason, hint: hint ?? '' },
+      );
+      throw error;
+    });
     if (answer === null) {
       return { decision: { ...decision, reason: `${this.operation} was declined; nothing was changed.` }, consent };
     }

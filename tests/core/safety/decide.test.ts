@@ -166,7 +166,7 @@ function expected(one: Case): string {
     if (!one.isExplicit) return 'PROTECTED_ENVIRONMENT';
     if (confirm === undefined) return ask('typed');
     if (confirm !== TEXT) return 'CONFIRMATION_MISMATCH';
-    return isProtected && !reason ? ask('typed') : 'allow';
+    return isProtected && !reason ? ask('yes') : 'allow';
   }
   if (isOwnServer && one.place === 'own server') return 'allow';
   if (!DESTROYS.includes(operation) || yes === true || confirm === TEXT) return 'allow';
