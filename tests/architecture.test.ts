@@ -25,6 +25,9 @@ const FLOORS: readonly (readonly string[])[] = [
   ['scripts'],
 ];
 
+/** Exported, and not behind the gate: they work on files, or only look at what is installed. */
+const WITHOUT_DATABASE = ['listBackups', 'runDoctor', 'initWorkspace'];
+
 const files = ['app', 'scripts'].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
@@ -64,6 +67,24 @@ describe('the house', () => {
       (file) => file.startsWith('app/') && /\bconsole\.|process\.exit\(|readline|prompt\(/.test(textOf(file)),
     );
     expect(offenders).to.deep.equal([]);
+  });
+
+  it('exports no operation that has not passed the gate', () => {
+    const index = textOf('app/index.ts');
+    const exported = [...index.matchAll(/export \{([^}]*)\} from '\.\/(core\/db-operations\/[^']*)\.js'/g)];
+    const ungated = exported.flatMap(([, names = '', path]) => {
+      const text = textOf(`app/${path}.ts`);
+      return names
+        .split(',')
+        .map((name) => name.trim())
+        .filter((name) => name !== '' && !name.startsWith('type ') && !WITHOUT_DATABASE.includes(name))
+        .filter((name) => {
+          const body = new RegExp(`export (?:async )?function ${name}[\\s\\S]*?\\n}`).exec(text)?.[0] ?? '';
+          return !/return (?:await )?guarded\('/.test(body) && !/return applyTriggers\(/.test(body);
+        });
+    });
+    expect(exported).to.have.length.of.at.least(10);
+    expect(ungated).to.deep.equal([]);
   });
 
   it('calls every refused right a PermissionError', () => {
