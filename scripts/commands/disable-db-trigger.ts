@@ -1,12 +1,8 @@
 import { defineCommand } from '../command.js';
 import { renderSwitchedTrigger } from '../presenters/switched-trigger.js';
+import { declareTrigger, type TriggerArgument } from '../trigger-argument.js';
 
-interface Args {
-  readonly name: string;
-  readonly table: string;
-}
-
-export const command = defineCommand<Args>({
+export const command = defineCommand<TriggerArgument>({
   isMutating: true,
   examples: [
     [
@@ -14,15 +10,7 @@ export const command = defineCommand<Args>({
       'it stays in place, and does not fire',
     ],
   ],
-  builder: (yargs) =>
-    yargs
-      .positional('name', { type: 'string', demandOption: true, describe: 'The name of the trigger' })
-      .option('table', {
-        type: 'string',
-        requiresArg: true,
-        demandOption: true,
-        describe: 'Its table, as schema.table or by a name that is unique',
-      }),
+  builder: (yargs) => declareTrigger(yargs),
   async run({ name, table }, { operation }) {
     const { disableTrigger } = await import('../../app/core/db-operations/trigger-control.js');
     const result = await disableTrigger({ ...operation, table, name });

@@ -1,22 +1,10 @@
 import { defineCommand } from '../command.js';
+import { declareTrigger, type TriggerArgument } from '../trigger-argument.js';
 
-interface Args {
-  readonly name: string;
-  readonly table: string;
-}
-
-export const command = defineCommand<Args>({
+export const command = defineCommand<TriggerArgument>({
   isMutating: true,
   examples: [['drop-db-trigger note_email --table clinic.users --yes', 'drop it, and print what creates it again']],
-  builder: (yargs) =>
-    yargs
-      .positional('name', { type: 'string', demandOption: true, describe: 'The name of the trigger' })
-      .option('table', {
-        type: 'string',
-        requiresArg: true,
-        demandOption: true,
-        describe: 'Its table, as schema.table or by a name that is unique',
-      }),
+  builder: (yargs) => declareTrigger(yargs),
   async run({ name, table }, { operation }) {
     const { dropTrigger } = await import('../../app/core/db-operations/trigger-control.js');
     const result = await dropTrigger({ ...operation, table, name });

@@ -1,10 +1,9 @@
 import type { EnableTriggerOptions } from '../../app/core/db-operations/trigger-control.js';
 import { defineCommand } from '../command.js';
 import { renderSwitchedTrigger } from '../presenters/switched-trigger.js';
+import { declareTrigger, type TriggerArgument } from '../trigger-argument.js';
 
-interface Args {
-  readonly name: string;
-  readonly table: string;
+interface Args extends TriggerArgument {
   readonly mode?: EnableTriggerOptions['mode'];
 }
 
@@ -15,19 +14,11 @@ export const command = defineCommand<Args>({
     ['enable-db-trigger audit_users --table users --mode always', 'also while replicating'],
   ],
   builder: (yargs) =>
-    yargs
-      .positional('name', { type: 'string', demandOption: true, describe: 'The name of the trigger' })
-      .option('table', {
-        type: 'string',
-        requiresArg: true,
-        demandOption: true,
-        describe: 'Its table, as schema.table or by a name that is unique',
-      })
-      .option('mode', {
-        choices: ['origin', 'replica', 'always'] as const,
-        requiresArg: true,
-        describe: 'In ordinary sessions (origin, the default), only when replicating, or always',
-      }),
+    declareTrigger(yargs).option('mode', {
+      choices: ['origin', 'replica', 'always'] as const,
+      requiresArg: true,
+      describe: 'In ordinary sessions (origin, the default), only when replicating, or always',
+    }),
   async run({ name, table, mode }, { operation }) {
     const { enableTrigger } = await import('../../app/core/db-operations/trigger-control.js');
     const result = await enableTrigger({ ...operation, table, name, mode });
