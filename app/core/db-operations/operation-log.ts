@@ -1,17 +1,19 @@
 import type { Queryable } from '../../database/queryable.js';
+import { readObservation } from '../../database/records/observation.js';
 import {
-  hasOperationLog,
   type LoggedOperation,
   OPERATION_EVENTS,
   type OperationEvent,
   readHead,
+  readLogState,
   readOperationLog,
 } from '../../database/records/operation-log.js';
 import { getDbSession } from '../../services/database-service.js';
-import { ManageDbError } from '../errors.js';
+import { ManageDbError, PermissionError } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
+import { readMirror } from '../safety/operation-log/heads.js';
 import { listPending } from '../safety/operation-log/pending.js';
-import { type LogFinding, verifyLog } from './operation-log/verify.js';
+import { type LogFinding, missingLog, verifyLog } from './operation-log/verify.js';
 
 export type { LoggedOperation, OperationEvent } from '../../database/records/operation-log.js';
 export type { LogFinding } from './operation-log/verify.js';
@@ -65,7 +67,7 @@ export function showOperationLog(options: ShowOperationLogOptions = {}): Promise
   if (event !== undefined && !OPERATION_EVENTS.includes(event)) throw refuse(`There is no event ${event}.`);
   return guarded('show-operation-log', options, (target) =>
     reading(target, options, async (db) => {
-      const hasLog = await hasOperationLog(db);
+      const hasLog = (await readLogState(db)) === 'readable';
       const { operation, actor } = options;
       const [since, until] = [options.since?.toISOString(), options.until?.toISOString()];
       const entries = hasLog ? await readOperationLog(db, { since, until, operation, event, actor, limit }) : [];
@@ -78,31 +80,48 @@ export function showOperationLog(options: ShowOperationLogOptions = {}): Promise
  * Checks the operation log: every hash and every link, the triggers that protect it, and its end against the one that
  * this workspace remembers.
  *
- * @throws ManageDbError what the gate and connecting throw; what is wrong with the log is in `findings`
+ * @throws ManageDbError `PERMISSION_DENIED` to whom may not read it, and what the gate and connecting throw; what is wrong
+ *   with the log is in `findings`
  * @example const { ok, findings } = await verifyOperationLog({ env: 'production' });
  */
 export function verifyOperationLog(options: OperationOptions = {}): Promise<VerifiedOperationLog> {
-  return guarded('verify-operation-log', options, (target) =>
-    reading(target, options, async (db) => {
-      const { entries, findings, isMirrored } = await verifyLog(db);
-      const head = (await hasOperationLog(db)) ? await readHead(db) : null;
+  return guarded('verify-operation-log', options, async (target) => {
+    const mirror = await reading(target, options, async (db) => readMirror(await readObservation(db)));
+    return reading(target, options, async (db) => {
+      const state = await readLogState(db);
+      if (state === 'unreadable') throw unreadable(target);
+      const { entries, findings } = state === 'readable' ? await verifyLog(db, mirror) : missingLog(state, mirror);
+      const head = state === 'readable' ? await readHead(db) : null;
       return {
         ok: findings.length === 0,
         entries,
         head: head === null ? null : { id: head.id, hash: head.hash },
-        isMirrored,
+        isMirrored: mirror !== null,
         findings,
         pending: listPending(target).length,
       };
-    }),
-  );
+    });
+  });
 }
 
+function unreadable({ database, user }: Target): PermissionError {
+  return new PermissionError(`${user} may not read the operation log of ${database}; nothing was checked.`, {
+    hint: `Let an admin run: manage_db grant-db-role viewer ${user}`,
+  });
+}
+
+/** In one snapshot, and without anything that a search_path of the database or the login puts before PostgreSQL's own. */
 function reading<T>(
   { environment }: Target,
   { signal }: OperationOptions,
   fn: (db: Queryable) => Promise<T>,
 ): Promise<T> {
   const session = { env: environment, readOnly: true, isolation: 'repeatable read' } as const;
-  return getDbSession(fn, { ...session, ...(signal === undefined ? {} : { signal }) });
+  return getDbSession(
+    async (db) => {
+      await db.query('set local search_path = pg_catalog, pg_temp');
+      return fn(db);
+    },
+    { ...session, ...(signal === undefined ? {} : { signal }) },
+  );
 }

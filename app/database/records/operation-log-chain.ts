@@ -17,6 +17,8 @@ const MOST_FINDINGS = 100;
 /**
  * Computes the hash of every entry anew and compares each with the one before and with the head. By an expression of its
  * own: whoever rewrites entries can also rewrite the function that the database has for it.
+ *
+ * @param db with a search_path of pg_catalog only: its operators count, not those of somebody's schema
  */
 export async function verifyChain(db: Queryable): Promise<ChainReport> {
   const { rows } = await db.query<{ entries: number; findings: ChainFinding[] }>(CHAIN, [MOST_FINDINGS]);
@@ -42,9 +44,11 @@ const CHAIN = `
       end as kind
     from linked l
     union all
-    select h.id, case when (h.id, h.hash) is distinct from (coalesce(n.id, 0), n.hash) then 'head' end
-    from manage_db.operation_log_head h
-    left join lateral (select l.id, l.hash from manage_db.operation_log l order by l.id desc limit 1) n on true
+    select coalesce(h.id, 0),
+      case when h.id is null or (h.id, h.hash) is distinct from (coalesce(n.id, 0), n.hash) then 'head' end
+    from (select) the_only_row
+    left join manage_db.operation_log_head h on true
+    left join (select l.id, l.hash from manage_db.operation_log l order by l.id desc limit 1) n on true
   ),
   found as (select j.kind, j.id::double precision as id from judged j where j.kind is not null order by j.id limit $1)
   select (select pg_catalog.count(*) from manage_db.operation_log)::double precision as entries,
@@ -57,27 +61,4 @@ export async function readHash(db: Queryable, id: number): Promise<string | null
     [id],
   );
   return rows[0]?.hash ?? null;
-}
-
-/** A trigger or function that protects the log, as the database has it. */
-export interface LogGuard {
-  readonly table: string;
-  readonly trigger: string;
-  readonly mode: string;
-  readonly function: string;
-  readonly body: string;
-}
-
-/** The triggers of the log and its head, with the bodies of their functions. */
-export async function readLogGuards(db: Queryable): Promise<readonly LogGuard[]> {
-  const { rows } = await db.query<{ [Key in keyof LogGuard]: LogGuard[Key] }>(`
-    select c.relname::text as "table", t.tgname::text as trigger, t.tgenabled::text as mode, p.proname::text as function,
-      p.prosrc as body
-    from pg_catalog.pg_trigger t
-    join pg_catalog.pg_class c on c.oid = t.tgrelid
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    join pg_catalog.pg_proc p on p.oid = t.tgfoid
-    where n.nspname = 'manage_db' and c.relname in ('operation_log', 'operation_log_head') and not t.tgisinternal
-    order by 1, 2`);
-  return rows;
 }

@@ -118,13 +118,29 @@ const ENTRIES = `
   order by l.id desc
   limit $6`;
 
+/** `unreadable`: it is there, and this login may not read it. `damaged`: only a part of it is there. */
+export type LogState = 'readable' | 'unreadable' | 'damaged' | 'absent';
+
 /** Whether the log is there and may be read, whatever the version of the schema. */
-export async function hasOperationLog(db: Queryable): Promise<boolean> {
-  const { rowCount } = await db.query(`
-    select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = 'manage_db' and c.relname = 'operation_log_head'
-      and pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select')`);
-  return rowCount !== 0;
+export async function readLogState(db: Queryable): Promise<LogState> {
+  const { rows } = await db.query<{ state: LogState }>(`
+    with log_table as (
+      select pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select') as is_readable
+      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'manage_db' and c.relname in ('operation_log', 'operation_log_head')
+    ),
+    way_in as (
+      select from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+      where n.nspname = 'manage_db' and p.proname = 'append_operation'
+    )
+    select case
+      when pg_catalog.count(*) = 0 and not exists (select from way_in) then 'absent'
+      when pg_catalog.count(*) < 2 then 'damaged'
+      when pg_catalog.bool_and(is_readable) then 'readable'
+      else 'unreadable'
+    end as state
+    from log_table`);
+  return rows[0]?.state ?? 'absent';
 }
 
 /** Whether this login may append to the log of this database. */

@@ -1,17 +1,21 @@
 import type { Queryable } from '../../../database/queryable.js';
-import { hasOperationLog, readHead } from '../../../database/records/operation-log.js';
-import { mirrorHead } from './heads.js';
+import { type LogHead, readHead, readLogState } from '../../../database/records/operation-log.js';
+import { readHash } from '../../../database/records/operation-log-chain.js';
+import { ManageDbError } from '../../errors.js';
+import { inheritMirror, mirrorHead } from './heads.js';
 
-/** Entries of one statement: their JSON is held in memory. */
-const BATCH = 1000;
+/** Entries of one statement: their JSON is held in memory, at most half a megabyte each. */
+const BATCH = 100;
 
 /**
- * Makes the log of `to` that of `from`, every entry as it is: ids, times and hashes. Returns how many there are.
+ * Makes the log of `to` that of `from`, every entry as it is: ids, times and hashes; with what this workspace remembers
+ * of its end. Returns how many there are.
  *
  * @param to a scratch database that is ours, with the schema manage_db in place and no transaction open
  */
 export async function carryOperationLog(from: Queryable, to: Queryable): Promise<number> {
-  if (!(await hasOperationLog(from))) return 0;
+  await inheritMirror(from, to);
+  if ((await readLogState(from)) !== 'readable') return 0;
   return unguarded(to, async () => {
     await to.query('truncate manage_db.operation_log');
     return copyAfter(0, from, to);
@@ -19,16 +23,37 @@ export async function carryOperationLog(from: Queryable, to: Queryable): Promise
 }
 
 /**
- * Adds what was written into the log of `from` after {@link carryOperationLog}, as long as nothing else has been added
- * since. The head of the new log is remembered in the workspace.
+ * Adds what was written into the log of `from` after {@link carryOperationLog}. The head of the new log is remembered in
+ * the workspace.
+ *
+ * @throws ManageDbError `DATABASE_IN_USE` when the new log went on by itself meanwhile: both have entries then that the
+ *   other has not, and neither may be dropped
  */
 export async function carryLateEntries(from: Queryable, to: Queryable): Promise<number> {
-  if (!(await hasOperationLog(from))) return 0;
+  if ((await readLogState(from)) !== 'readable') return 0;
   const [old, present] = [await readHead(from), await readHead(to)];
-  const carried = present?.id ?? 0;
-  const count = old === null || old.id <= carried ? 0 : await unguarded(to, () => copyAfter(carried, from, to));
+  const count = (await leadsTo(to, old)) ? 0 : await copyLate(from, to, present);
   await mirrorHead(to);
   return count;
+}
+
+async function copyLate(from: Queryable, to: Queryable, carried: LogHead | null): Promise<number> {
+  if (!(await leadsTo(from, carried))) throw wentOn();
+  return unguarded(to, async () => {
+    if ((await readHead(to))?.id !== carried?.id) throw wentOn();
+    return copyAfter(carried?.id ?? 0, from, to);
+  });
+}
+
+/** Whether the log of `db` has that entry, hence all those before it. */
+async function leadsTo(db: Queryable, head: LogHead | null): Promise<boolean> {
+  return head === null || (await readHash(db, head.id)) === head.hash;
+}
+
+function wentOn(): ManageDbError {
+  return new ManageDbError('DATABASE_IN_USE', 'Both databases have logged operations since the log was carried over.', {
+    hint: 'Keep both, and compare them with manage_db show-operation-log.',
+  });
 }
 
 /** The triggers that protect the log are off for exactly this transaction. */
