@@ -2,6 +2,7 @@ import type { VerifiedOperationLog } from '../../app/core/db-operations/operatio
 import { ManageDbError } from '../../app/core/errors.js';
 import { defineCommand } from '../command.js';
 import { formatCount } from '../presenters/units.js';
+import { waitingWarnings } from '../presenters/waiting-entries.js';
 
 const SHOWN = 20;
 
@@ -22,12 +23,12 @@ export const command = defineCommand({
   },
 });
 
-function warningsOf({ isMirrored, pending }: VerifiedOperationLog): readonly string[] {
+function warningsOf({ isMirrored, pending, refused }: VerifiedOperationLog): readonly string[] {
   return [
     ...(isMirrored
       ? []
       : ['This workspace does not know the end of this log: entries that are missing there would not be noticed.']),
-    ...(pending === 0 ? [] : [`${pending} entries wait in the workspace; the next logged operation adds them.`]),
+    ...waitingWarnings({ pending, refused }),
   ];
 }
 

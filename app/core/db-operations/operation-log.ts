@@ -12,7 +12,7 @@ import { getDbSession } from '../../services/database-service.js';
 import { ManageDbError, PermissionError } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { readMirror } from '../safety/operation-log/heads.js';
-import { listPending } from '../safety/operation-log/pending.js';
+import { listPending, listRefused } from '../safety/operation-log/pending.js';
 import { type LogFinding, missingLog, verifyLog } from './operation-log/verify.js';
 
 export type { LoggedOperation, OperationEvent } from '../../database/records/operation-log.js';
@@ -34,6 +34,8 @@ export interface ShownOperationLog {
   readonly entries: readonly LoggedOperation[];
   /** Entries that wait in the workspace for the database. */
   readonly pending: number;
+  /** Entries that the database has refused; they remain in the workspace. */
+  readonly refused: number;
   /** `false`: nothing was ever logged in this database, or this login may not read it. */
   readonly hasLog: boolean;
 }
@@ -47,6 +49,7 @@ export interface VerifiedOperationLog {
   readonly isMirrored: boolean;
   readonly findings: readonly LogFinding[];
   readonly pending: number;
+  readonly refused: number;
 }
 
 const LIMIT = 50;
@@ -71,7 +74,7 @@ export function showOperationLog(options: ShowOperationLogOptions = {}): Promise
       const { operation, actor } = options;
       const [since, until] = [options.since?.toISOString(), options.until?.toISOString()];
       const entries = hasLog ? await readOperationLog(db, { since, until, operation, event, actor, limit }) : [];
-      return { entries, pending: listPending(target).length, hasLog };
+      return { entries, ...waiting(target), hasLog };
     }),
   );
 }
@@ -98,10 +101,14 @@ export function verifyOperationLog(options: OperationOptions = {}): Promise<Veri
         head: head === null ? null : { id: head.id, hash: head.hash },
         isMirrored: mirror !== null,
         findings,
-        pending: listPending(target).length,
+        ...waiting(target),
       };
     });
   });
+}
+
+function waiting(target: Target): { readonly pending: number; readonly refused: number } {
+  return { pending: listPending(target).length, refused: listRefused(target).length };
 }
 
 function unreadable({ database, user }: Target): PermissionError {

@@ -1,3 +1,4 @@
+import { codeOf } from '../../core/errors.js';
 import type { Level } from '../../core/levels.js';
 import type { Queryable } from '../queryable.js';
 
@@ -79,12 +80,30 @@ export interface LogHead {
   readonly hash: string;
 }
 
-/** Appends one entry, unless it is there already. Returns its id. */
+/**
+ * Appends one entry, unless it is there already. Returns its id. Characters that the encoding of the database lacks are
+ * written as their codes: `\u60a3`.
+ */
 export async function appendOperation(db: Queryable, entry: OperationEntry): Promise<number> {
-  const { rows } = await db.query<{ id: string }>('select manage_db.append_operation($1::jsonb)::text as id', [
-    JSON.stringify(entry),
-  ]);
+  const sent = JSON.stringify(entry);
+  try {
+    return await append(db, sent);
+  } catch (error) {
+    if (codeOf(error) !== UNTRANSLATABLE_CHARACTER) throw error;
+    return await append(db, inAscii(sent));
+  }
+}
+
+const UNTRANSLATABLE_CHARACTER = '22P05';
+
+async function append(db: Queryable, entry: string): Promise<number> {
+  const { rows } = await db.query<{ id: string }>('select manage_db.append_operation($1::jsonb)::text as id', [entry]);
   return Number(rows[0]?.id);
+}
+
+/** In JSON only strings have other characters: what stands for one there is a backslash of its own and the code. */
+function inAscii(json: string): string {
+  return json.replaceAll(/[^ -~]/g, (unit) => `\\\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** The newest entries that fit, the newest first. */

@@ -27,6 +27,7 @@ create table manage_db.operation_log (
   previous_hash bytea,
   hash bytea not null,
   check ((duration_ms is not null) = (event in ('succeeded', 'failed', 'interrupted'))),
+  check (pg_catalog.isfinite(occurred_at)),
   check ((previous_hash is null) = (id = 1))
 );
 create index on manage_db.operation_log (occurred_at);
@@ -103,6 +104,11 @@ declare
   sent manage_db.operation_log;
   appended bigint;
 begin
+  -- what whoever copies or verifies the log holds in memory must not be up to whoever writes into it
+  if octet_length(entry::text) > 500000 then
+    raise exception using errcode = '54000',
+      message = format('An entry of the operation log has at most 500000 bytes, not %s.', octet_length(entry::text));
+  end if;
   sent := jsonb_populate_record(null::manage_db.operation_log, entry);
   -- first the lock: another client may be sending the same entry in this moment
   perform from manage_db.operation_log_head h for update;
@@ -110,9 +116,7 @@ begin
   if found then
     return appended;
   end if;
-  if sent.source = 'database' then
-    sent.occurred_at := clock_timestamp();
-  end if;
+  sent.occurred_at := case when sent.source = 'file' then least(sent.occurred_at, clock_timestamp()) else clock_timestamp() end;
   insert into manage_db.operation_log select sent.* returning id into appended;
   return appended;
 end

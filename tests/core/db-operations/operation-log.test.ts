@@ -361,7 +361,7 @@ describe('the operation log', () => {
     const bare = await scratchDatabase();
     try {
       workspace.write({ '.env.testing': `TESTING_DATABASE_URL=${bare.url}\n` });
-      expect(await show()).to.deep.equal({ entries: [], pending: 0, hasLog: false });
+      expect(await show()).to.deep.equal({ entries: [], pending: 0, refused: 0, hasLog: false });
       expect(await verify()).to.include({ ok: true, entries: 0 });
       await withClient(bare.url, (client) => ensureSchema(client));
       expect(await verify()).to.include({ ok: true, entries: 0, head: null });

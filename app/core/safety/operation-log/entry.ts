@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { MASK, redact, redactDeep } from '../../../config/redaction.js';
+import { MASK, redact } from '../../../config/redaction.js';
 import type { OperationEntry, OperationEvent } from '../../../database/records/operation-log.js';
 import { packageVersion } from '../../../services/package-root.js';
 import type { Level } from '../../levels.js';
@@ -65,13 +65,31 @@ export function operationEntry(parts: EntryParts): OperationEntry {
 
 /** As JSON, without secrets, and not too long. */
 function loggable(value: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const text = JSON.stringify(value, (name, item: unknown) => {
-    if (name !== '' && SECRET_NAME.test(name) && item !== null && item !== undefined) return MASK;
-    if (typeof item === 'bigint') return item.toString();
-    return typeof item === 'string' ? cut(redact(item)) : item;
-  });
+  const text = JSON.stringify(clean(value, []));
   if (text.length > LONGEST_JSON) return { shortened: cut(redact(text)) };
-  return redactDeep(JSON.parse(text)) as Readonly<Record<string, unknown>>;
+  return JSON.parse(text) as Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Texts, numbers, lists and plain objects; names are texts too. What else there is (connections, functions, bytes) says
+ * nothing about the work.
+ *
+ * @param above the objects that `value` is in
+ */
+function clean(value: unknown, above: readonly object[]): unknown {
+  if (typeof value === 'string') return cut(redact(value));
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value !== 'object' || value === null) return value;
+  if (value instanceof Date || value instanceof URL) return clean(value.toJSON(), above);
+  if (above.includes(value)) return undefined;
+  if (Array.isArray(value)) return value.map((item) => clean(item, [...above, value]));
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return undefined;
+  const entries = Object.entries(value).map(([name, item]) => {
+    const isSecret = SECRET_NAME.test(name) && item !== null && item !== undefined;
+    return [cut(redact(name)), isSecret ? MASK : clean(item, [...above, value])] as const;
+  });
+  return Object.fromEntries(entries);
 }
 
 /** PostgreSQL takes neither the character 0 nor half of a surrogate pair. */

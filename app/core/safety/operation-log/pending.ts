@@ -1,8 +1,8 @@
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import type { OperationEntry } from '../../../database/records/operation-log.js';
 import { codeOf } from '../../errors.js';
-import { writeFileAtomically } from '../../files.js';
+import { makeFolder, writeFileAtomically } from '../../files.js';
 import { STATE_FOLDER, workspaceRoot } from '../../workspace-root.js';
 
 /** Which log an entry belongs to. */
@@ -37,13 +37,12 @@ let count = 0;
 
 /** The entries that wait for the log at `address`, in the order in which they were made. */
 export function listPending(address: LogAddress): readonly PendingEntry[] {
-  return filesIn(pendingFolder())
-    .sort()
-    .flatMap((name) => {
-      const file = join(pendingFolder(), name);
-      const entry = readEntry(file);
-      return entry !== null && belongsTo(entry, address) ? [{ file, entry }] : [];
-    });
+  return entriesIn(pendingFolder(), address);
+}
+
+/** The entries that the database at `address` has refused; they remain in the workspace. */
+export function listRefused(address: LogAddress): readonly PendingEntry[] {
+  return entriesIn(refusedFolder(), address);
 }
 
 /** Forgets an entry that the database has now. */
@@ -51,8 +50,33 @@ export function dropPending({ file }: PendingEntry): void {
   rmSync(file, { force: true });
 }
 
+/** Keeps an entry that the database refuses where it is no longer sent. */
+export function putAside({ file }: PendingEntry): void {
+  makeFolder(refusedFolder());
+  try {
+    renameSync(file, join(refusedFolder(), basename(file)));
+  } catch (error) {
+    // another process has just done it
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+}
+
 function pendingFolder(): string {
   return join(workspaceRoot(), STATE_FOLDER, 'operation-log', 'pending');
+}
+
+function refusedFolder(): string {
+  return join(workspaceRoot(), STATE_FOLDER, 'operation-log', 'refused');
+}
+
+function entriesIn(folder: string, address: LogAddress): readonly PendingEntry[] {
+  return filesIn(folder)
+    .sort()
+    .flatMap((name) => {
+      const file = join(folder, name);
+      const entry = readEntry(file);
+      return entry !== null && belongsTo(entry, address) ? [{ file, entry }] : [];
+    });
 }
 
 function filesIn(folder: string): string[] {

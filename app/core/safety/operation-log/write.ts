@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Queryable } from '../../../database/queryable.js';
 import { appendOperation, mayAppend, type OperationEntry } from '../../../database/records/operation-log.js';
 import { ensureSchema } from '../../../database/schema/ensure-schema.js';
-import { ManageDbError, messageOf } from '../../errors.js';
+import { isServerError } from '../../../services/database-errors.js';
+import { codeOf, ManageDbError, messageOf } from '../../errors.js';
 import { mirrorHead } from './heads.js';
-import { dropPending, keepPending, type LogAddress, listPending } from './pending.js';
+import { dropPending, keepPending, type LogAddress, listPending, type PendingEntry, putAside } from './pending.js';
 
 /** Where an entry belongs, and the way there. */
 export interface LogPlace extends LogAddress {
@@ -38,15 +40,48 @@ async function isInDatabase(entry: OperationEntry, place: LogPlace, db: Queryabl
     // whoever may not upgrade the schema can still append to the log that is there
     if (place.mayCreateSchema) await ensureSchema(db).catch(() => undefined);
     if (!(await mayAppend(db))) return false;
-    for (const pending of listPending(place)) {
-      await appendOperation(db, { ...pending.entry, source: 'file' });
-      dropPending(pending);
-    }
-    await appendOperation(db, entry);
+    for (const pending of listPending(place)) await replay(pending, db);
+    await appended(entry, db);
   } catch {
     return false;
   }
   // the entry is written: a mirror that cannot be kept is no reason to write it twice
   await mirrorHead(db).catch(() => undefined);
   return true;
+}
+
+/** What the database will never take must not hold up what comes after it. */
+async function replay(pending: PendingEntry, db: Queryable): Promise<void> {
+  try {
+    await appended({ ...pending.entry, source: 'file' }, db);
+    dropPending(pending);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    putAside(pending);
+  }
+}
+
+/** Again while others append: a session that begins in repeatable read has not seen what came while it waited. */
+async function appended(entry: OperationEntry, db: Queryable): Promise<void> {
+  const end = Date.now() + LONGEST_RACE_MS;
+  for (;;) {
+    try {
+      await appendOperation(db, entry);
+      return;
+    } catch (error) {
+      if (codeOf(error) !== SERIALIZATION_FAILURE || Date.now() > end) throw error;
+      await sleep(Math.random() * 30);
+    }
+  }
+}
+
+const SERIALIZATION_FAILURE = '40001';
+const LONGEST_RACE_MS = 5000;
+
+/**
+ * It is the entry itself that is wrong, and always will be: data exceptions, NOT NULL, CHECK, its size. A double id is the
+ * fault of the log.
+ */
+function isRefusal(error: unknown): boolean {
+  return isServerError(error) && /^(22...|23502|23514|54000)$/.test(error.code);
 }
