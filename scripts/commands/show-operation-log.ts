@@ -1,10 +1,12 @@
 import type { LoggedOperation, OperationEvent, ShownOperationLog } from '../../app/core/db-operations/operation-log.js';
 import { ManageDbError } from '../../app/core/errors.js';
 import { defineCommand } from '../command.js';
-import { durationMs } from '../duration.js';
+import { moment } from '../moment.js';
 import type { Paint } from '../presenters/paint.js';
+import { printable } from '../presenters/printable.js';
 import { renderTable } from '../presenters/table.js';
 import { formatDuration } from '../presenters/units.js';
+import { waitingWarnings } from '../presenters/waiting-entries.js';
 
 interface Args {
   readonly since?: string;
@@ -25,7 +27,11 @@ export const command = defineCommand<Args>({
   ],
   builder: (yargs) =>
     yargs
-      .option('since', { type: 'string', requiresArg: true, describe: 'From then on: 2026-11-21, or 2h, 7d ago' })
+      .option('since', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'From then on: 2026-11-21T08:00 (UTC), or 2h, 7d ago',
+      })
       .option('until', { type: 'string', requiresArg: true, describe: 'Before then' })
       .option('operation', { type: 'string', requiresArg: true, describe: 'Only this one, such as restore-backup' })
       .option('event', {
@@ -58,19 +64,10 @@ export const command = defineCommand<Args>({
   },
 });
 
-/** A time, or how long ago. */
-function moment(text: string, flag: string): Date {
-  if (/^\d{4}-\d{2}-\d{2}/.test(text)) {
-    const time = new Date(text);
-    if (!Number.isNaN(time.getTime())) return time;
-  }
-  return new Date(Date.now() - durationMs(text, flag));
-}
-
-function warningsOf({ pending, hasLog }: ShownOperationLog): readonly string[] {
+function warningsOf({ pending, refused, hasLog }: ShownOperationLog): readonly string[] {
   return [
     ...(hasLog ? [] : ['This database has no operation log yet, or this login may not read it.']),
-    ...(pending === 0 ? [] : [`${pending} entries wait in the workspace; the next logged operation adds them.`]),
+    ...waitingWarnings({ pending, refused }),
   ];
 }
 
@@ -90,19 +87,53 @@ function describe(entries: readonly LoggedOperation[], paint: Paint): string {
       entry.id,
       entry.occurredAt.replace(/\.\d+Z$/, 'Z'),
       color[entry.event](entry.event),
-      entry.operation,
-      entry.actor === entry.login ? entry.actor : `${entry.actor} (${entry.login})`,
+      printable(entry.operation),
+      printable(entry.actor === entry.login ? entry.actor : `${entry.actor} (${entry.login})`),
       shortened(entry.reason),
       entry.durationMs === null ? null : formatDuration(entry.durationMs),
-      typeof entry.details.code === 'string' ? entry.details.code : entry.source === 'file' ? 'added later' : '',
+      typeof entry.details.code === 'string'
+        ? printable(entry.details.code)
+        : entry.source === 'file'
+          ? 'added later'
+          : '',
     ]),
     [0],
   );
 }
 
 function shortened(text: string | null): string | null {
-  return text !== null && text.length > 40 ? `${text.slice(0, 39)}…` : text;
+  if (text === null) return null;
+  return printable(text.length > 40 ? `${text.slice(0, 39)}…` : text);
 }
+
+/** In the order of the table. */
+const COLUMNS = [
+  'id',
+  'entryId',
+  'attempt',
+  'event',
+  'operation',
+  'environment',
+  'database',
+  'host',
+  'port',
+  'level',
+  'actor',
+  'login',
+  'osUser',
+  'clientHost',
+  'application',
+  'tool',
+  'reason',
+  'arguments',
+  'details',
+  'durationMs',
+  'occurredAt',
+  'recordedAt',
+  'source',
+  'previousHash',
+  'hash',
+] as const satisfies readonly (keyof LoggedOperation)[];
 
 function asCsv(entries: readonly LoggedOperation[], stringify: typeof import('csv-stringify/sync').stringify): string {
   const rows = entries.map((entry) => ({
@@ -111,5 +142,5 @@ function asCsv(entries: readonly LoggedOperation[], stringify: typeof import('cs
     details: JSON.stringify(entry.details),
   }));
   // a spreadsheet executes what begins with = + - @
-  return stringify(rows, { header: true, escape_formulas: true }).trimEnd();
+  return stringify(rows, { header: true, columns: [...COLUMNS], escape_formulas: true }).trimEnd();
 }

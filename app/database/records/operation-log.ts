@@ -57,6 +57,8 @@ export interface LoggedOperation {
   readonly occurredAt: string;
   readonly recordedAt: string;
   readonly source: 'database' | 'file';
+  /** `null`: it is the first. */
+  readonly previousHash: string | null;
   readonly hash: string;
 }
 
@@ -128,7 +130,8 @@ const ENTRIES = `
     l.database_name as database, l.host, l.port, l.level, l.actor, l.login, l.os_user as "osUser",
     l.client_host as "clientHost", l.application, l.tool, l.reason, l.arguments, l.details,
     l.duration_ms::double precision as "durationMs", ${iso('l.occurred_at')} as "occurredAt",
-    ${iso('l.recorded_at')} as "recordedAt", l.source, pg_catalog.encode(l.hash, 'hex') as hash
+    ${iso('l.recorded_at')} as "recordedAt", l.source,
+    pg_catalog.encode(l.previous_hash, 'hex') as "previousHash", pg_catalog.encode(l.hash, 'hex') as hash
   from manage_db.operation_log l
   where ($1::timestamp with time zone is null or l.occurred_at >= $1::timestamp with time zone)
     and ($2::timestamp with time zone is null or l.occurred_at < $2::timestamp with time zone)
