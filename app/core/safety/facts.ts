@@ -6,6 +6,7 @@ import type { Queryable } from '../../database/queryable.js';
 import { readStamp } from '../../database/records/identity.js';
 import { type Engagement, readOpenEngagements } from '../../database/records/kill-switch.js';
 import { readObservation } from '../../database/records/observation.js';
+import { asManageDbError } from '../../services/database-errors.js';
 import { withPooledConnection } from '../../services/database-service.js';
 import { withMaintenanceConnection } from '../../services/with-connection.js';
 import { workspaceRoot } from '../workspace-root.js';
@@ -24,21 +25,11 @@ export interface Situation {
 
 /** Asks the database what it is, what the login may do there, and what stands in the way. */
 export function gatherFacts(operation: OperationName, config: EnvironmentConfig, located: Located): Promise<Situation> {
-  return located.engine === null
-    ? factsOfMissing(operation, config, located)
-    : withPooledConnection(config.environment, (db) => factsOf(operation, config, located, db));
+  return located.engine === null ? factsOfMissing(operation, config, located) : factsOf(operation, config, located);
 }
 
-async function factsOf(
-  operation: OperationName,
-  config: EnvironmentConfig,
-  { server }: Located,
-  db: Queryable,
-): Promise<Situation> {
-  const observation = await readObservation(db);
-  const stamp = observation.hasRecords ? await readStamp(db) : null;
-  const engagements = observation.hasRecords ? await readOpenEngagements(db) : [];
-  const access = await readLoginAccess(db);
+async function factsOf(operation: OperationName, config: EnvironmentConfig, { server }: Located): Promise<Situation> {
+  const { observation, stamp, engagements, access } = await withPooledConnection(config.environment, look);
   const isOwnServer = isOwnCluster(observation.systemIdentifier);
   const { environment, security } = config;
   const { host = '', port = 0 } = server.settings.hosts[0] ?? {};
@@ -57,6 +48,24 @@ async function factsOf(
     killSwitch: killSwitchFacts(config, engagements, observation.now),
   };
   return { facts, stamp };
+}
+
+/**
+ * In a transaction of its own: what a search_path puts before PostgreSQL's own operators does not decide here, and
+ * somebody who holds a lock on our records cannot keep us waiting for ever.
+ */
+async function look(db: Queryable) {
+  await db.query(`begin read only; set local lock_timeout = '5s'; set local search_path = pg_catalog, pg_temp`);
+  try {
+    const observation = await readObservation(db);
+    const stamp = observation.hasRecords ? await readStamp(db) : null;
+    const engagements = observation.hasRecords ? await readOpenEngagements(db) : [];
+    return { observation, stamp, engagements, access: await readLoginAccess(db) };
+  } catch (error) {
+    throw asManageDbError(error);
+  } finally {
+    await db.query('rollback').catch(() => undefined);
+  }
 }
 
 function factsOfMissing(operation: OperationName, config: EnvironmentConfig, { server }: Located): Promise<Situation> {

@@ -538,6 +538,31 @@ describe('the gate on a real database', () => {
     expect(pending.map(({ event, operation }) => `${operation} ${event}`)).to.deep.equal(['drop-all-tables denied']);
   });
 
+  it('does not wait for ever for somebody who holds its records', async () => {
+    asDevelopment();
+    await stampFor(workspace, 'development');
+    await withClient(db.url, async (blocker) => {
+      await blocker.query('begin; lock table manage_db.identity');
+      const { code, json } = await workspace.cli(['drop-all-tables', '--yes', '--json'], { timeoutMs: 20_000 });
+      expect([code, json().error?.code]).to.deep.equal([5, 'LOCK_TIMEOUT']);
+    });
+    expect(await patients(db)).to.equal(1);
+  });
+
+  it('is not fooled by operators that somebody puts before those of PostgreSQL', async () => {
+    asProduction();
+    await stampFor(workspace, 'production');
+    await db.query(`
+      create schema trick;
+      create function trick.same(text, text) returns boolean language sql as 'select true';
+      create operator trick.= (leftarg = text, rightarg = text, function = trick.same);
+      create function trick.none(name, name) returns boolean language sql as 'select false';
+      create operator trick.= (leftarg = name, rightarg = name, function = trick.none);
+      do $$ begin execute format('alter database %I set search_path = trick, pg_catalog', current_database()); end $$`);
+    const drop = ['drop-all-tables', '--env', 'production', '--yes', '--json'];
+    expect((await workspace.cli(drop, OVERRIDE)).json().error?.code).to.equal('CONFIRMATION_REQUIRED');
+  });
+
   it('does not overwrite a stamp that somebody else has set since it was looked at', async () => {
     asDevelopment();
     await stampFor(workspace, 'development');
