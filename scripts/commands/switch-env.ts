@@ -109,6 +109,10 @@ async function status(context: CommandContext): Promise<CommandOutcome> {
         `${paint.bold(found.environment)}${report.security.protected ? `  ${paint.red('PROTECTED')}` : ''}  from ${found.source}`,
         `database  ${databaseUrl ?? paint.yellow('not configured')}`,
         `stamp     ${stamp === null ? paint.dim('not read') : `${stamp.state === 'trusted' ? paint.green('trusted') : paint.yellow(stamp.state)}  ${stamp.because}`}`,
+        ...(stamp?.stamp?.lineage.slice(0, 1) ?? []).map(
+          ({ became, environment, database, at, by }) =>
+            `before    ${environment} (${database}), ${became} ${at} by ${by}`,
+        ),
         '',
         renderTable(
           paint,
