@@ -122,6 +122,13 @@ describe('the gate on a real database', () => {
         expect([code, json().error?.code], command).to.deep.equal([2, 'PROTECTED_ENVIRONMENT']);
         expect(json().error?.message).to.contain('the one of production');
       }
+      workspace.write({
+        '.env.production': '',
+        '.env.preview': `DATABASE_URL=${db.url}\n`,
+        '.env.example': `DATABASE_URL=${db.url}\n`,
+      });
+      const custom = (await workspace.cli(['reset-database', '--yes', '--json'])).json();
+      expect(custom.error?.message).to.contain('the one of preview');
       expect(await patients(db)).to.equal(1);
     });
 
