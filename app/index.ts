@@ -146,4 +146,14 @@ export {
   stopEmbeddedServer,
 } from './services/embedded-postgres.js';
 export { getDetachedCopy, getEntityDict } from './services/entities.js';
+export { defineEntity, type Entity, type EntityDefinition, type EntityKey } from './services/entity-gateway.js';
+export {
+  beforeInsert,
+  beforeUpdate,
+  type EntityListener,
+  type EntityValues,
+  type ListenerContext,
+  onListenerError,
+} from './services/entity-listeners.js';
 export { type ApplicationEnvironment, setupEnvironment } from './services/setup-environment.js';
+export { type EntityMixin, timestampMixin } from './services/timestamp-mixin.js';

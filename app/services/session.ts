@@ -11,6 +11,8 @@ import { reported } from './debug-mode.js';
 /** One transaction on one connection. */
 export interface DbSession extends Queryable {
   readonly environment: string;
+  /** The acting user, as triggers see it in `app.current_user`; empty where there is none. */
+  readonly user: string;
   /** The pooled client, for what a `Queryable` cannot do (COPY, cursors). */
   readonly client: pg.PoolClient;
 }
@@ -28,7 +30,6 @@ export interface SessionOptions {
 
 export interface OpenSession extends DbSession {
   readonly engine: Engine;
-  readonly user: string;
   readonly isolation: SessionOptions['isolation'];
   /** `failed`: it will be rolled back, nothing new may begin. `over`: the connection may be somebody else's. */
   state: 'open' | 'failed' | 'over';
