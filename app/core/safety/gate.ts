@@ -78,7 +78,7 @@ class Passage {
     const { confirmation: confirm, reason } = override ?? {};
     this.request = {
       operation,
-      consent: { ...(confirm && { confirm }), ...(reason && { reason }), ...options.consent },
+      consent: { ...understood({ confirm, reason }), ...understood(options.consent) },
       isDryRun: options.dryRun === true,
       isEnvironmentExplicit: options.env !== undefined,
       isKillSwitchOverridden: override !== null,
@@ -155,7 +155,7 @@ class Passage {
     }
     // a person takes their time: somebody may have engaged the kill switch meanwhile
     const latest = await gatherFacts(this.operation, this.config, located);
-    const agreed = { ...consent, ...answer };
+    const agreed = { ...consent, ...understood(answer) };
     return { decision: decide({ ...this.request, consent: agreed }, latest.facts), consent: agreed };
   }
 
@@ -178,6 +178,15 @@ class Passage {
       details: { operation: this.operation, environment, database: connection.database },
     });
   }
+}
+
+/** Consent is exactly what its type says, also from JavaScript: what is no text, or not `true`, was not said. */
+function understood({ yes, confirm, reason }: { readonly [Name in keyof Consent]?: unknown } = {}): Consent {
+  return {
+    ...(yes === true ? { yes } : {}),
+    ...(typeof confirm === 'string' ? { confirm } : {}),
+    ...(typeof reason === 'string' ? { reason } : {}),
+  };
 }
 
 function summaryOf(operation: OperationName, { environment, database, stamp }: GateFacts): string {

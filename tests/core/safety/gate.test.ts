@@ -545,6 +545,23 @@ describe('the gate on a real database', () => {
     expect(pending.map(({ event, operation }) => `${operation} ${event}`)).to.deep.equal(['drop-all-tables denied']);
   });
 
+  it('takes only texts for consent, whatever a JavaScript caller gives', async () => {
+    asProduction();
+    await stampFor(workspace, 'production');
+    const confirm = `EXECUTE DROP_ALL_TABLES ON ${db.name}`;
+    for (const consent of [
+      { yes: 'true', confirm: [confirm], reason: 'x' },
+      { confirm: { toString: () => confirm }, reason: 'x' },
+      { confirm, reason: 5 },
+      { confirm, reason: ['x'] },
+    ]) {
+      const options = { env: 'production', consent: consent as object };
+      const drop = withKillSwitchOverride({}, () => workspace.run(() => dropAllTables(options)));
+      expect(await failure(drop), JSON.stringify(consent)).to.include({ code: 'CONFIRMATION_REQUIRED' });
+    }
+    expect(await patients(db)).to.equal(1);
+  });
+
   it('does not wait for ever for somebody who holds its records', async () => {
     asDevelopment();
     await stampFor(workspace, 'development');
