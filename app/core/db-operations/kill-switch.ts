@@ -1,5 +1,6 @@
 import { getConfig } from '../../config/db-config.js';
 import type { TimeWindow } from '../../config/kill-switch-settings.js';
+import type { Queryable } from '../../database/queryable.js';
 import { readStamp } from '../../database/records/identity.js';
 import { type Engagement, engage, readOpenEngagements, release } from '../../database/records/kill-switch.js';
 import { readObservation } from '../../database/records/observation.js';
@@ -75,7 +76,7 @@ export function engageKillSwitch(options: EngageOptions = {}): Promise<{ readonl
   }
   return guarded('engage-kill-switch', options, (target, { reason }) =>
     withConnection(target.settings, { signal: options.signal }, async (client) => {
-      await ensureSchema(client);
+      await upgradeIfAllowed(client);
       const id = await engage(client, { actor: actorName(), reason: reason ?? '', expiresInMs });
       const engagement = (await readOpenEngagements(client)).find((open) => open.id === id);
       if (engagement === undefined) throw new Error('the engagement that was just written is gone');
@@ -96,8 +97,18 @@ export function releaseKillSwitch(
 ): Promise<{ readonly released: readonly Engagement[] }> {
   return guarded('release-kill-switch', options, (target, { reason }) =>
     withConnection(target.settings, { signal: options.signal }, async (client) => {
-      await ensureSchema(client);
+      await upgradeIfAllowed(client);
       return { released: await release(client, { actor: actorName(), reason: reason ?? 'no reason given' }) };
     }),
   );
+}
+
+/** Stopping everything must be possible at once: an operator may not upgrade the schema, and need not where it can do this. */
+async function upgradeIfAllowed(db: Queryable): Promise<void> {
+  try {
+    await ensureSchema(db);
+  } catch (error) {
+    const isBearable = error instanceof ManageDbError && ['PERMISSION_DENIED', 'SCHEMA_TOO_NEW'].includes(error.code);
+    if (!isBearable || !(await readObservation(db)).hasRecords) throw error;
+  }
 }

@@ -4,6 +4,7 @@ import { describeConfig } from '../../config/db-config.js';
 import { getWorkspace } from '../../config/workspace.js';
 import type { Queryable } from '../../database/queryable.js';
 import { grantAccess } from '../../database/records/access-roles.js';
+import { readStamp, type Stamp } from '../../database/records/identity.js';
 import { readObservation } from '../../database/records/observation.js';
 import { ensureSchema } from '../../database/schema/ensure-schema.js';
 import { closeEngines } from '../../services/database-service.js';
@@ -11,7 +12,7 @@ import { withConnection, withMaintenanceConnection } from '../../services/with-c
 import { normalizeEnv } from '../environment.js';
 import { ManageDbError } from '../errors.js';
 import type { OperationControls } from '../progress.js';
-import { carryRecords } from '../safety/carry-records.js';
+import { carryKillSwitch, carryRecords } from '../safety/carry-records.js';
 import { guarded, type OperationOptions, type Permit, type Target } from '../safety/gate.js';
 import { carryLateEntries } from '../safety/operation-log/carry-over.js';
 import { stampRestored } from '../safety/write-stamp.js';
@@ -147,6 +148,7 @@ async function replace(
   await lockRestoreOf(maintenance, target.database);
   await dropAbandonedScratchDatabases(maintenance);
   const live = await readDatabaseProperties(maintenance, target.database);
+  refuseIfAppeared(target, live !== null);
   if (live !== null) {
     await refuseIfNotSwappable(maintenance, target.database);
     if (!disconnectUsers) await refuseIfInUse(maintenance, target.database);
@@ -180,15 +182,43 @@ async function replace(
   }
 }
 
+/** What the gate has decided was about the database that was there then, or was not. */
+function refuseIfAppeared({ database, exists }: Target, isThere: boolean): void {
+  if (isThere === exists) return;
+  throw new ManageDbError('DATABASE_IN_USE', `${database} ${isThere ? 'has appeared' : 'has gone'} in this moment.`, {
+    hint: 'Look at it, and run the restore again.',
+  });
+}
+
+/** The stamp that the gate has seen must still be the one that is there. */
+function refuseIfStamped(seen: Stamp | null, now: Stamp | null): void {
+  if (
+    seen?.stampedAt === now?.stampedAt &&
+    seen?.environment === now?.environment &&
+    seen?.protected === now?.protected
+  )
+    return;
+  throw new ManageDbError('STAMP_MISMATCH', 'Somebody has stamped the database during the restore.', {
+    hint: 'See: manage_db switch-env --status',
+  });
+}
+
 /** The stamp of what it becomes, and what manage_db knows about the database that it replaces. */
 async function keepRecords(scratch: string, restore: Restore, hasLive: boolean): Promise<void> {
   const { target, manifest, reason, controls } = restore;
   const { settings } = target;
   await withConnection(settings, { database: scratch, signal: controls.signal }, async (contents) => {
     await ensureSchema(contents);
-    if (hasLive) await withConnection(settings, {}, (present) => carryRecords(present, contents));
-    await grantAccess(contents, target.database);
     const live = target.stamp?.says ?? null;
+    if (hasLive) {
+      await withConnection(settings, {}, async (present) => {
+        if ((await readObservation(present)).hasRecords) refuseIfStamped(live, await readStamp(present));
+        await carryRecords(present, contents);
+      });
+    }
+    // who was trusted where the backup comes from is not trusted here by that
+    else await contents.query('delete from manage_db.access_roles');
+    await grantAccess(contents, target.database);
     await stampRestored(contents, target, { live, database: target.database, backup: manifest.id, reason });
   });
 }
@@ -201,7 +231,9 @@ async function carryLate(previous: string, { settings }: Target): Promise<boolea
   try {
     await withConnection(settings, { database: previous }, (from) =>
       withConnection(settings, {}, async (to) => {
-        if ((await readObservation(from)).hasRecords) await carryLateEntries(from, to);
+        if (!(await readObservation(from)).hasRecords) return;
+        await carryKillSwitch(from, to);
+        await carryLateEntries(from, to);
       }),
     );
     return true;

@@ -19,6 +19,11 @@ export async function carryRecords(present: Queryable, contents: Queryable): Pro
   await carryOperationLog(present, contents);
 }
 
+/** Once more after the swap: somebody may have engaged it in between. */
+export function carryKillSwitch(present: Queryable, contents: Queryable): Promise<void> {
+  return carryTable(present, contents, 'kill_switch');
+}
+
 async function carryTable(
   present: Queryable,
   contents: Queryable,

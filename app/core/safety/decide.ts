@@ -180,7 +180,7 @@ function judgeKillSwitch(definition: OperationDefinition, request: GateRequest, 
 }
 
 /** Saying for the first time what a database is changes nothing that the switch protects. */
-function isBehindKillSwitch({ needsStamp, isKillSwitched }: OperationDefinition, facts: GateFacts): boolean {
+export function isBehindKillSwitch({ needsStamp, isKillSwitched }: OperationDefinition, facts: GateFacts): boolean {
   const { killSwitch, stamp } = facts;
   return isKillSwitched && ((needsStamp && killSwitch.isOn) || stamp.says?.killSwitch === true);
 }

@@ -8,6 +8,7 @@ import { type Decision, decide, type GateFacts, type GateRequest, isProtected } 
 import { factsOfSettings, gatherFacts, type Situation } from './facts.js';
 import { Journal } from './journal.js';
 import { reportKillSwitch } from './kill-switch-report.js';
+import { loggableText } from './operation-log/entry.js';
 import { OPERATIONS, type OperationDefinition, type OperationName } from './operations.js';
 import { currentOverride } from './override.js';
 import { type Located, locate, type Target, targetOf } from './target.js';
@@ -106,7 +107,7 @@ class Passage {
       level: facts.access.level,
     });
     this.options.onTarget?.(target);
-    const { decision, consent } = await this.settle(situation, located, target);
+    const { decision, consent } = await this.settle(situation, target);
     reportKillSwitch(this.config, decision, { request: this.request, facts, consent });
     const about = { target, consent, level: facts.access.level };
     if (decision.kind !== 'allow') {
@@ -134,7 +135,6 @@ class Passage {
   /** Decides; asks a person where one is there and may still agree. */
   private async settle(
     { facts }: Situation,
-    located: Located,
     target: Target,
   ): Promise<{ readonly decision: Decision; readonly consent: Consent }> {
     const { consent } = this.request;
@@ -154,16 +154,18 @@ class Passage {
       return { decision: { ...decision, reason: `${this.operation} was declined; nothing was changed.` }, consent };
     }
     // a person takes their time: somebody may have engaged the kill switch meanwhile
-    const latest = await gatherFacts(this.operation, this.config, located);
+    const latest = await gatherFacts(this.operation, await getConfig(), await locate(this.operation, this.config));
     const agreed = { ...consent, ...understood(answer) };
-    return { decision: decide({ ...this.request, consent: agreed }, latest.facts), consent: agreed };
+    const request = { ...this.request, consent: agreed, isKillSwitchOverridden: currentOverride() !== null };
+    return { decision: decide(request, latest.facts), consent: agreed };
   }
 
   private permit(consent: Consent): Permit {
     return {
       attempt: this.journal.attempt,
-      reason: consent.reason?.trim() || null,
-      isKillSwitchOverridden: this.request.isKillSwitchOverridden,
+      // it is written into tables that others may read
+      reason: loggableText(consent.reason?.trim() ?? '') || null,
+      isKillSwitchOverridden: currentOverride() !== null,
     };
   }
 

@@ -1,7 +1,7 @@
 import type { EnvironmentConfig } from '../../config/db-config.js';
 import { currentActor } from '../../services/actor.js';
 import type { Consent } from './consent.js';
-import type { Decision, GateFacts, GateRequest } from './decide.js';
+import { type Decision, type GateFacts, type GateRequest, isBehindKillSwitch } from './decide.js';
 import { OPERATIONS, type OperationDefinition } from './operations.js';
 
 /** Tells the configured logger what the kill switch has blocked or let pass. The operation log has it in any case. */
@@ -10,9 +10,9 @@ export function reportKillSwitch(
   decision: Decision,
   { request, facts, consent }: { request: GateRequest; facts: GateFacts; consent: Consent },
 ): void {
-  const { isKillSwitched }: OperationDefinition = OPERATIONS[request.operation];
+  const definition: OperationDefinition = OPERATIONS[request.operation];
   const isBlocked = decision.kind !== 'allow' && decision.code === 'KILL_SWITCH';
-  const isOverridden = decision.kind === 'allow' && isKillSwitched && facts.killSwitch.isOn && !request.isDryRun;
+  const isOverridden = decision.kind === 'allow' && isBehindKillSwitch(definition, facts) && !request.isDryRun;
   if (killSwitch.logger === null || !(isBlocked || isOverridden)) return;
   const { environment, database, access } = facts;
   try {

@@ -59,7 +59,7 @@ export async function stampRestored(
     ...config,
     environment: live?.environment ?? config.environment,
     protected: target.isProtected || config.protected || contents?.protected === true,
-    killSwitch: config.killSwitch || live?.killSwitch === true,
+    killSwitch: config.killSwitch || live?.killSwitch === true || contents?.killSwitch === true,
     expectedHosts: live?.expectedHosts ?? config.expectedHosts,
     database,
     reason,

@@ -1,5 +1,6 @@
 import type { Level } from '../../core/levels.js';
 import type { Queryable } from '../queryable.js';
+import { isTrustedOwner } from '../records/trusted-owner.js';
 
 /** A role that carries a level of this database, as a login sees it. */
 export interface AccessRole {
@@ -70,19 +71,20 @@ const LOGIN_FACTS = `
     pg_catalog.pg_has_role(l.oid, d.datdba, 'USAGE') as "hasOwnersRights",
     exists (
       select from pg_catalog.pg_namespace n
-      join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = 'access_roles'
-      join pg_catalog.pg_proc p on p.pronamespace = n.oid and p.proname = 'roles_serving'
+      join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = 'access_roles' and c.relkind = 'r'
       where n.nspname = 'manage_db' and pg_catalog.has_schema_privilege(n.oid, 'USAGE')
-        and pg_catalog.has_table_privilege(c.oid, 'SELECT') and pg_catalog.has_function_privilege(p.oid, 'EXECUTE')
+        and pg_catalog.has_table_privilege(c.oid, 'SELECT')
+        and ${isTrustedOwner('n.nspowner')} and ${isTrustedOwner('c.relowner')}
     ) as "hasRoles"
   from pg_catalog.pg_roles l
   join pg_catalog.pg_database d on d.datname = pg_catalog.current_database()
   where l.rolname = coalesce($1::name, session_user)`;
 
 const ACCESS_ROLES = `
-  select a.level, a.role_name::text as role, r.oid is not null as exists, s.role_oid is not null as "isServing",
+  select a.level, a.role_name::text as role, r.oid is not null as exists,
+    coalesce(pg_catalog.shobj_description(r.oid, 'pg_authid') = pg_catalog.format('manage_db: %s of database %s', a.level,
+      pg_catalog.current_database()), false) as "isServing",
     coalesce(pg_catalog.pg_has_role($1::name, r.oid, 'USAGE'), false) as "isMember"
   from manage_db.access_roles a
   left join pg_catalog.pg_roles r on r.rolname = a.role_name
-  left join manage_db.roles_serving(pg_catalog.current_database()) s on s.level = a.level
   order by pg_catalog.array_position(array['admin', 'operator', 'viewer'], a.level)`;

@@ -15,7 +15,10 @@ export interface Engagement {
 /** The engagements that block now, the longest first. */
 export async function readOpenEngagements(db: Queryable): Promise<readonly Engagement[]> {
   const { rows } = await db.query<{ [Key in keyof Engagement]: Engagement[Key] }>(
-    `select ${COLUMNS} from manage_db.open_kill_switch() k`,
+    // the table, not the function: whoever could replace that would have it executed with our rights
+    `select ${COLUMNS} from manage_db.kill_switch k
+     where k.released_at is null and (k.expires_at is null or k.expires_at > pg_catalog.clock_timestamp())
+     order by k.expires_at desc nulls first, k.engaged_at`,
   );
   return rows;
 }

@@ -1,4 +1,5 @@
 import type { Queryable } from '../queryable.js';
+import { isTrustedOwner } from './trusted-owner.js';
 
 /** What a database is, whoever asks: nothing of it needs a privilege or our own schema. */
 export interface Observation {
@@ -43,7 +44,8 @@ const OBSERVATION = `
     and not exists (select from pg_catalog.pg_largeobject_metadata) as "isEmpty",
     2 = (
       select pg_catalog.count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-      where n.nspname = 'manage_db' and c.relname in ('identity', 'kill_switch')
+      where n.nspname = 'manage_db' and c.relname in ('identity', 'kill_switch') and c.relkind = 'r'
+        and ${isTrustedOwner('n.nspowner')} and ${isTrustedOwner('c.relowner')}
         and pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select')) as "hasRecords"
   from pg_catalog.pg_database d
   where d.datname = pg_catalog.current_database()`;

@@ -1,6 +1,7 @@
 import { codeOf } from '../../core/errors.js';
 import type { Level } from '../../core/levels.js';
 import type { Queryable } from '../queryable.js';
+import { isTrustedOwner } from './trusted-owner.js';
 
 export const OPERATION_EVENTS = ['attempted', 'denied', 'succeeded', 'failed', 'interrupted'] as const;
 export type OperationEvent = (typeof OPERATION_EVENTS)[number];
@@ -170,6 +171,7 @@ export async function mayAppend(db: Queryable): Promise<boolean> {
   const { rowCount } = await db.query(`
     select from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
     where n.nspname = 'manage_db' and p.proname = 'append_operation'
+      and ${isTrustedOwner('n.nspowner')} and ${isTrustedOwner('p.proowner')}
       and pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_function_privilege(p.oid, 'execute')`);
   return rowCount !== 0;
 }

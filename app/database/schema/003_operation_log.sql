@@ -70,6 +70,8 @@ begin
   new.previous_hash := head.hash;
   new.hash := manage_db.operation_log_hash(new);
   update manage_db.operation_log_head set id = new.id, hash = new.hash;
+  -- a second mirror, where no right of this database reaches
+  raise log 'manage_db operation log: % %', new.id, encode(new.hash, 'hex');
   return new;
 end
 $$;

@@ -49,6 +49,19 @@ begin
 end
 $$;
 
+-- What stops everything is on record in its own transaction, also when it is called with psql.
+create function manage_db.kill_switch_entry(operation text, actor text, reason text) returns jsonb
+language sql volatile set search_path = pg_catalog, pg_temp
+as $$
+  select jsonb_build_object('entry_id', gen_random_uuid(), 'attempt', gen_random_uuid(), 'event', 'succeeded',
+    'operation', operation, 'environment', coalesce((select i.environment from manage_db.identity i), 'unknown'),
+    'database_name', current_database(), 'host', coalesce(host(inet_server_addr()), 'local'),
+    'port', coalesce(inet_server_port(), current_setting('port')::integer), 'level', manage_db.current_level(),
+    'actor', actor, 'os_user', session_user, 'client_host', coalesce(host(inet_client_addr()), 'local'),
+    'application', current_setting('application_name'), 'tool', operation, 'reason', reason, 'arguments', '{}'::jsonb,
+    'details', '{}'::jsonb, 'duration_ms', 0, 'source', 'database')
+$$;
+
 create function manage_db.engage_kill_switch(actor text, reason text, expires_at timestamp with time zone) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -57,6 +70,7 @@ declare
 begin
   perform manage_db.require_level('operator', 'Engaging the kill switch');
   insert into manage_db.kill_switch (actor, reason, expires_at) values ($1, $2, $3) returning id into new_id;
+  perform manage_db.append_operation(manage_db.kill_switch_entry('engage-kill-switch', $1, $2));
   return new_id;
 end
 $$;
@@ -66,6 +80,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform manage_db.require_level('admin', 'Releasing the kill switch');
+  perform manage_db.append_operation(manage_db.kill_switch_entry('release-kill-switch', $1, $2));
   return query
     update manage_db.kill_switch k
     set released_at = pg_catalog.clock_timestamp(), released_by = session_user, release_actor = $1, release_reason = $2
@@ -75,5 +90,6 @@ end
 $$;
 
 revoke all on function manage_db.require_kill_switch_off(text) from public;
+revoke all on function manage_db.kill_switch_entry(text, text, text) from public;
 revoke all on function manage_db.engage_kill_switch(text, text, timestamp with time zone) from public;
 revoke all on function manage_db.release_kill_switch(text, text) from public;

@@ -6,6 +6,7 @@ import { errorCodeOf } from '../../services/database-errors.js';
 import { packageRoot, packageVersion } from '../../services/package-root.js';
 import { ADVISORY_LOCKS } from '../advisory-locks.js';
 import type { Queryable } from '../queryable.js';
+import { isTrustedOwner } from '../records/trusted-owner.js';
 
 /** One numbered file of this folder. */
 interface SchemaVersion {
@@ -82,6 +83,11 @@ function upgradeStatement(versions: readonly SchemaVersion[]): string {
       ) then
         select coalesce(max(version), 0) into installed from manage_db.schema_versions;
       end if;
+      if exists (
+        select from pg_catalog.pg_namespace n where n.nspname = 'manage_db' and not ${isTrustedOwner('n.nspowner')}
+      ) then
+        raise exception using errcode = 'MDB03', message = 'the schema manage_db belongs to somebody else';
+      end if;
       if installed > ${newest} then
         raise exception using errcode = 'MDB01', message = installed::text;
       end if;
@@ -101,6 +107,15 @@ function upgradeStatement(versions: readonly SchemaVersion[]): string {
 function explain(error: unknown, database: string, newest: number): ManageDbError {
   const code = codeOf(error);
   if (code === 'MDB01') return tooNew(database, Number(messageOf(error)), newest);
+  if (code === 'MDB03') {
+    return new PermissionError(
+      `The schema manage_db of ${database} belongs to somebody who neither owns the database nor may act for its owner: nothing in it is used. Nothing was changed.`,
+      {
+        hint: `Look at it (\\dn+ manage_db); let a superuser drop it or give it to the owner of the database.`,
+        cause: error,
+      },
+    );
+  }
   if (errorCodeOf(code) === 'PERMISSION_DENIED') {
     return new PermissionError(
       `manage_db keeps its records in the schema manage_db of ${database}, and this login may not create or upgrade it: ${messageOf(error)}. Nothing was changed.`,

@@ -9,6 +9,7 @@ import { readEmbeddedEndpoint } from '../../../app/config/embedded-endpoint.js';
 import { engageKillSwitch, killSwitchStatus, releaseKillSwitch } from '../../../app/core/db-operations/kill-switch.js';
 import { checkDb, dropAllTables } from '../../../app/core/db-operations/maintenance.js';
 import { stampDatabase } from '../../../app/core/db-operations/stamp.js';
+import { disableTrigger } from '../../../app/core/db-operations/trigger-control.js';
 import { applyTriggers } from '../../../app/core/db-operations/triggers.js';
 import { ManageDbError, PermissionError } from '../../../app/core/errors.js';
 import { withKillSwitchOverride } from '../../../app/core/safety/override.js';
@@ -560,6 +561,72 @@ describe('the gate on a real database', () => {
       expect(await failure(drop), JSON.stringify(consent)).to.include({ code: 'CONFIRMATION_REQUIRED' });
     }
     expect(await patients(db)).to.equal(1);
+  });
+
+  it('executes nothing out of a schema manage_db that a stranger has made', async () => {
+    const login = `stranger_${randomBytes(4).toString('hex')}`;
+    await db.query(`create role ${login} login password 'pw'; grant create on database ${db.name} to ${login}`);
+    asDevelopment();
+    try {
+      await withClient(testUrl(db.name, { user: login, password: 'pw' }), (client) =>
+        client.query(`
+          create schema manage_db; grant usage on schema manage_db to public;
+          create table manage_db.identity (environment text); create table manage_db.kill_switch (id int);
+          create table manage_db.access_roles (level text, role_name name);
+          grant select on all tables in schema manage_db to public;
+          create function manage_db.open_kill_switch() returns setof manage_db.kill_switch language plpgsql
+            as $$ begin perform set_config('test.trap', session_user, false); raise 'sprung'; end $$;
+          create function manage_db.append_operation(entry jsonb) returns bigint language plpgsql as $$ begin raise 'sprung'; end $$`),
+      );
+      const error = await failure(workspace.run(() => dropAllTables({ env: 'development', consent: { yes: true } })));
+      expect(error).to.include({ code: 'STAMP_REQUIRED' });
+      const stamped = await failure(
+        workspace.run(() =>
+          stampDatabase({
+            env: 'development',
+            consent: { confirm: `EXECUTE STAMP_DATABASE ON ${db.name}`, reason: 'x' },
+          }),
+        ),
+      );
+      expect(stamped).to.be.instanceOf(PermissionError);
+      expect(stamped.message).to.contain('belongs to somebody');
+    } finally {
+      await workspace.remove();
+      await db.query(`drop owned by ${login} cascade; drop role ${login}`);
+    }
+  });
+
+  it('does not let an override pass that has expired while a question was open', async () => {
+    asProduction();
+    await stampFor(workspace, 'production');
+    const confirm = `EXECUTE DROP_ALL_TABLES ON ${db.name}`;
+    const ask = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      return { confirm, reason: 'x' };
+    };
+    const late = withKillSwitchOverride({ expiresInMs: 300 }, () =>
+      workspace.run(() => dropAllTables({ env: 'production', ask })),
+    );
+    expect(await failure(late)).to.include({ code: 'KILL_SWITCH' });
+    expect(await patients(db)).to.equal(1);
+  });
+
+  it('keeps secrets out of every record of a reason', async () => {
+    asDevelopment();
+    await stampFor(workspace, 'development');
+    await db.query(`
+      create function public.tidy() returns trigger language plpgsql as 'begin return new; end';
+      create trigger tidy before insert on public.patients for each row execute function public.tidy()`);
+    const consent = { reason: 'see postgresql://u:canary-77@h/d' };
+    await workspace.run(() => disableTrigger({ env: 'development', table: 'patients', name: 'tidy', consent }));
+    await workspace.run(() => engageKillSwitch({ env: 'development', consent }));
+    await workspace.run(() => releaseKillSwitch({ env: 'development', consent }));
+    await workspace.run(() => stampDatabase({ env: 'development', consent: { ...consent, yes: true } }));
+    const { rows } = await db.query<{ line: string }>(`
+      select l::text as line from manage_db.operation_log l union all select k::text from manage_db.kill_switch k
+      union all select i::text from manage_db.identity i`);
+    expect(rows.length).to.be.greaterThan(8);
+    expect(rows.map(({ line }) => line).join('\n')).not.to.contain('canary-77');
   });
 
   it('does not wait for ever for somebody who holds its records', async () => {

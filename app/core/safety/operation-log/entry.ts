@@ -49,12 +49,12 @@ export function operationEntry(parts: EntryParts): OperationEntry {
     host: parts.host,
     port: parts.port,
     level: parts.level,
-    actor: cut(redact(actorName())),
+    actor: loggableText(actorName()),
     os_user: osUser(),
     client_host: hostname(),
-    application: cut(redact(parts.application)),
+    application: loggableText(parts.application),
     tool: `manage_db ${packageVersion()}`,
-    reason: parts.reason === null ? null : cut(redact(parts.reason)),
+    reason: parts.reason === null ? null : loggableText(parts.reason),
     arguments: loggable(Object.fromEntries(given)),
     details: loggable(parts.details),
     duration_ms: parts.durationMs,
@@ -66,7 +66,7 @@ export function operationEntry(parts: EntryParts): OperationEntry {
 /** As JSON, without secrets, and not too long. */
 function loggable(value: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const text = JSON.stringify(clean(value, []));
-  if (text.length > LONGEST_JSON) return { shortened: cut(redact(text)) };
+  if (text.length > LONGEST_JSON) return { shortened: loggableText(text) };
   return JSON.parse(text) as Readonly<Record<string, unknown>>;
 }
 
@@ -77,7 +77,7 @@ function loggable(value: Readonly<Record<string, unknown>>): Readonly<Record<str
  * @param above the objects that `value` is in
  */
 function clean(value: unknown, above: readonly object[]): unknown {
-  if (typeof value === 'string') return cut(redact(value));
+  if (typeof value === 'string') return loggableText(value);
   if (typeof value === 'bigint') return value.toString();
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof Date || value instanceof URL) return clean(value.toJSON(), above);
@@ -87,9 +87,14 @@ function clean(value: unknown, above: readonly object[]): unknown {
   if (prototype !== Object.prototype && prototype !== null) return undefined;
   const entries = Object.entries(value).map(([name, item]) => {
     const isSecret = SECRET_NAME.test(name) && item !== null && item !== undefined;
-    return [cut(redact(name)), isSecret ? MASK : clean(item, [...above, value])] as const;
+    return [loggableText(name), isSecret ? MASK : clean(item, [...above, value])] as const;
   });
   return Object.fromEntries(entries);
+}
+
+/** A text as it may be written down: without secrets, and not too long. Cut first, too: looking for secrets takes its time. */
+export function loggableText(text: string): string {
+  return cut(redact(text.slice(0, 2 * LONGEST_TEXT)));
 }
 
 /** PostgreSQL takes neither the character 0 nor half of a surrogate pair. */
