@@ -1,6 +1,6 @@
 import { escapeIdentifier } from 'pg';
 import type { Queryable } from '../../database/queryable.js';
-import { readSqlFile, runSqlFile } from '../../services/sql-file.js';
+import { readSqlFile, runSqlFile } from '../../services/sql-script.js';
 import type { TriggerPack } from './pack.js';
 
 /**
