@@ -40,12 +40,15 @@ function isCopyFromStdin(node: Node): boolean {
   );
 }
 
-/** The rows are no SQL: the parser stops at the first that it cannot read as such, and the COPY stands before it. */
+/** The rows are no SQL, and the parser stops anywhere in them: so what ends with the COPY is read by itself. */
 async function copyFromStdin(sql: string, offset: number): Promise<RefusedSyntax | null> {
   const before = sql.slice(0, offset);
-  if (!/\bfrom\s+stdin\b/i.test(before)) return null;
-  const outcome = await parseTree(before);
-  return outcome.kind === 'tree' ? refusedStatement(before, outcome.statements) : null;
+  for (const { index, 0: end } of before.matchAll(/\bfrom\s+stdin\b[^;]*;/gi)) {
+    const outcome = await parseTree(before.slice(0, index + end.length));
+    const refused = outcome.kind === 'tree' ? refusedStatement(before, outcome.statements) : null;
+    if (refused !== null) return refused;
+  }
+  return null;
 }
 
 /** A backslash outside of a string is no SQL anywhere. */

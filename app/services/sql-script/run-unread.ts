@@ -6,9 +6,10 @@ import { serverRefusal } from './server-refusal.js';
 import type { SqlSource } from './source.js';
 
 /**
- * Executes a file that the parser could not read: it is larger than the parser can hold, nested too deeply for it, or
- * written for an older server. PostgreSQL 14 and 15 take `system_user` as a column and `1as` as a number with a name, up
- * to 16 a function may be called `json_value`; PostgreSQL 18's grammar takes neither.
+ * Executes a file that the parser could not read. It is larger than the parser can hold, or nested too deeply for it. Or
+ * it is written for an older server: PostgreSQL 14 and 15 take `system_user` as the name of a column, 14 takes `1as` as a
+ * number with a name, and up to 16 a function may be called `json_value`. Or libpg_query keeps comments that
+ * PostgreSQL skips, as between the halves of a string that goes on in the next line.
  *
  * The server decides, and within EXECUTE: it too reads the whole text before it executes any of it, and there it refuses
  * COMMIT, which nobody could look for. It refuses savepoints and SELECT INTO as well.
@@ -21,7 +22,7 @@ export async function executeUnread(db: Queryable, source: SqlSource): Promise<n
     await db.query(`do language plpgsql ${escapeLiteral(`begin execute ${escapeLiteral(source.sql)}; end`)}`);
   } catch (error) {
     if (!isServerError(error)) throw error;
-    throw serverRefusal(error, source, { offset: placeIn(source, error) });
+    throw serverRefusal(error, source, { offset: placeIn(source, error), isWithinBlock: true });
   }
   return (await insertedRows(db)) - before;
 }
