@@ -6,5 +6,3 @@ export { parseSqlScript, type SqlStatement } from './sql-script/parse-script.js'
 export { runSqlFile } from './sql-script/run-script.js';
 export { sqlScriptError } from './sql-script/script-error.js';
 export { readSqlFile, type SqlSource } from './sql-script/source.js';
-export type { SqlObject } from './sql-script/statement-objects.js';
-export type { TransactionControl } from './sql-script/transaction-rules.js';

@@ -33,7 +33,7 @@ export type ScriptOutcome =
  * The statements of `source`, as PostgreSQL 18's own parser reads them. Nothing is executed.
  *
  * @throws ManageDbError `SQL_FAILED` with file, line, column, the line and a caret below the place: for what is no SQL of
- *   PostgreSQL 18, for commands and variables of psql, and for COPY … FROM STDIN; also for more than 4 MB
+ *   PostgreSQL 18, for commands and variables of psql, and for COPY … FROM STDIN; also for more than 2 MB
  * @example
  * const [statement] = await parseSqlScript({ path, sql: readSqlFile(path), firstLine: 1 });
  * statement?.objects // [{ type: 'routine', kind: 'function', schema: null, name: 'touch', argumentTypes: [], returns: 'trigger' }]

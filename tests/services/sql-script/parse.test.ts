@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { expect } from 'chai';
 import { ManageDbError } from '../../../app/core/errors.js';
 import { parseSqlScript, type SqlStatement } from '../../../app/services/sql-script.js';
@@ -302,6 +303,17 @@ describe('reading an SQL file', () => {
     expect((await failure(`select '${'x'.repeat(5_000_000)}'`)).message).to.contain('cannot be taken apart');
     expect((await failure(`select ${'1+'.repeat(100_000)}1`)).message).to.contain('cannot be taken apart');
     expect((await one('select 1')).kind).to.equal('select');
+  });
+
+  it('is loaded when the first file is read, and not before', () => {
+    const library = new URL('../../../dist/app/index.js', import.meta.url);
+    const program = `import { createRequire } from 'node:module'; await import(${JSON.stringify(library)});
+      const loaded = Object.keys(createRequire(import.meta.url).cache);
+      console.log(loaded.filter((path) => path.includes('libpg-query')).length);`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+      encoding: 'utf8',
+    });
+    expect(stdout, stderr).to.equal('0\n');
   });
 
   it('takes 1,500 statements apart in less than a second', async () => {
