@@ -19,6 +19,9 @@ export interface ServerError extends Error {
   readonly where?: string;
   /** Of the place in the statement, in characters from 1. */
   readonly position?: string;
+  /** The same for a statement that a function or a block executed: `internalQuery`. */
+  readonly internalPosition?: string;
+  readonly internalQuery?: string;
   readonly schema?: string;
   readonly table?: string;
   readonly constraint?: string;

@@ -1,6 +1,7 @@
 import { escapeIdentifier } from 'pg';
 import type { Queryable } from '../../database/queryable.js';
-import { readSqlFile, runSqlFile } from '../../services/sql-file.js';
+import { runSqlFile, type SqlSource } from '../../services/sql-script.js';
+import { readFunctionFile } from './function-file.js';
 import type { TriggerPack } from './pack.js';
 
 /**
@@ -9,26 +10,33 @@ import type { TriggerPack } from './pack.js';
  * Whether a file changes anything is decided by the server: it is executed in a savepoint, and what it touched is
  * compared with what was there, as the server prints both. What is the same is rolled back and so not touched.
  *
- * @throws ManageDbError `SQL_FAILED` with file, line and column
+ * @throws ManageDbError `SQL_FAILED` with file, line and column; `INVALID_CONFIGURATION` when a file holds anything but
+ *   its function, before the first of them is executed
  */
 export async function installFunctions(db: Queryable, packs: readonly TriggerPack[]): Promise<string[]> {
   const statements: string[] = [];
+  const sources = await readAll(packs);
   const before = await readPrints(db);
-  for (const { functionSchema, functionFiles } of packs) {
-    for (const path of functionFiles) {
-      const sql = readSqlFile(path);
-      await db.query('savepoint manage_db_function');
-      await db.query(`set local search_path to ${escapeIdentifier(functionSchema)}, pg_temp`);
-      await runSqlFile(db, { path, sql, firstLine: 1 });
-      await db.query(`set local search_path to ''`);
-      const touched = await readPrints(db, 'touched');
-      const isChanged = [...touched].some(([oid, print]) => before.get(oid) !== print);
-      await db.query(isChanged ? 'release savepoint manage_db_function' : 'rollback to savepoint manage_db_function');
-      for (const [oid, print] of touched) before.set(oid, print);
-      if (isChanged) statements.push(sql.trim());
-    }
+  for (const [functionSchema, source] of sources) {
+    await db.query('savepoint manage_db_function');
+    await db.query(`set local search_path to ${escapeIdentifier(functionSchema)}, pg_temp`);
+    await runSqlFile(db, source);
+    await db.query(`set local search_path to ''`);
+    const touched = await readPrints(db, 'touched');
+    const isChanged = [...touched].some(([oid, print]) => before.get(oid) !== print);
+    await db.query(isChanged ? 'release savepoint manage_db_function' : 'rollback to savepoint manage_db_function');
+    for (const [oid, print] of touched) before.set(oid, print);
+    if (isChanged) statements.push(source.sql.trim());
   }
   return statements;
+}
+
+async function readAll(packs: readonly TriggerPack[]): Promise<readonly [functionSchema: string, source: SqlSource][]> {
+  const sources: [string, SqlSource][] = [];
+  for (const { functionSchema, functionFiles } of packs) {
+    for (const path of functionFiles) sources.push([functionSchema, await readFunctionFile(path)]);
+  }
+  return sources;
 }
 
 /**

@@ -4,7 +4,7 @@ import { registerSecret } from '../../../app/config/redaction.js';
 import { explained } from '../../../app/core/db-operations/failure.js';
 import { type ManageDbError, messageOf } from '../../../app/core/errors.js';
 import { asManageDbError } from '../../../app/services/database-errors.js';
-import { runSqlFile } from '../../../app/services/sql-file.js';
+import { runSqlFile } from '../../../app/services/sql-script.js';
 import { openClient } from '../../database/open-client.js';
 import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
 

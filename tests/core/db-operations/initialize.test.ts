@@ -184,13 +184,42 @@ describe('initialize-db', () => {
     expect(rows).to.deep.equal(['1', '2', 'commit', 'seed'].map((file) => ({ file, statement: '0', idle: '0' })));
   });
 
-  it('does not record a file that ends the transaction itself', async () => {
+  it('executes nothing of a migration that ends the transaction itself, and shows where', async () => {
     workspace.write({
       'migrations/1_one.sql': '-- migrate:up\ncreate table one (id integer); commit; create table more ();\n',
     });
     const error = await failure();
-    expect(error.message).to.contain('ends the transaction itself');
+    expect(error.message).to.match(/1_one\.sql:2:32: The file begins or ends the transaction itself \(COMMIT\)/);
     expect(await applied()).to.deep.equal([]);
+    expect([await exists('one'), await exists('more')]).to.deep.equal([false, false]);
+  });
+
+  it('keeps nothing of the seeds when one of them ends the transaction itself', async () => {
+    workspace.write({
+      'migrations/1_one.sql': ONE,
+      'migrations/seed/1_rows.sql': 'insert into one values (1);',
+      'migrations/seed/2_end.sql': 'insert into one values (2);\nend;\ninsert into one values (3);',
+    });
+    const error: unknown = await initialize({ seed: true }).catch((thrown: unknown) => thrown);
+    expect(error).to.be.instanceOf(ManageDbError).with.property('code', 'SQL_FAILED');
+    expect(error)
+      .to.have.property('message')
+      .that.matches(/2_end\.sql:2:1: .*\(COMMIT\)/);
+    expect((await database.query('select from one')).rowCount).to.equal(0);
+  });
+
+  it('names the row that a seed gives twice, by its place in the file', async () => {
+    workspace.write({
+      'migrations/1_one.sql': '-- migrate:up\ncreate table one (id integer primary key);\n',
+      'migrations/seed/1_rows.sql':
+        'insert into one values (1);\n-- é\ninsert into one values (2);\n  insert into one values (1);\n',
+    });
+    const error: unknown = await initialize({ seed: true }).catch((thrown: unknown) => thrown);
+    expect(error)
+      .to.have.property('message')
+      .that.matches(
+        /1_rows\.sql:4:3: duplicate key .*\n {2}insert into one values \(1\);\n {2}\^\nKey \(id\)=\(1\) already exists\.$/,
+      );
   });
 
   it('stops in the middle of a migration when it is interrupted, and goes on the next time', async () => {

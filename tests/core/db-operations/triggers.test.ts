@@ -276,6 +276,60 @@ describe('apply-db-triggers', () => {
     expect(await rows(`select from pg_proc where proname = 'update_timestamp'`)).to.deep.equal([]);
   });
 
+  const misplaced: readonly [what: string, sql: string, RegExp][] = [
+    ['no function', '-- nothing yet\n', /note_email\.sql: The file creates no function\./],
+    [
+      'two functions',
+      `${NOTE};\n${NOTE.replace('note_email', 'other')}`,
+      /note_email\.sql:\d+:1: The file creates a second function\./,
+    ],
+    [
+      'a function of another name',
+      NOTE.replace('note_email', '"Note_Email"'),
+      /:1:1: The function is called Note_Email, and the file is not\./,
+    ],
+    [
+      'a function for other things',
+      NOTE.replace('returns trigger', 'returns integer'),
+      /:1:1: The function returns integer, and not trigger\./,
+    ],
+    [
+      'a statement about something else',
+      `${NOTE};\n/* é */ drop table users;`,
+      /:\d+:9: DROP TABLE is not about the function of the file\./,
+    ],
+    ['the end of the transaction', `${NOTE};\ncommit;`, /:\d+:1: TRANSACTION is not about the function of the file\./],
+  ];
+  for (const [what, sql, message] of misplaced) {
+    it(`executes nothing when the file of a function holds ${what}`, async () => {
+      declare('');
+      workspace.write({ 'triggers/functions/note_email.sql': sql });
+      const error = await failure();
+      expect([error.code, error.message]).to.satisfy(
+        ([code, text]: string[]) => code === 'INVALID_CONFIGURATION' && message.test(text ?? ''),
+        error.message,
+      );
+      expect(error.hint).to.contain('create or replace function note_email() returns trigger');
+      expect(await rows(`select from pg_proc where proname in ('update_timestamp', 'note_email')`)).to.deep.equal([]);
+    });
+  }
+
+  it('takes along what a function file says about its function', async () => {
+    declare('');
+    workspace.write({
+      'triggers/functions/note_email.sql': `${NOTE};
+        comment on function note_email() is 'é'; revoke all on function note_email() from public;
+        alter function note_email set work_mem = '5MB';`,
+    });
+    await apply();
+    const [found] = await rows(
+      `select obj_description(oid, 'pg_proc') as comment, proconfig, has_function_privilege('public', oid, 'execute') as anybody
+       from pg_proc where proname = 'note_email'`,
+    );
+    expect(found).to.deep.equal({ comment: 'é', proconfig: ['work_mem=5MB'], anybody: false });
+    expect((await apply()).statements).to.deep.equal([]);
+  });
+
   it('names the file and the problem of a wrong declaration, and a function that does not exist', async () => {
     declare(`updateOf: 'email'`);
     const wrong = await failure();

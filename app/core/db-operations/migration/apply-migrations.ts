@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { Queryable } from '../../../database/queryable.js';
 import { currentActor } from '../../../services/actor.js';
 import { packageVersion } from '../../../services/package-root.js';
-import { runSqlFile } from '../../../services/sql-file.js';
+import { runSqlFile } from '../../../services/sql-script.js';
 import { liftTimeouts } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
@@ -72,15 +72,7 @@ function refuseEdited(migrations: readonly Migration[], history: ReadonlyMap<str
 
 async function applyOne(client: Queryable, migration: Migration): Promise<number> {
   const start = performance.now();
-  const transaction = await transactionId(client);
   await runSqlFile(client, migration.up);
-  if ((await transactionId(client)) !== transaction) {
-    throw new ManageDbError(
-      'SQL_FAILED',
-      `${migration.path} ends the transaction itself (COMMIT or ROLLBACK). What it committed stays, and it is not recorded as applied.`,
-      { hint: 'Take BEGIN, COMMIT and ROLLBACK out of the file; undo by hand what it has committed.' },
-    );
-  }
   const durationMs = Math.round(performance.now() - start);
   // the file may have changed its role and settings
   await client.query('reset role; reset session authorization; reset all');
@@ -99,9 +91,4 @@ async function applyOne(client: Queryable, migration: Migration): Promise<number
     ],
   );
   return durationMs;
-}
-
-async function transactionId(client: Queryable): Promise<string> {
-  const { rows } = await client.query<{ id: string }>('select pg_catalog.pg_current_xact_id()::text as id');
-  return rows[0]?.id ?? '';
 }

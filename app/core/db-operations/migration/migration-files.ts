@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { readSqlFile, type SqlSource } from '../../../services/sql-file.js';
+import { readSqlFile, type SqlSource } from '../../../services/sql-script.js';
 import { ManageDbError } from '../../errors.js';
 
 /** `migrations/<version>_<name>.sql`, in dbmate's format. */

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Queryable } from '../../../database/queryable.js';
-import { readSqlFile, runSqlFile } from '../../../services/sql-file.js';
+import { readSqlFile, runSqlFile } from '../../../services/sql-script.js';
 import type { OperationControls } from '../../progress.js';
 import { takeAdvisoryLock } from './advisory-lock.js';
 import { inTransaction } from './in-transaction.js';
