@@ -8,6 +8,8 @@ export interface CommandOutcome {
   readonly data: unknown;
   /** For people, on standard output. Called only when it is printed. */
   readonly text: (paint: Paint) => string;
+  /** The text is data for a file or another program: not a character of it is changed. */
+  readonly isVerbatim?: boolean;
   readonly warnings?: readonly string[];
   readonly exitCode?: ExitCode;
   /** A failure that still has data to show. */

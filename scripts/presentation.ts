@@ -5,6 +5,7 @@ import type { CommandOutcome } from './command.js';
 import { renderEnvelope } from './presenters/envelope.js';
 import { renderError } from './presenters/error.js';
 import { type Paint, paintFor } from './presenters/paint.js';
+import { printable, printableLines } from './presenters/printable.js';
 import { targetLine } from './presenters/target-line.js';
 
 /** The flags that every command has, as yargs gives them. */
@@ -74,7 +75,7 @@ export class Presentation {
     if (isPassing && !process.stderr.isTTY) return;
     const count = done === undefined || total === undefined ? '' : ` (${done + 1}/${total})`;
     this.clearPassing();
-    process.stderr.write(this.err.dim(`  ${step}${count}`.slice(0, (process.stderr.columns || 200) - 1)));
+    process.stderr.write(this.err.dim(`  ${printable(step)}${count}`.slice(0, (process.stderr.columns || 200) - 1)));
     if (isPassing) this.isPassing = true;
     else process.stderr.write('\n');
   }
@@ -106,8 +107,8 @@ export class Presentation {
     if (this.isJson) this.printEnvelope(outcome.data, warnings, error);
     else {
       const text = outcome.text(this.out);
-      if (text !== '') process.stdout.write(`${text}\n`);
-      for (const warning of warnings) process.stderr.write(`${this.err.yellow('! ')}${warning}\n`);
+      if (text !== '') process.stdout.write(`${outcome.isVerbatim === true ? text : printableLines(text)}\n`);
+      for (const warning of warnings) process.stderr.write(`${this.err.yellow('! ')}${printableLines(warning)}\n`);
       if (error !== null) process.stderr.write(`${renderError(error, this.err, this.isVerbose)}\n`);
     }
     return error?.exitCode ?? outcome.exitCode ?? EXIT.done;

@@ -17,6 +17,7 @@ export interface LayerReaderOptions {
   readonly isProtected: boolean;
   /** The workspace. */
   readonly root: string;
+  /** Otherwise a password that only a command knows counts as not there, and any other such value is a problem. */
   readonly mayRunCommands: boolean;
 }
 
@@ -38,6 +39,8 @@ export class LayerReader {
 
   async readAt(setting: SettingName, rank: number): Promise<SourcedValue | null> {
     const raw = this.mayUse(setting, rank) ? (this.layers[rank]?.read(setting) ?? null) : null;
+    // a question that no command is executed for asks where a database is, not how to get in
+    if (raw !== null && setting === 'password' && this.isWithheldSecret(raw)) return null;
     return raw === null ? null : { value: await this.fetch(raw), source: raw.source, name: raw.name, rank };
   }
 
@@ -71,8 +74,11 @@ export class LayerReader {
 
   private fetch(raw: RawValue): Promise<string> {
     if (typeof raw.value === 'string') return Promise.resolve(raw.value);
-    const { root, mayRunCommands } = this.options;
-    if (mayRunCommands || 'file' in raw.value) return fetchSecret(raw.value, raw.name, root);
+    if (!this.isWithheldSecret(raw)) return fetchSecret(raw.value, raw.name, this.options.root);
     throw new ManageDbError('SECRET_COMMAND_FAILED', `The command of ${raw.name} was not executed for this question.`);
+  }
+
+  private isWithheldSecret({ value }: RawValue): boolean {
+    return typeof value !== 'string' && !('file' in value) && !this.options.mayRunCommands;
   }
 }

@@ -72,9 +72,10 @@ export function defineEntity<Row extends object>(definition: EntityDefinition<Ro
 
   async function prepared(event: 'insert' | 'update', session: DbSession, given: Partial<Row>): Promise<EntityValues> {
     const values: EntityValues = { ...given };
+    const now = new Date();
     for (const { insertDefaults, updateDefaults } of mixins) {
       const defaults = event === 'insert' ? insertDefaults : updateDefaults;
-      for (const [column, make] of Object.entries(defaults)) values[column] ??= make();
+      for (const [column, make] of Object.entries(defaults)) values[column] ??= make(now);
     }
     const row = await heard(values, [...mixins, entity], { session, table: definition.table, event });
     return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== undefined));

@@ -3,13 +3,13 @@ import { beforeInsert, beforeUpdate } from './entity-listeners.js';
 /** Values that an entity gets by itself; listeners can subscribe to every entity that has it. */
 export interface EntityMixin {
   readonly name: string;
-  /** Columns that an INSERT gets where the caller has not given them. */
-  readonly insertDefaults: Readonly<Record<string, () => unknown>>;
+  /** Columns that an INSERT gets where the caller has not given them. All of one row are made at the same moment. */
+  readonly insertDefaults: Readonly<Record<string, (now: Date) => unknown>>;
   /** The same for an UPDATE. */
-  readonly updateDefaults: Readonly<Record<string, () => unknown>>;
+  readonly updateDefaults: Readonly<Record<string, (now: Date) => unknown>>;
 }
 
-const now = (): Date => new Date();
+const moment = (now: Date): Date => new Date(now);
 
 /**
  * The four columns of seed 003: `created_at` and `updated_at` have defaults, `created_by` and `updated_by` are set to the
@@ -20,8 +20,8 @@ const now = (): Date => new Date();
  */
 export const timestampMixin: EntityMixin = Object.freeze({
   name: 'timestamp',
-  insertDefaults: { created_at: now, updated_at: now },
-  updateDefaults: { updated_at: now },
+  insertDefaults: { created_at: moment, updated_at: moment },
+  updateDefaults: { updated_at: moment },
 });
 
 // nobody is nobody: without a user the columns are left to the triggers, which know what stands for one

@@ -59,6 +59,7 @@ export const command = defineCommand<Args>({
     return {
       data: shown,
       warnings: warningsOf(shown),
+      isVerbatim: csv === true,
       text: (paint) => (stringify === null ? describe(shown.entries, paint) : asCsv(shown.entries, stringify)),
     };
   },

@@ -1,7 +1,7 @@
 import { redact } from '../../app/config/redaction.js';
 import { type ManageDbError, messageOf } from '../../app/core/errors.js';
 import type { Paint } from './paint.js';
-import { printable } from './printable.js';
+import { printableLines } from './printable.js';
 
 /** An error for people: what happened, then what to type. The stack only under `--verbose`. */
 export function renderError(error: ManageDbError, paint: Paint, isVerbose: boolean): string {
@@ -13,7 +13,7 @@ export function renderError(error: ManageDbError, paint: Paint, isVerbose: boole
 
 /** Without secrets, and without what a terminal would obey; lines and indentation stay. */
 function shown(text: string): string {
-  return redact(text).replaceAll(/[^\n\t]+/g, printable);
+  return printableLines(redact(text));
 }
 
 function stackOf(error: unknown): string {

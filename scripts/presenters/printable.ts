@@ -10,3 +10,18 @@ export function printable(text: string): string {
     (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
   );
 }
+
+/** The colours and weights that {@link Paint} uses, and what ends them. */
+const PAINTED = new RegExp(`${String.fromCharCode(0x1b)}\\[(?:[0-47]|2[2-9]|3[0-9]|9[0-7])m`, 'gu');
+
+/**
+ * A text of ours that others' texts stand in: lines, tabs and our own colours stay, everything else is as by
+ * {@link printable}.
+ */
+export function printableLines(text: string): string {
+  const colours = text.match(PAINTED) ?? [];
+  return text
+    .split(PAINTED)
+    .map((part, index) => part.replaceAll(/[^\n\t]+/g, printable) + (colours[index] ?? ''))
+    .join('');
+}

@@ -12,7 +12,7 @@ import { withConnection, withMaintenanceConnection } from '../../services/with-c
 import { normalizeEnv } from '../environment.js';
 import { ManageDbError } from '../errors.js';
 import type { OperationControls } from '../progress.js';
-import { carryKillSwitch, carryRecords } from '../safety/carry-records.js';
+import { carryKillSwitch, carryRecords, forgetRecords } from '../safety/carry-records.js';
 import { guarded, type OperationOptions, type Permit, type Target } from '../safety/gate.js';
 import { carryLateEntries } from '../safety/operation-log/carry-over.js';
 import { stampRestored } from '../safety/write-stamp.js';
@@ -210,14 +210,16 @@ async function keepRecords(scratch: string, restore: Restore, hasLive: boolean):
   await withConnection(settings, { database: scratch, signal: controls.signal }, async (contents) => {
     await ensureSchema(contents);
     const live = target.stamp?.says ?? null;
-    if (hasLive) {
-      await withConnection(settings, {}, async (present) => {
-        if ((await readObservation(present)).hasRecords) refuseIfStamped(live, await readStamp(present));
-        await carryRecords(present, contents);
-      });
-    }
-    // who was trusted where the backup comes from is not trusted here by that
-    else await contents.query('delete from manage_db.access_roles');
+    const isCarried =
+      hasLive &&
+      (await withConnection(settings, {}, async (present) => {
+        const { hasRecords } = await readObservation(present);
+        refuseIfStamped(live, hasRecords ? await readStamp(present) : null);
+        if (hasRecords) await carryRecords(present, contents);
+        return hasRecords;
+      }));
+    const isSameEnvironment = manifest.environment === target.environment;
+    if (!isCarried) await forgetRecords(contents, { isSameEnvironment });
     await grantAccess(contents, target.database);
     await stampRestored(contents, target, { live, database: target.database, backup: manifest.id, reason });
   });

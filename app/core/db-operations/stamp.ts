@@ -1,4 +1,5 @@
 import { type ConfigReport, describeConfig, getConfig } from '../../config/db-config.js';
+import { forgetAccessRoles } from '../../database/records/access-roles.js';
 import { readStamp, type Stamp, writeStamp } from '../../database/records/identity.js';
 import { readObservation } from '../../database/records/observation.js';
 import { ensureSchema } from '../../database/schema/ensure-schema.js';
@@ -51,11 +52,17 @@ export function stampDatabase(options: StampOptions = {}): Promise<StampResult> 
         const stamp = await readStamp(db);
         if (stamp === null) throw new Error('the stamp that was just written is gone');
         const { state = 'unstamped', because = '' } = target.stamp ?? {};
+        // whoever was trusted with the original was not chosen for its copy
+        if (state === 'copy' && !isSameDatabase(old, stamp)) await forgetAccessRoles(db);
         return { before: { state, because, stamp: old }, stamp };
       },
       { env: target.environment, ...(options.signal === undefined ? {} : { signal: options.signal }) },
     ),
   );
+}
+
+function isSameDatabase(old: Stamp | null, now: Stamp): boolean {
+  return old?.systemIdentifier === now.systemIdentifier && old.databaseOid === now.databaseOid;
 }
 
 /** The consent was given for what the gate has seen. */

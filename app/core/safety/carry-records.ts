@@ -1,6 +1,5 @@
 import type { Queryable } from '../../database/queryable.js';
-import { readObservation } from '../../database/records/observation.js';
-import { carryOperationLog } from './operation-log/carry-over.js';
+import { carryOperationLog, emptyOperationLog } from './operation-log/carry-over.js';
 
 /** manage_db's tables about a database's present, not about its contents. */
 const SMALL_TABLES = ['kill_switch', 'access_roles'] as const;
@@ -13,10 +12,21 @@ const SMALL_TABLES = ['kill_switch', 'access_roles'] as const;
  * @param contents the scratch database, which is ours, with the schema manage_db in place
  */
 export async function carryRecords(present: Queryable, contents: Queryable): Promise<void> {
-  const { hasRecords } = await readObservation(present);
-  if (!hasRecords) return;
   for (const table of SMALL_TABLES) await carryTable(present, contents, table);
   await carryOperationLog(present, contents);
+}
+
+/**
+ * Removes the records that contents have brought along to a place where there are none. Who was trusted where they come
+ * from is not trusted here by that; the log and an engaged kill switch go on only in the same environment.
+ *
+ * @param contents the scratch database, which is ours, with the schema manage_db in place
+ */
+export async function forgetRecords(contents: Queryable, { isSameEnvironment }: { isSameEnvironment: boolean }) {
+  await contents.query('delete from manage_db.access_roles');
+  if (isSameEnvironment) return;
+  await contents.query('delete from manage_db.kill_switch');
+  await emptyOperationLog(contents);
 }
 
 /** Once more after the swap: somebody may have engaged it in between. */

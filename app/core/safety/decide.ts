@@ -175,7 +175,7 @@ function judgeKillSwitch(definition: OperationDefinition, request: GateRequest, 
   return deny(
     'KILL_SWITCH',
     `${operation} on ${environment} (${database}) is behind the kill switch; nothing was changed.`,
-    `If that is meant: ${wholeCommand(definition, request, facts)}`,
+    `If that is meant, the same again with ${whatItTakes(definition, facts)}`,
   );
 }
 
@@ -189,17 +189,20 @@ function judgeConsent(definition: OperationDefinition, request: GateRequest, fac
   if (definition.consent === 'reason') return judgeReason(request, facts);
   if (needsCeremony(definition, facts)) return judgeCeremony(definition, request, facts);
   const { operation, consent } = request;
-  const { environment, database, isOwnServer, security } = facts;
-  if (isOwnServer && security.confirmation === 'none') return ALLOW;
-  if (definition.effect === 'write' || consent.yes === true || consent.confirm === facts.confirmationText) return ALLOW;
+  const { environment, database, isOwnServer, security, confirmationText: text } = facts;
+  const isHarmless = definition.effect === 'write' || (isOwnServer && security.confirmation === 'none');
+  if (isHarmless || consent.yes === true || consent.confirm === text) {
+    return security.reasonRequired ? judgeReason(request, facts) : ALLOW;
+  }
+  const asksReason = security.reasonRequired && !consent.reason?.trim();
   return {
     kind: 'confirm',
     how: 'yes',
-    text: facts.confirmationText,
-    asksReason: false,
+    text,
+    asksReason,
     code: 'CONFIRMATION_REQUIRED',
     reason: `${operation} destroys data on ${environment} (${database}); nothing was changed.`,
-    hint: `If that is meant, say so: manage_db ${commandOf(operation)} --env ${environment} --yes`,
+    hint: `If that is meant, the same again with --env ${environment} --yes${asksReason ? ' --reason "…"' : ''}`,
   };
 }
 
@@ -211,8 +214,8 @@ function judgeReason({ operation, consent }: GateRequest, { environment, confirm
     text: confirmationText,
     asksReason: true,
     code: 'CONFIRMATION_REQUIRED',
-    reason: `${operation} needs a reason; nothing was changed.`,
-    hint: `manage_db ${commandOf(operation)} --env ${environment} --reason "…"`,
+    reason: `${operation} on ${environment} needs a reason; nothing was changed.`,
+    hint: 'The same again with --reason "…"',
   };
 }
 
@@ -229,7 +232,7 @@ function judgeCeremony(definition: OperationDefinition, request: GateRequest, fa
   const refusal = (code: ErrorCode, missing: string): Refusal => ({
     code,
     reason: `${operation} on ${environment} (${database})${protection} needs ${missing}; nothing was changed.`,
-    hint: `If that is meant: ${wholeCommand(definition, request, facts)}`,
+    hint: `If that is meant, the same again with ${whatItTakes(definition, facts)}`,
   });
   if (!request.isEnvironmentExplicit) {
     return { kind: 'deny', ...refusal('PROTECTED_ENVIRONMENT', 'its environment named by --env') };
@@ -255,10 +258,11 @@ function wantsReason(facts: GateFacts): boolean {
   return facts.security.reasonRequired || (isProtected(facts) && !facts.security.protected);
 }
 
-function wholeCommand(definition: OperationDefinition, { operation }: GateRequest, facts: GateFacts): string {
+/** What has to be added to the call, whatever else it has. */
+function whatItTakes(definition: OperationDefinition, facts: GateFacts): string {
   return [
-    ...(isBehindKillSwitch(definition, facts) ? ['KILL_SWITCH_OVERRIDE=true'] : []),
-    `manage_db ${commandOf(operation)} --env ${facts.environment}`,
+    ...(isBehindKillSwitch(definition, facts) ? ['KILL_SWITCH_OVERRIDE=true in the environment and'] : []),
+    `--env ${facts.environment}`,
     ...(needsCeremony(definition, facts) ? [`--confirm ${quoted(facts.confirmationText)}`] : []),
     ...(wantsReason(facts) ? ['--reason "…"'] : []),
   ].join(' ');

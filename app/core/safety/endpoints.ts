@@ -8,7 +8,7 @@ import { workspaceRoot } from '../workspace-root.js';
 
 /**
  * The protected environment, other than `environment`, whose settings lead to the database of `settings`; `null` where
- * there is none. A setting that only a secret manager's command knows is not asked for: it may want a fingerprint of a
+ * there is none. A whole URL that only a secret manager's command knows is not asked for: it may want a fingerprint of a
  * person. The stamp is there for that case.
  */
 export async function protectedEnvironmentAt(

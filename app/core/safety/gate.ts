@@ -4,9 +4,9 @@ import { currentEnv, withEnvironment } from '../environment.js';
 import { errorWith, ManageDbError } from '../errors.js';
 import type { OperationControls } from '../progress.js';
 import type { AskConsent, Consent } from './consent.js';
-import { type Decision, decide, type GateFacts, type GateRequest, isProtected } from './decide.js';
+import { type Decision, decide, type GateFacts, type GateRequest, isBehindKillSwitch, isProtected } from './decide.js';
 import { factsOfSettings, gatherFacts, type Situation } from './facts.js';
-import { Journal } from './journal.js';
+import { type About, Journal } from './journal.js';
 import { reportKillSwitch } from './kill-switch-report.js';
 import { loggableText } from './operation-log/entry.js';
 import { OPERATIONS, type OperationDefinition, type OperationName } from './operations.js';
@@ -103,13 +103,13 @@ class Passage {
     const { facts, stamp } = situation;
     const target = targetOf(this.config, located, {
       isProtected: isProtected(facts),
-      stamp: { state: facts.stamp.state, because: facts.stamp.because, says: stamp },
+      stamp: { state: facts.stamp.state, because: facts.stamp.because, says: stamp, wasEmpty: facts.isEmpty },
       level: facts.access.level,
     });
     this.options.onTarget?.(target);
     const { decision, consent } = await this.settle(situation, target);
     reportKillSwitch(this.config, decision, { request: this.request, facts, consent });
-    const about = { target, consent, level: facts.access.level };
+    const about = this.about(situation, target, consent);
     if (decision.kind !== 'allow') {
       await this.journal.denied(about, decision);
       throw this.refusal(decision);
@@ -127,16 +127,18 @@ class Passage {
       const facts = factsOfSettings(this.operation, this.config, new Date());
       const decision = decide(this.request, facts);
       if (decision.kind === 'allow') throw error;
-      await this.journal.denied({ target: null, consent: this.request.consent, level: null }, decision);
+      const { consent } = this.request;
+      await this.journal.denied({ target: null, consent, level: null, isKillSwitchOverridden: false }, decision);
       throw this.refusal(decision);
     }
   }
 
   /** Decides; asks a person where one is there and may still agree. */
   private async settle(
-    { facts }: Situation,
+    situation: Situation,
     target: Target,
   ): Promise<{ readonly decision: Decision; readonly consent: Consent }> {
+    const { facts } = situation;
     const { consent } = this.request;
     const decision = decide(this.request, facts);
     if (decision.kind !== 'confirm' || this.options.ask === undefined) return { decision, consent };
@@ -144,10 +146,12 @@ class Passage {
     const question = { operation: this.operation, kind, text, asksReason, summary: summaryOf(this.operation, facts) };
     const answer = await this.options.ask(question, this.options.signal).catch(async (error: unknown) => {
       const { code, message: reason, hint } = asManageDbError(error);
-      await this.journal.denied(
-        { target, consent, level: facts.access.level },
-        { kind: 'deny', code, reason, hint: hint ?? '' },
-      );
+      await this.journal.denied(this.about(situation, target, consent), {
+        kind: 'deny',
+        code,
+        reason,
+        hint: hint ?? '',
+      });
       throw error;
     });
     if (answer === null) {
@@ -158,6 +162,12 @@ class Passage {
     const agreed = { ...consent, ...understood(answer) };
     const request = { ...this.request, consent: agreed, isKillSwitchOverridden: currentOverride() !== null };
     return { decision: decide(request, latest.facts), consent: agreed };
+  }
+
+  private about({ facts }: Situation, target: Target, consent: Consent): About {
+    const isBehind = isBehindKillSwitch(OPERATIONS[this.operation], facts);
+    const isKillSwitchOverridden = isBehind && this.request.isKillSwitchOverridden;
+    return { target, consent, level: facts.access.level, isKillSwitchOverridden };
   }
 
   private permit(consent: Consent): Permit {

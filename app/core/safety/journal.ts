@@ -10,15 +10,16 @@ import type { Decision } from './decide.js';
 import { type OperationEvent, operationEntry } from './operation-log/entry.js';
 import { writeOperationEntry } from './operation-log/write.js';
 import { OPERATIONS, type OperationDefinition, type OperationName } from './operations.js';
-import { currentOverride } from './override.js';
 import type { Target } from './target.js';
 
 /** What is known when an entry is written. */
-interface About {
+export interface About {
   /** `null`: it could not be reached. */
   readonly target: Target | null;
   readonly consent: Consent;
   readonly level: Level | null;
+  /** It stands behind the kill switch, and somebody has said that it is meant. */
+  readonly isKillSwitchOverridden: boolean;
 }
 
 interface Outcome {
@@ -65,7 +66,11 @@ export class Journal {
     return result;
   }
 
-  private async write(event: OperationEvent, { target, consent, level }: About, outcome: Outcome): Promise<void> {
+  private async write(
+    event: OperationEvent,
+    { target, consent, level, isKillSwitchOverridden }: About,
+    outcome: Outcome,
+  ): Promise<void> {
     const { environment, connection } = this.config;
     const { effect }: OperationDefinition = OPERATIONS[this.operation];
     const place = {
@@ -73,8 +78,8 @@ export class Journal {
       host: target?.host ?? connection.hosts[0]?.host ?? '',
       port: target?.port ?? connection.hosts[0]?.port ?? 0,
       database: connection.database,
+      login: target?.user ?? connection.user,
     };
-    const overridden = currentOverride() === null ? {} : { killSwitchOverridden: true };
     const entry = operationEntry({
       ...place,
       attempt: this.attempt,
@@ -83,12 +88,12 @@ export class Journal {
       level,
       reason: consent.reason?.trim() || null,
       arguments: { ...this.options },
-      details: { ...outcome.details, ...overridden },
+      details: { ...outcome.details, ...(isKillSwitchOverridden ? { killSwitchOverridden: true } : {}) },
       durationMs: outcome.durationMs ?? null,
       application: connection.applicationName,
     });
     // a restore has another database under the name than before; one that was missing may be there now
-    const mayCreateSchema = effect !== 'read' && event !== 'denied';
+    const mayCreateSchema = effect !== 'read' && (event === 'attempted' || event === 'succeeded');
     const write = (db: Queryable | null) => writeOperationEntry(entry, { ...place, db, mayCreateSchema });
     if (target === null) return void (await write(null));
     let isReached = false;

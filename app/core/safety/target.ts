@@ -23,7 +23,7 @@ export interface Target {
   readonly serverMajor: number | null;
   readonly exists: boolean;
   /** `null` for operations that only look: they do not ask. */
-  readonly stamp: (StampJudgement & { readonly says: Stamp | null }) | null;
+  readonly stamp: (StampJudgement & { readonly says: Stamp | null; readonly wasEmpty: boolean }) | null;
   /** What the login may do; `null` for operations that only look. */
   readonly level: Level | null;
 }

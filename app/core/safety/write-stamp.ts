@@ -7,16 +7,16 @@ import { lineageAfter, type Stamp } from './stamp.js';
 import type { Target } from './target.js';
 
 /**
- * Stamps a database that has just been made or is still empty with its environment. What is stamped already, or has
- * something in it, stays as it is: somebody else has come first.
+ * Stamps a database that has just been made, or that the gate has let pass without a stamp, with its environment. One that
+ * was empty then and has a stamp or something in it now stays as it is: somebody else has come first.
  *
  * @param db the schema manage_db is in place
  */
 export async function stampIfNew(db: Queryable, target: Target): Promise<void> {
-  const isKnownToBeNew = target.stamp?.state === 'missing' || target.stamp?.state === 'unstamped';
-  if (!isKnownToBeNew || (await readStamp(db)) !== null) return;
-  const { isEmpty } = await readObservation(db);
-  if (!isEmpty && target.stamp?.state === 'missing') return;
+  const { state, wasEmpty } = target.stamp ?? {};
+  const isNew = state === 'missing' || state === 'unstamped';
+  if (!isNew || (await readStamp(db)) !== null) return;
+  if (wasEmpty && !(await readObservation(db)).isEmpty) return;
   await writeStamp(db, { ...stampOf(await getConfig()), reason: null, lineage: [] });
 }
 

@@ -38,6 +38,15 @@ export async function grantAccess(db: Queryable, served: string): Promise<void> 
   if (rowCount !== 0) await db.query('select manage_db.grant_access($1)', [served]);
 }
 
+/** Forgets the roles of the database that this one is a copy of, and takes from them what they may do in the schema manage_db. */
+export async function forgetAccessRoles(db: Queryable): Promise<void> {
+  const { rows } = await db.query<{ role: string }>(
+    'select r.rolname as role from manage_db.access_roles a join pg_catalog.pg_roles r on r.rolname = a.role_name',
+  );
+  for (const { role } of rows) await revokeAccess(db, role);
+  await db.query('delete from manage_db.access_roles');
+}
+
 /** Takes from `role` what it was granted in the schema manage_db. */
 export async function revokeAccess(db: Queryable, role: string): Promise<void> {
   const name = escapeIdentifier(role);

@@ -34,7 +34,7 @@ create index on manage_db.operation_log (occurred_at);
 create index on manage_db.operation_log (attempt);
 comment on table manage_db.operation_log is 'Every attempt of an operation and what came of it. Append-only, chained by hashes.';
 comment on column manage_db.operation_log.actor is 'The application''s user, else that of the operating system; as the client says.';
-comment on column manage_db.operation_log.login is 'session_user; as the server knows.';
+comment on column manage_db.operation_log.login is 'session_user; as the server knows. Of an entry that came from a file it is whose session added it; whose attempt it was is in details.';
 comment on column manage_db.operation_log.source is 'file: written while the database could not be reached, and added later.';
 
 create table manage_db.operation_log_head (

@@ -58,8 +58,10 @@ describe('the operation log', () => {
   const write = (one = entry(), isReached = true) =>
     workspace.run(() =>
       isReached
-        ? withClient(db.url, (client) => writeOperationEntry(one, { ...place(), db: client, mayCreateSchema: true }))
-        : writeOperationEntry(one, { ...place(), db: null, mayCreateSchema: false }),
+        ? withClient(db.url, (client) =>
+            writeOperationEntry(one, { ...place(), login: 'alice', db: client, mayCreateSchema: true }),
+          )
+        : writeOperationEntry(one, { ...place(), login: 'alice', db: null, mayCreateSchema: false }),
     );
   const pendingFolder = () => join(workspace.root, '.manage_db/operation-log/pending');
   const pending = () => (existsSync(pendingFolder()) ? readdirSync(pendingFolder()) : []);
@@ -263,7 +265,7 @@ describe('the operation log', () => {
     try {
       const result = await workspace.run(() =>
         withClient(bare.url, (client) =>
-          writeOperationEntry(entry(), { ...place(), db: client, mayCreateSchema: false }),
+          writeOperationEntry(entry(), { ...place(), login: 'alice', db: client, mayCreateSchema: false }),
         ),
       );
       expect(result).to.equal('file');

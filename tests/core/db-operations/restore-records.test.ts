@@ -1,12 +1,19 @@
 import { expect } from 'chai';
 import { backupDatabase } from '../../../app/core/db-operations/backup.js';
 import { engageKillSwitch, killSwitchStatus, releaseKillSwitch } from '../../../app/core/db-operations/kill-switch.js';
-import { resetDb } from '../../../app/core/db-operations/maintenance.js';
+import { dropAllTables, resetDb } from '../../../app/core/db-operations/maintenance.js';
 import { showOperationLog, verifyOperationLog } from '../../../app/core/db-operations/operation-log.js';
 import { type RestoreOptions, restoreDatabase } from '../../../app/core/db-operations/restore.js';
 import { grantDbRole, setupDbRoles, whoami } from '../../../app/core/db-operations/roles.js';
-import { readStampStatus } from '../../../app/core/db-operations/stamp.js';
-import { dropDatabase, type ScratchDatabase, scratchDatabase, withClient } from '../../support/scratch-database.js';
+import { readStampStatus, stampDatabase } from '../../../app/core/db-operations/stamp.js';
+import { closeEngines } from '../../../app/services/database-service.js';
+import {
+  dropDatabase,
+  onServer,
+  type ScratchDatabase,
+  scratchDatabase,
+  withClient,
+} from '../../support/scratch-database.js';
 import { dropLevelRoles, dropLogins, type ScratchLogin, scratchLogin } from '../../support/scratch-login.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
 import { stampAs } from '../../support/stamp.js';
@@ -118,5 +125,100 @@ describe('what manage_db knows about a database', () => {
       'restore-backup succeeded',
     ]);
     expect(await verified()).to.include({ ok: true });
+  });
+
+  it('of another environment stays there: its log, its engaged kill switch and its trusted logins', async () => {
+    await workspace.run(() => setupDbRoles(env));
+    await workspace.run(() => engageKillSwitch(env));
+    await backup();
+    await dropDatabase(db.name);
+    workspace.write({ '.env.development': `DEVELOPMENT_DATABASE_URL=${db.url}\n` });
+    const here = { ...env, env: 'development' };
+    await workspace.run(() => restoreDatabase({ ...here, id: 'latest', fromEnvironment: 'testing' }));
+    expect(await workspace.run(() => killSwitchStatus(here))).to.include({ isLocked: false });
+    expect((await workspace.run(() => readStampStatus('development'))).status).to.include({ state: 'trusted' });
+    const { entries } = await workspace.run(() => showOperationLog({ env: 'development', limit: 100 }));
+    expect(entries.map(({ id, event }) => `${id} ${event}`)).to.deep.equal(['2 succeeded', '1 attempted']);
+    expect(await workspace.run(() => verifyOperationLog(here))).to.include({ ok: true });
+    expect((await db.query('select from manage_db.access_roles')).rowCount).to.equal(0);
+  });
+
+  it('does not stop a plain backup from coming to a server without its roles', async () => {
+    await workspace.run(() => setupDbRoles(env));
+    await db.query(`insert into public.patients values (1), (2)`);
+    await workspace.run(() => backupDatabase({ ...env, format: 'plain' }));
+    await dropDatabase(db.name);
+    await dropLevelRoles(db.name);
+    await restore();
+    expect((await db.query('select from public.patients')).rowCount).to.equal(2);
+    expect(await verified()).to.include({ ok: true });
+  });
+
+  /** Restores, and lets `sql` happen to the database in the meantime. */
+  const restoreWhile = async (sql: () => Promise<unknown>) => {
+    let happening: Promise<unknown> | null = null;
+    const options: Partial<RestoreOptions> = {
+      disconnectUsers: true,
+      onProgress: ({ step }) => {
+        if (step === 'creating a scratch database') happening = sql();
+      },
+    };
+    const outcome = await restore(options).catch((error: unknown) => error);
+    await happening;
+    return outcome;
+  };
+
+  it('keeps a kill switch that is engaged while the restore goes on', async () => {
+    await backup();
+    await restoreWhile(() => db.query(`select manage_db.engage_kill_switch('anna', 'now', null)`));
+    const status = await workspace.run(() => killSwitchStatus(env));
+    expect(status.engagements.map(({ actor, reason }) => `${actor}: ${reason}`)).to.deep.equal(['anna: now']);
+  });
+
+  it('lets nothing take the place of a database that somebody stamps while the restore goes on', async () => {
+    await backup();
+    await db.query(`insert into public.patients values (7)`);
+    const error = await restoreWhile(() =>
+      db.query(`update manage_db.identity set environment = 'production', protected = true, stamped_at = now()`),
+    );
+    expect(error).to.include({ code: 'STAMP_MISMATCH' });
+    expect((await db.query('select id from public.patients')).rows).to.deep.equal([{ id: 7 }]);
+  });
+
+  it('does not touch a database that appears while a missing one is restored', async () => {
+    await backup();
+    await dropDatabase(db.name);
+    const error = await restoreWhile(() => onServer((server) => server.query(`create database ${db.name}`)));
+    expect(error).to.be.instanceOf(Error);
+    expect((await db.query(`select from pg_namespace where nspname = 'manage_db'`)).rowCount).to.equal(0);
+  });
+
+  it('survives drop-all-tables', async () => {
+    await workspace.run(() => setupDbRoles(env));
+    await workspace.run(() => dropAllTables(env));
+    expect(await log()).to.deep.equal([
+      'setup-db-roles attempted',
+      'setup-db-roles succeeded',
+      'drop-all-tables attempted',
+      'drop-all-tables succeeded',
+    ]);
+    expect(await verified()).to.include({ ok: true });
+    expect((await workspace.run(() => readStampStatus('testing'))).status).to.include({ state: 'trusted' });
+  });
+
+  it('does not make its trusted logins those of its copy', async () => {
+    await workspace.run(() => setupDbRoles(env));
+    const copy = `${db.name}_copy`;
+    await workspace.run(() => closeEngines('testing'));
+    await onServer((server) => server.query(`create database ${copy} template ${db.name}`));
+    try {
+      workspace.write({ '.env.testing': `TESTING_DATABASE_URL=${testUrl(copy)}\n` });
+      const { before } = await workspace.run(() => stampDatabase(env));
+      expect(before.state).to.equal('copy');
+      const roles = await withClient(testUrl(copy), (client) => client.query('select from manage_db.access_roles'));
+      expect(roles.rowCount).to.equal(0);
+    } finally {
+      await dropDatabase(copy);
+    }
   });
 });

@@ -191,12 +191,31 @@ describe('the control of triggers', () => {
     expect(await modes('mark')).to.equal('O');
   });
 
-  it('stops at the kill switch', async () => {
-    await asOwner(`create or replace function manage_db.require_kill_switch_off(operation text) returns void language plpgsql as
-      $$ begin raise exception using errcode = 'MDB02', message = operation || ' is blocked.'; end $$`);
-    const error = await failure(disable('visits', 'mark'));
-    expect(error.code).to.equal('KILL_SWITCH');
-    expect(error.message).to.match(/^Disabling a trigger is blocked\./);
+  it('stops at an engaged kill switch, by psql too, and not at one that is over', async () => {
+    await asAnna(`select manage_db.engage_kill_switch('anna', 'corrupt rows', null)`);
+    for (const attempt of [failure(disable('visits', 'mark')), refusal(asAnna(SWITCH('public', 'visits', 'mark')))]) {
+      const { message } = await attempt;
+      expect(message).to.match(/is blocked: .*anna.*: corrupt rows/);
+    }
+    // an override is for the configured switch, never for a person's
+    const overridden = `begin; set local manage_db.kill_switch_override = 'true'; ${SWITCH('public', 'visits', 'mark')}`;
+    expect((await refusal(asAnna(overridden))).code).to.equal('MDB02');
+    expect(await modes('mark')).to.equal('O');
+    await asOwner(
+      `update manage_db.kill_switch set engaged_at = now() - interval '2 hours', expires_at = now() - interval '1 second'`,
+    );
+    await asAnna(SWITCH('public', 'visits', 'mark'));
+    expect(await modes('mark')).to.equal('D');
+  });
+
+  it('stops at the kill switch of the stamp, by psql too', async () => {
+    await database.query('update manage_db.identity set kill_switch = true');
+    const error = await refusal(asAnna(SWITCH('public', 'visits', 'mark')));
+    expect([error.code, error.message]).to.deep.equal([
+      'MDB02',
+      'Disabling a trigger is blocked: this database is behind the kill switch.',
+    ]);
+    expect((await failure(disable('visits', 'mark'))).code).to.equal('KILL_SWITCH');
     expect(await modes('mark')).to.equal('O');
   });
 

@@ -24,7 +24,11 @@ const PLACES = {
   'own server': { security: open, isOwnServer: true },
   'open elsewhere': { security: open, isOwnServer: false },
   'open, wants yes': { security: { ...open, confirmation: 'yes' }, isOwnServer: true },
+  'own server, wants reason': { security: { ...open, reasonRequired: true }, isOwnServer: true },
+  'open, wants reason': { security: { ...open, reasonRequired: true }, isOwnServer: false },
+  'open, wants text': { security: { ...open, confirmation: 'typed' }, isOwnServer: true },
   production: { security: closed, isOwnServer: false },
+  'protected, wants no reason': { security: { ...closed, reasonRequired: false }, isOwnServer: false },
 } as const;
 
 type StampFacts = Pick<GateFacts, 'stamp' | 'isEmpty' | 'endpointOf'>;
@@ -51,20 +55,23 @@ const STAMPS: Readonly<Record<string, StampFacts>> = {
   'mismatch, open': stamp('mismatch', OPEN_ONE),
   'mismatch, production': stamp('mismatch', PRODUCTION),
   upgraded: stamp('upgraded', PRODUCTION),
+  'upgraded, open': stamp('upgraded', OPEN_ONE),
   'endpoint of production': stamp('unstamped', null, { endpointOf: 'production' }),
 };
 
 const SWITCHES = {
-  off: { isOn: false, lock: null, isOverridden: false },
-  on: { isOn: true, lock: null, isOverridden: false },
-  overridden: { isOn: true, lock: null, isOverridden: true },
-  locked: { isOn: false, lock: 'engaged', isOverridden: false },
-  'locked, overridden': { isOn: true, lock: 'engaged', isOverridden: true },
+  off: { isOn: false, lock: null, isOverridden: false, asks: true },
+  on: { isOn: true, lock: null, isOverridden: false, asks: true },
+  overridden: { isOn: true, lock: null, isOverridden: true, asks: true },
+  'overridden, asks nothing': { isOn: true, lock: null, isOverridden: true, asks: false },
+  locked: { isOn: false, lock: 'engaged', isOverridden: false, asks: true },
+  'locked, overridden': { isOn: true, lock: 'engaged', isOverridden: true, asks: true },
 } as const;
 
 const CONSENTS: Readonly<Record<string, Consent>> = {
   nothing: {},
   yes: { yes: true },
+  'yes with reason': { yes: true, reason: 'why' },
   reason: { reason: 'why' },
   typed: { confirm: TEXT },
   'typed with reason': { confirm: TEXT, reason: 'why' },
@@ -104,7 +111,7 @@ function* allCases(): Generator<Case> {
 }
 
 function gateInput(one: Case): { request: GateRequest; facts: GateFacts } {
-  const { isOn, lock, isOverridden } = SWITCHES[one.switch];
+  const { isOn, lock, isOverridden, asks } = SWITCHES[one.switch];
   return {
     request: {
       operation: one.operation,
@@ -119,7 +126,7 @@ function gateInput(one: Case): { request: GateRequest; facts: GateFacts } {
       ...PLACES[one.place],
       ...(STAMPS[one.stamp] as StampFacts),
       access: { login: 'alice', level: one.level, why: '' },
-      killSwitch: { isOn, isConfirmationRequired: true, lock },
+      killSwitch: { isOn, isConfirmationRequired: asks, lock },
       confirmationText: TEXT,
     },
   };
@@ -139,7 +146,7 @@ function expected(one: Case): string {
   const found = STAMPS[one.stamp] as StampFacts;
   const { state, says } = found.stamp;
   const { security, isOwnServer } = PLACES[one.place];
-  const { isOn, lock, isOverridden } = SWITCHES[one.switch];
+  const { isOn, lock, isOverridden, asks } = SWITCHES[one.switch];
   const { yes, confirm, reason } = CONSENTS[one.consent] ?? {};
   const needed = READS.includes(operation) ? 0 : FOR_OPERATORS.includes(operation) ? 1 : 2;
   if (LEVELS.indexOf(one.level) < needed) return 'PERMISSION_DENIED';
@@ -162,15 +169,16 @@ function expected(one: Case): string {
 
   const ask = (how: string): string => (one.hasTerminal ? `ask ${how}` : 'CONFIRMATION_REQUIRED');
   if (operation === 'engage-kill-switch') return reason ? 'allow' : ask('yes');
-  if (isProtected || isBehind) {
+  const lacksReason = !reason && (security.reasonRequired || (isProtected && !security.protected));
+  if (isProtected || (isBehind && asks) || one.place === 'open, wants text') {
     if (!one.isExplicit) return 'PROTECTED_ENVIRONMENT';
     if (confirm === undefined) return ask('typed');
     if (confirm !== TEXT) return 'CONFIRMATION_MISMATCH';
-    return isProtected && !reason ? ask('yes') : 'allow';
+    return lacksReason ? ask('yes') : 'allow';
   }
-  if (isOwnServer && one.place === 'own server') return 'allow';
-  if (!DESTROYS.includes(operation) || yes === true || confirm === TEXT) return 'allow';
-  return ask('yes');
+  const isOpen = one.place.startsWith('own server') || !DESTROYS.includes(operation);
+  if (!isOpen && yes !== true && confirm !== TEXT) return ask('yes');
+  return lacksReason ? ask('yes') : 'allow';
 }
 
 describe('the gate', () => {
@@ -181,13 +189,13 @@ describe('the gate', () => {
       const decided = outcome(one);
       if (decided !== expected(one)) expect(decided, JSON.stringify(one)).to.equal(expected(one));
     }
-    expect(count).to.be.greaterThan(300_000);
+    expect(count).to.be.greaterThan(1_000_000);
   });
 
-  it('lets nobody but an admin destroy, nobody below operator change, and everybody look', () => {
+  it('lets nobody but an admin change anything but what is meant for operators, and a viewer nothing', () => {
     for (const one of allCases()) {
       if (outcome(one) !== 'allow' || READS.includes(one.operation)) continue;
-      if (one.level === 'viewer' || (one.level === 'operator' && DESTROYS.includes(one.operation)))
+      if (one.level === 'viewer' || (one.level === 'operator' && !FOR_OPERATORS.includes(one.operation)))
         expect.fail(`${JSON.stringify(one)} was allowed`);
     }
   });
@@ -238,7 +246,7 @@ describe('the gate', () => {
     }
   });
 
-  it('names the whole command in its hint, with the text as a shell takes it', () => {
+  it('names all that it takes in its hint, with the text as a shell takes it', () => {
     const { request, facts } = gateInput({
       operation: 'reset-database',
       place: 'production',
@@ -252,7 +260,7 @@ describe('the gate', () => {
     const decision = decide(request, { ...facts, confirmationText: 'EXECUTE RESET_DATABASE ON a"b' });
     expect(decision).to.include({
       code: 'KILL_SWITCH',
-      hint: `If that is meant: KILL_SWITCH_OVERRIDE=true manage_db reset-database --env e --confirm 'EXECUTE RESET_DATABASE ON a"b' --reason "…"`,
+      hint: `If that is meant, the same again with KILL_SWITCH_OVERRIDE=true in the environment and --env e --confirm 'EXECUTE RESET_DATABASE ON a"b' --reason "…"`,
     });
   });
 

@@ -24,7 +24,7 @@ import {
 import { dropLevelRoles } from '../../support/scratch-login.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
 import { removeServerData } from '../../support/server-data.js';
-import { stampFor } from '../../support/stamp.js';
+import { stampAs, stampFor } from '../../support/stamp.js';
 import { testServer, testUrl } from '../../support/test-server.js';
 
 const PATIENTS =
@@ -131,6 +131,21 @@ describe('the gate on a real database', () => {
       const custom = (await workspace.cli(['reset-database', '--yes', '--json'])).json();
       expect(custom.error?.message).to.contain('the one of preview');
       expect(await patients(db)).to.equal(1);
+    });
+
+    it('refuses it also where only a command knows the password of production', async () => {
+      asDevelopment();
+      const url = new URL(db.url);
+      url.password = '';
+      workspace.write({
+        'manage_db.config.json': JSON.stringify({
+          environments: { production: { databaseUrl: url.href, password: { command: 'touch was-run; exit 1' } } },
+        }),
+      });
+      const { code, json } = await workspace.cli(['reset-database', '--yes', '--json']);
+      expect([code, json().error?.code]).to.deep.equal([2, 'PROTECTED_ENVIRONMENT']);
+      expect(json().error?.message).to.contain('the one of production');
+      expect(readdirSync(workspace.root)).not.to.include('was-run');
     });
 
     it('does not take a database behind a loopback address for harmless: it asks for a stamp first', async () => {
@@ -531,6 +546,39 @@ describe('the gate on a real database', () => {
     } finally {
       await theirs.remove();
       await db.query(`drop owned by ${login}; drop role ${login}`);
+    }
+  });
+
+  it('asks for a reason also where nothing is protected, if the settings want one', async () => {
+    asDevelopment();
+    await withClient(db.url, (client) => stampAs(client, 'development'));
+    workspace.write({
+      'manage_db.config.json': JSON.stringify({
+        environments: { development: { security: { reasonRequired: true } } },
+      }),
+    });
+    const without = await workspace.cli(['drop-all-tables', '--yes', '--json']);
+    expect([without.code, without.json().error?.code]).to.deep.equal([2, 'CONFIRMATION_REQUIRED']);
+    expect(without.json().error?.hint).to.equal('The same again with --reason "…"');
+    expect((await workspace.cli(['drop-all-tables', '--yes', '--reason', 'begin anew'])).code).to.equal(0);
+    const { rows } = await db.query(`select reason from manage_db.operation_log where event = 'succeeded'`);
+    expect(rows).to.deep.equal([{ reason: 'begin anew' }]);
+  });
+
+  it('shows nothing of what others have written that a terminal would obey', async () => {
+    asDevelopment();
+    await withClient(db.url, (client) => stampAs(client, 'development'));
+    await db.query(`select manage_db.engage_kill_switch(e'anna\\x1b[2J', e'why\\x1b]0;title\\x07\\x1b[8m', null)`);
+    await db.query(`update manage_db.identity set stamped_by = e'bob\\x1b[2J'`);
+    for (const command of [
+      ['kill-switch', 'status'],
+      ['switch-env', '--status'],
+      ['reset-database', '--yes'],
+    ]) {
+      const { stdout, stderr } = await workspace.cli(command, { env: { FORCE_COLOR: '1' } });
+      expect(`${stdout}${stderr}`, command.join(' ')).to.match(/\\u\{1b\}\[2J/);
+      expect(`${stdout}${stderr}`.split('\u001b[2J'), command.join(' ')).to.have.length(1);
+      expect(`${stdout}${stderr}`.split('\u001b[8m'), command.join(' ')).to.have.length(1);
     }
   });
 

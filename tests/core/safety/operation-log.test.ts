@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type pg from 'pg';
@@ -53,10 +53,10 @@ describe('the operation log, attacked', () => {
       ...more,
     });
   const writeOn = (client: pg.Client, one = entry()) =>
-    workspace.run(() => writeOperationEntry(one, { ...place(), db: client, mayCreateSchema: true }));
+    workspace.run(() => writeOperationEntry(one, { ...place(), login: 'alice', db: client, mayCreateSchema: true }));
   const write = (one = entry(), url = db.url) => withClient(url, (client) => writeOn(client, one));
   const keep = (one = entry()) =>
-    workspace.run(() => writeOperationEntry(one, { ...place(), db: null, mayCreateSchema: false }));
+    workspace.run(() => writeOperationEntry(one, { ...place(), login: 'alice', db: null, mayCreateSchema: false }));
   const verify = () => workspace.run(() => verifyOperationLog({ env: 'testing' }));
   const show = (options = {}) => workspace.run(() => showOperationLog({ env: 'testing', ...options }));
   const kinds = async () => (await verify()).findings.map(({ kind }) => kind);
@@ -173,6 +173,26 @@ describe('the operation log, attacked', () => {
       expect((await show()).entries.map(({ operation }) => operation)).to.include('second');
       expect(filesIn('pending')).to.deep.equal([]);
       expect(filesIn('refused')).to.have.length(1);
+    });
+
+    it('say whose attempt it was, whoever adds them', async () => {
+      await keep(entry({ operation: 'first', details: { code: 'X' } }));
+      await write();
+      const { entries } = await show();
+      expect(entries.find(({ operation }) => operation === 'first')?.details).to.deep.equal({
+        code: 'X',
+        login: 'alice',
+      });
+    });
+
+    it('are read as what they are, and nothing else', async () => {
+      await keep();
+      const [name = ''] = filesIn('pending');
+      const whole = JSON.parse(readFileSync(join(folder('pending'), name), 'utf8'));
+      for (const [index, odd] of [{ ...whole, host: 5 }, { ...whole, more: 1 }, [whole], 'x', null].entries())
+        writeFileSync(join(folder('pending'), `${index}.json`), JSON.stringify(odd));
+      expect(await write()).to.equal('database');
+      expect(filesIn('pending')).to.deep.equal(['0.json', '1.json', '2.json', '3.json', '4.json']);
     });
 
     it('are added although their characters are unknown to the database', async () => {

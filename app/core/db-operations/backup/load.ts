@@ -8,6 +8,7 @@ import { type ClientTools, runClientTool } from '../../../services/client-tools.
 import type { OperationControls } from '../../progress.js';
 import { DUMP_NAMES } from './dump.js';
 import type { Manifest } from './manifest.js';
+import { filterPlainDump } from './plain-dump-filter.js';
 import { tableProgress } from './table-progress.js';
 
 export interface LoadRequest extends OperationControls {
@@ -98,22 +99,12 @@ async function loadPlain({
   signal,
 }: LoadRequest): Promise<void> {
   const dump = createReadStream(join(folder, DUMP_NAMES[manifest.format]));
-  const isOlderServer = serverMajor < FIRST_MAJOR_THAT_KNOWS_IT;
+  const unknownStatement = serverMajor < FIRST_MAJOR_THAT_KNOWS_IT ? UNKNOWN_SETTING : null;
   const args = ['--set=ON_ERROR_STOP=1', '--quiet', '--output=/dev/null', '--file=-'];
   try {
-    const stdin = isOlderServer ? Readable.from(withoutUnknownSetting(dump)) : dump;
+    const stdin = Readable.from(filterPlainDump(dump, { unknownStatement }));
     await runClientTool(tools.psql, args, { settings, database, signal, stdin });
   } finally {
     dump.destroy();
-  }
-}
-
-/** It stands in the dump's first lines, long before any data. */
-async function* withoutUnknownSetting(dump: Readable): AsyncGenerator<Buffer> {
-  let isFirst = true;
-  for await (const chunk of dump as AsyncIterable<Buffer>) {
-    // latin1 keeps every byte as it is
-    yield isFirst ? Buffer.from(chunk.toString('latin1').replace(`\n${UNKNOWN_SETTING}\n`, '\n'), 'latin1') : chunk;
-    isFirst = false;
   }
 }

@@ -23,6 +23,18 @@ export async function carryOperationLog(from: Queryable, to: Queryable): Promise
 }
 
 /**
+ * Empties the log of `to`, which came with contents that were another database's.
+ *
+ * @param to a scratch database that is ours, with the schema manage_db in place and no transaction open
+ */
+export async function emptyOperationLog(to: Queryable): Promise<void> {
+  await unguarded(to, async () => {
+    await to.query('truncate manage_db.operation_log');
+    return 0;
+  });
+}
+
+/**
  * Adds what was written into the log of `from` after {@link carryOperationLog}. The head of the new log is remembered in
  * the workspace.
  *

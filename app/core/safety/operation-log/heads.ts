@@ -6,6 +6,7 @@ import { type LogHead, readHead } from '../../../database/records/operation-log.
 import { readHash } from '../../../database/records/operation-log-chain.js';
 import { codeOf } from '../../errors.js';
 import { writeFileAtomically } from '../../files.js';
+import * as z from '../../schema.js';
 import { STATE_FOLDER, workspaceRoot } from '../../workspace-root.js';
 
 /** Which log it is. By fingerprint: a renamed database keeps its log. */
@@ -60,11 +61,17 @@ function mirrorFiles(log: LogIdentity): string[] {
   }
 }
 
+const HEAD = z.object({
+  systemIdentifier: z.string(),
+  databaseOid: z.number(),
+  id: z.int().check(z.positive()),
+  hash: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
+});
+
 /** `null`: a newer one has just taken its place, or it is not one of ours. */
 function readHeadIn(file: string): LogHead | null {
   try {
-    const head = JSON.parse(readFileSync(file, 'utf8')) as Partial<LogHead> | null;
-    return typeof head?.id === 'number' && typeof head.hash === 'string' ? (head as LogHead) : null;
+    return HEAD.safeParse(JSON.parse(readFileSync(file, 'utf8'))).data ?? null;
   } catch (error) {
     if (error instanceof SyntaxError || codeOf(error) === 'ENOENT') return null;
     throw error;

@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { OperationEntry } from '../../../database/records/operation-log.js';
+import { OPERATION_EVENTS, type OperationEntry } from '../../../database/records/operation-log.js';
 import { codeOf } from '../../errors.js';
 import { makeFolder, writeFileAtomically } from '../../files.js';
+import { LEVELS } from '../../levels.js';
+import * as z from '../../schema.js';
 import { STATE_FOLDER, workspaceRoot } from '../../workspace-root.js';
 
 /** Which log an entry belongs to. */
@@ -88,12 +90,36 @@ function filesIn(folder: string): string[] {
   }
 }
 
+const facts = z.record(z.string(), z.unknown());
+
+/** Only its form: whether it can be true, the database decides. */
+const ENTRY = z.strictObject({
+  entry_id: z.string(),
+  attempt: z.string(),
+  event: z.enum(OPERATION_EVENTS),
+  operation: z.string(),
+  environment: z.string(),
+  database_name: z.string(),
+  host: z.string(),
+  port: z.int(),
+  level: z.nullable(z.enum(LEVELS)),
+  actor: z.string(),
+  os_user: z.string(),
+  client_host: z.string(),
+  application: z.string(),
+  tool: z.string(),
+  reason: z.nullable(z.string()),
+  arguments: facts,
+  details: facts,
+  duration_ms: z.nullable(z.number()),
+  occurred_at: z.string(),
+  source: z.enum(['database', 'file']),
+});
+
 /** `null`: another process has just replayed it, or it is not ours to understand. It stays where it is then. */
 function readEntry(file: string): OperationEntry | null {
   try {
-    const entry: unknown = JSON.parse(readFileSync(file, 'utf8'));
-    const isEntry = typeof entry === 'object' && entry !== null && 'entry_id' in entry && 'operation' in entry;
-    return isEntry ? (entry as OperationEntry) : null;
+    return ENTRY.safeParse(JSON.parse(readFileSync(file, 'utf8'))).data ?? null;
   } catch (error) {
     if (error instanceof SyntaxError || codeOf(error) === 'ENOENT') return null;
     throw error;

@@ -13,6 +13,8 @@ export interface LogPlace extends LogAddress {
   readonly db: Queryable | null;
   /** Whether the schema manage_db may be created or upgraded for it: a look or a refusal must not leave one behind. */
   readonly mayCreateSchema: boolean;
+  /** Whose attempt it is: an entry that is replayed later has the login of whoever replays it. */
+  readonly login: string;
 }
 
 /**
@@ -24,7 +26,7 @@ export interface LogPlace extends LogAddress {
 export async function writeOperationEntry(entry: OperationEntry, place: LogPlace): Promise<'database' | 'file'> {
   if (place.db !== null && (await isInDatabase(entry, place, place.db))) return 'database';
   try {
-    keepPending(entry);
+    keepPending({ ...entry, details: { ...entry.details, login: place.login } });
     return 'file';
   } catch (error) {
     throw new ManageDbError(
