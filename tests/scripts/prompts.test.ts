@@ -326,7 +326,7 @@ describe('where nobody can answer', () => {
     it(`is refused at once, with the flags to give (standard input: ${input})`, async () => {
       const { code, stderr } = await workspace.cli(DROP, { input, timeoutMs: HANGING_MS });
       expect(code).to.equal(2);
-      expect(stderr).to.contain('drop-all-tables --env testing --yes').and.not.contain('Go on?');
+      expect(stderr).to.contain('the same again with --env testing --yes').and.not.contain('Go on?');
       expect(await visits()).to.equal(1);
     });
   }
@@ -348,7 +348,7 @@ describe('where nobody can answer', () => {
       const options = { cwd: workspace.root, line, env, timeoutMs: HANGING_MS };
       const { code, screen } = await manageDbOnTerminal(DROP, options).end();
       expect(code, screen).to.equal(2);
-      expect(screen).to.contain('drop-all-tables --env testing --yes').and.not.contain('Go on?');
+      expect(screen).to.contain('the same again with --env testing --yes').and.not.contain('Go on?');
       expect(await visits()).to.equal(1);
     });
   }
