@@ -99,6 +99,18 @@ export {
   type TriggerMode,
   type TriggerOptions,
 } from './core/db-operations/trigger-control.js';
+export {
+  type DiffTriggersOptions,
+  diffTriggers,
+  type ListedTriggers,
+  type ListTriggersOptions,
+  listTriggers,
+  type TriggerDiff,
+  type VerifiedTriggers,
+  type VerifyTriggersOptions,
+  verifyTriggers,
+} from './core/db-operations/trigger-drift.js';
+export { TriggerRegistry } from './core/db-operations/trigger-registry.js';
 export { type ApplyTriggersOptions, applyBaseTriggers, applyTriggers } from './core/db-operations/triggers.js';
 export {
   currentEnv,
@@ -123,6 +135,7 @@ export type { Ancestor, Stamp, StampState } from './core/safety/stamp.js';
 export type { ApplyTriggersResult } from './core/triggers/apply.js';
 export { type BasePackSettings, configureBasePack } from './core/triggers/base-pack-settings.js';
 export { defineTrigger, type TriggerDeclaration, type TriggerSpec } from './core/triggers/declaration.js';
+export type { Difference, DriftState, TriggerReport } from './core/triggers/drift.js';
 export { type EveryTable, type EveryTableSpec, everyTable } from './core/triggers/every-table.js';
 export type { Queryable } from './database/queryable.js';
 export { currentActor, withActor } from './services/actor.js';

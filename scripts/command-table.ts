@@ -99,6 +99,28 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/apply-db-triggers.js'),
   },
   {
+    name: 'list-db-triggers',
+    summary: "List every trigger with its state: as installed, changed, disabled, missing, or somebody else's",
+    group: 'Triggers',
+    aliases: ['list_triggers', 'list_db_triggers'],
+    load: () => import('./commands/list-db-triggers.js'),
+  },
+  {
+    name: 'verify-db-triggers',
+    summary: 'Compare triggers with their declarations and with what was installed; --fix heals',
+    group: 'Triggers',
+    aliases: ['verify_triggers', 'verify_db_triggers'],
+    load: () => import('./commands/verify-db-triggers.js'),
+  },
+  {
+    name: 'diff-db-triggers',
+    positionals: '[name]',
+    summary: 'Show, line by line, what triggers and functions should be and what they are',
+    group: 'Triggers',
+    aliases: ['diff_triggers', 'diff_db_triggers'],
+    load: () => import('./commands/diff-db-triggers.js'),
+  },
+  {
     name: 'enable-db-trigger',
     positionals: '<name>',
     summary: 'Let a trigger fire again: in ordinary sessions, always, or only when replicating',

@@ -34,7 +34,7 @@ export interface CommandContext {
 export interface CommandModule<Args extends object = object> {
   readonly examples: readonly (readonly [command: string, what: string])[];
   /** Whether its target is announced on standard error before it begins. */
-  readonly isMutating: boolean;
+  readonly isMutating: boolean | ((args: Args) => boolean);
   /** Declares the flags on the parser that it is given. */
   readonly builder: (yargs: Argv) => unknown;
   readonly run: (args: Args, context: CommandContext) => Promise<CommandOutcome>;

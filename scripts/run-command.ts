@@ -77,6 +77,7 @@ function contextOf(
   signal: AbortSignal,
 ): CommandContext {
   const ask = askerFor(presentation);
+  const isMutating = typeof command.isMutating === 'function' ? command.isMutating(flags) : command.isMutating;
   return {
     env: flags.env,
     workspace,
@@ -94,9 +95,9 @@ function contextOf(
       },
       ...(ask === undefined ? {} : { ask }),
       signal,
-      onTarget: (target) => presentation.announce(target, command.isMutating),
+      onTarget: (target) => presentation.announce(target, isMutating),
       // what only looks is quick: its steps are noise
-      onProgress: (event) => (command.isMutating || flags.verbose ? presentation.step(event) : undefined),
+      onProgress: (event) => (isMutating || flags.verbose ? presentation.step(event) : undefined),
     },
   };
 }

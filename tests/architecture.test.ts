@@ -13,6 +13,7 @@ const FLOORS: readonly (readonly string[])[] = [
     'app/core/nearest',
     'app/core/progress',
     'app/core/schema',
+    'app/core/shell-quote',
     'app/core/workspace-root',
     'app/types',
   ],
@@ -25,8 +26,8 @@ const FLOORS: readonly (readonly string[])[] = [
   ['scripts'],
 ];
 
-/** Exported, and not behind the gate: they work on files, or only look at what is installed. */
-const WITHOUT_DATABASE = ['listBackups', 'runDoctor', 'initWorkspace'];
+/** Exported, and not behind the gate: they work on files, only look at what is installed, or ask by what is exported. */
+const WITHOUT_DATABASE = ['listBackups', 'runDoctor', 'initWorkspace', 'TriggerRegistry'];
 
 const files = ['app', 'scripts'].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })

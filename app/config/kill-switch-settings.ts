@@ -1,4 +1,5 @@
 import { normalizeEnv } from '../core/environment.js';
+import { ManageDbError, messageOf } from '../core/errors.js';
 import * as z from '../core/schema.js';
 import type { SecuritySettings } from './settings.js';
 
@@ -92,11 +93,35 @@ export function killSwitchOf(
   return {
     isOn: killSwitch.enabled !== false && isMeant,
     isConfirmationRequired: killSwitch.confirmationRequired ?? true,
-    confirmationText: typeof pattern === 'function' ? pattern : (parts) => filled(pattern, parts),
+    confirmationText: (parts) => (typeof pattern === 'function' ? checked(pattern, parts) : filled(pattern, parts)),
     openWindows: isMeant ? (killSwitch.openWindows ?? []) : [],
     lockedWindows: isMeant ? (killSwitch.lockedWindows ?? []) : [],
     logger: killSwitch.logger ?? null,
   };
+}
+
+/** @throws ManageDbError `INVALID_CONFIGURATION` for a text that would do for everything, or none at all */
+function checked(pattern: (parts: ConfirmationParts) => string, parts: ConfirmationParts): string {
+  let text: unknown;
+  try {
+    text = pattern({ ...parts });
+  } catch (error) {
+    throw unusable(`it fails: ${messageOf(error)}`, error);
+  }
+  if (typeof text !== 'string') throw unusable('it gives no text');
+  if (!text.includes(parts.database)) throw unusable('its text does not name the database, and would do for every one');
+  return text;
+}
+
+function unusable(problem: string, cause?: unknown): ManageDbError {
+  return new ManageDbError(
+    'INVALID_CONFIGURATION',
+    `killSwitch.confirmationPattern: ${problem}. Nothing was changed.`,
+    {
+      hint: 'Let it return a text with the operation and the database in it.',
+      cause,
+    },
+  );
 }
 
 function filled(pattern: string, parts: ConfirmationParts): string {

@@ -29,6 +29,7 @@ const EXIT_CODES = {
   INVALID_DATABASE_URL: EXIT.refused,
   UNREADABLE_FILE: EXIT.refused,
   NOT_FOUND: EXIT.refused,
+  DRIFT: EXIT.drift,
   // refused by the gate
   CONFIRMATION_REQUIRED: EXIT.refused,
   CONFIRMATION_MISMATCH: EXIT.refused,

@@ -5,6 +5,7 @@ import { getConfig } from '../config/db-config.js';
 import { currentEnv, normalizeEnv } from '../core/environment.js';
 import { ManageDbError } from '../core/errors.js';
 import { currentActor } from './actor.js';
+import { PIN_TRANSACTION } from './catalog-path.js';
 import { addressOf, connectionError } from './connection/connection-errors.js';
 import { engineFor } from './connection/engine.js';
 import { discardEngine, type Engine } from './connection/open-engines.js';
@@ -17,7 +18,7 @@ import {
   type SessionOptions,
 } from './session.js';
 
-export { connectTo } from './connection/engine.js';
+export { connectForOperation } from './connection/engine.js';
 export { closeEngines } from './connection/open-engines.js';
 export type { DbSession, SessionOptions } from './session.js';
 
@@ -58,6 +59,27 @@ export async function getDbSession<T>(
   const { engine, client } = await borrow(environment);
   const session = openSession(engine, client, options.user ?? currentActor() ?? '', options);
   return runTransaction(session, inside, options);
+}
+
+/**
+ * {@link getDbSession} for what manage_db itself asks and does: nothing of the database's search_path takes part in it.
+ *
+ * @throws ManageDbError as {@link getDbSession}
+ */
+export function getOperationSession<T>(
+  fn: (session: DbSession) => Promise<T>,
+  options: SessionOptions = {},
+): Promise<T> {
+  const isNested = sessions.getStore() !== undefined;
+  return getDbSession(async (session) => {
+    const before = isNested ? await session.query<{ search_path: string }>('show search_path') : null;
+    await session.query(PIN_TRANSACTION);
+    const result = await fn(session);
+    // releasing a savepoint keeps what was set in it
+    if (before !== null)
+      await session.query(`select pg_catalog.set_config('search_path', $1, true)`, [before.rows[0]?.search_path]);
+    return result;
+  }, options);
 }
 
 /**

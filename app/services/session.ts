@@ -152,14 +152,19 @@ async function begin(session: OpenSession, options: SessionOptions): Promise<voi
   const { statementTimeoutMs, lockTimeoutMs, idleInTransactionTimeoutMs } = session.engine.settings.pool;
   const isolation = options.isolation === undefined ? '' : ` isolation level ${options.isolation}`;
   await session.query(`begin${isolation}${options.readOnly ? ' read only' : ''}`);
-  // transaction-local, also the empty user: a value that somebody set for the whole session must not show through
-  await session.query(
-    `select pg_catalog.set_config('app.current_user', $1, true)
-          , case when $2 <> '0' then pg_catalog.set_config('statement_timeout', $2, true) end
-          , case when $3 <> '0' then pg_catalog.set_config('lock_timeout', $3, true) end
-          , case when $4 <> '0' then pg_catalog.set_config('idle_in_transaction_session_timeout', $4, true) end`,
-    [session.user, String(statementTimeoutMs), String(lockTimeoutMs), String(idleInTransactionTimeoutMs)],
-  );
+  const limits = [
+    ['statement_timeout', statementTimeoutMs],
+    ['lock_timeout', lockTimeoutMs],
+    ['idle_in_transaction_session_timeout', idleInTransactionTimeoutMs],
+  ] as const;
+  const wanted = limits.filter(([, ms]) => ms !== 0);
+  const settings = wanted.map(([name], index) => `, pg_catalog.set_config('${name}', $${index + 2}, true)`);
+  // Transaction-local, also the empty user: a value that somebody set for the whole session must not show through.
+  // Without operators: those of the database's search_path need not be PostgreSQL's.
+  await session.query(`select pg_catalog.set_config('app.current_user', $1, true)${settings.join('')}`, [
+    session.user,
+    ...wanted.map(([, ms]) => String(ms)),
+  ]);
 }
 
 /** PostgreSQL answers `commit` of a transaction in which a statement failed with ROLLBACK, and without an error. */

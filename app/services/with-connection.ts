@@ -2,7 +2,7 @@ import type { Client } from 'pg';
 import type { ConnectionSettings } from '../config/connection-settings.js';
 import { codeOf, ManageDbError } from '../core/errors.js';
 import type { Queryable } from '../database/queryable.js';
-import { connectTo } from './connection/engine.js';
+import { connectForOperation } from './connection/engine.js';
 
 /** Every limit that would end a session which waits for pg_dump or pg_restore, as far as this server knows it. */
 const LIFT_TIMEOUTS = `
@@ -14,15 +14,17 @@ export interface ConnectionOptions {
   readonly database?: string;
   /** Aborting it breaks the connection off, and so the statement that waits in it. */
   readonly signal?: AbortSignal | undefined;
+  /** `application`: the database's and the login's, for SQL that is not ours. By default only PostgreSQL's own schema. */
+  readonly searchPath?: 'catalog' | 'application';
 }
 
 /** Runs `work` on a connection of its own without time limits. */
 export async function withConnection<T>(
   settings: ConnectionSettings,
-  { database, signal }: ConnectionOptions,
+  { database, signal, searchPath = 'catalog' }: ConnectionOptions,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const client = await connectTo(settings, {
+  const client = await connectForOperation(settings, {
     ...(database === undefined ? {} : { database }),
     ...(signal === undefined ? {} : { signal }),
   });
@@ -32,6 +34,7 @@ export async function withConnection<T>(
   signal?.addEventListener('abort', breakOff, { once: true });
   try {
     await liftTimeouts(client, 'session');
+    if (searchPath === 'application') await client.query('reset search_path');
     return await work(client);
   } finally {
     signal?.removeEventListener('abort', breakOff);

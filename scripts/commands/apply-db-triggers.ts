@@ -8,6 +8,7 @@ interface Args {
   readonly schema?: string;
   readonly table?: string;
   readonly dryRun?: boolean;
+  readonly perTable?: boolean;
 }
 
 export const command = defineCommand<Args>({
@@ -22,10 +23,14 @@ export const command = defineCommand<Args>({
       .option('pack', { type: 'string', requiresArg: true, describe: 'Only this pack: base, or workspace' })
       .option('schema', { type: 'string', requiresArg: true, describe: 'Only in this schema' })
       .option('table', { type: 'string', requiresArg: true, describe: 'Only on this table: name, or schema.name' })
+      .option('per-table', {
+        type: 'boolean',
+        describe: 'Commit table by table; the default where the database is protected (--no-per-table: all or nothing)',
+      })
       .option('dry-run', { type: 'boolean', describe: 'Print the SQL instead of executing it' }),
-  async run({ pack, schema, table, dryRun }, { operation }) {
+  async run({ pack, schema, table, dryRun, perTable }, { operation }) {
     const { applyTriggers } = await import('../../app/core/db-operations/triggers.js');
-    const result = await applyTriggers({ ...operation, pack, schema, table, dryRun });
+    const result = await applyTriggers({ ...operation, pack, schema, table, dryRun, perTable });
     return { data: result, text: (paint) => describe(result, dryRun === true, paint) };
   },
 });

@@ -89,7 +89,7 @@ function describe(entries: readonly LoggedOperation[], paint: Paint): string {
       entry.occurredAt.replace(/\.\d+Z$/, 'Z'),
       color[entry.event](entry.event),
       printable(entry.operation),
-      printable(entry.actor === entry.login ? entry.actor : `${entry.actor} (${entry.login})`),
+      printable(whoseAttempt(entry)),
       shortened(entry.reason),
       entry.durationMs === null ? null : formatDuration(entry.durationMs),
       typeof entry.details.code === 'string'
@@ -108,6 +108,12 @@ function shortened(text: string | null): string | null {
 }
 
 /** In the order of the table. */
+/** An entry that was added later has the login of whoever added it; whose attempt it was is in its details. */
+function whoseAttempt({ actor, login, source, details }: LoggedOperation): string {
+  const own = source === 'file' && typeof details.login === 'string' ? details.login : login;
+  return actor === own ? actor : `${actor} (${own})`;
+}
+
 const COLUMNS = [
   'id',
   'entryId',

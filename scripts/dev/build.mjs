@@ -19,6 +19,7 @@ const bundled = [
   'cli-table3',
   'ms',
   'csv-stringify',
+  'diff',
   'pg',
   '@inquirer/confirm',
   '@inquirer/input',

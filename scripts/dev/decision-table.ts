@@ -28,6 +28,7 @@ const elsewhere: GateFacts = {
   security: OPEN,
   stamp: { state: 'trusted', because: '', says: openStamp },
   isEmpty: false,
+  isTemplate: false,
   isOwnServer: false,
   endpointOf: null,
   access: { login: 'alice', level: 'admin', why: '' },

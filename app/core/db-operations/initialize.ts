@@ -51,9 +51,12 @@ export async function initializeDatabase(target: Target, options: InitializeOpti
   const files = readMigrations(migrationsDir);
   const databaseCreated = target.exists ? false : await createDatabase(target);
   try {
-    return await withConnection(target.settings, { signal: options.signal }, async (client) => {
+    const { signal } = options;
+    await withConnection(target.settings, { signal }, async (client) => {
       await ensureSchema(client);
       await stampIfNew(client, target);
+    });
+    return await withConnection(target.settings, { signal, searchPath: 'application' }, async (client) => {
       const migrations = await applyMigrations(client, files ?? [], options);
       const triggers = await applyTriggersTo(target, { ...options, pack: 'base' });
       const seed = options.seed ? await applySeed(client, seedDir, options) : null;

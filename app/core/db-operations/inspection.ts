@@ -1,5 +1,5 @@
 import type { Queryable } from '../../database/queryable.js';
-import { getDbSession } from '../../services/database-service.js';
+import { getOperationSession } from '../../services/database-service.js';
 import { ManageDbError } from '../errors.js';
 import { guarded, type OperationOptions } from '../safety/gate.js';
 import { explained } from './failure.js';
@@ -31,7 +31,7 @@ const LOCK_TIMEOUT = '5s';
  */
 export function inspectDb(options: InspectOptions = {}): Promise<InspectResult> {
   return guarded('inspect-db', options, ({ environment }) =>
-    getDbSession((session) => inspect(session, options), {
+    getOperationSession((session) => inspect(session, options), {
       env: environment,
       readOnly: true,
       isolation: 'repeatable read',

@@ -5,9 +5,9 @@ import { readStamp } from '../../database/records/identity.js';
 import { type Engagement, engage, readOpenEngagements, release } from '../../database/records/kill-switch.js';
 import { readObservation } from '../../database/records/observation.js';
 import { ensureSchema } from '../../database/schema/ensure-schema.js';
+import { actorName } from '../../services/actor-name.js';
 import { withConnection } from '../../services/with-connection.js';
 import { ManageDbError } from '../errors.js';
-import { actorName } from '../safety/actor-name.js';
 import { guarded, type OperationOptions } from '../safety/gate.js';
 import { windowLock } from '../safety/time-windows.js';
 

@@ -1,4 +1,4 @@
-import { connectTo } from '../../services/database-service.js';
+import { connectForOperation } from '../../services/database-service.js';
 import { guarded, type OperationOptions } from '../safety/gate.js';
 import type { Check } from './maintenance/check.js';
 import { type DroppedObject, dropAllObjects } from './maintenance/drop-all.js';
@@ -22,7 +22,7 @@ export function checkDb(options: OperationOptions = {}): Promise<{ readonly chec
   return guarded('check-database', options, async (target) => {
     const { signal } = options;
     const started = performance.now();
-    const client = await connectTo(target.settings, { signal });
+    const client = await connectForOperation(target.settings, { signal });
     const connection = connectionCheck(Math.round(performance.now() - started));
     try {
       await client.query(`begin read only; set local lock_timeout = '3s'; set local statement_timeout = '30s'`);

@@ -8,7 +8,7 @@ import {
   readLogState,
   readOperationLog,
 } from '../../database/records/operation-log.js';
-import { getDbSession } from '../../services/database-service.js';
+import { getOperationSession } from '../../services/database-service.js';
 import { ManageDbError, PermissionError } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { readMirror } from '../safety/operation-log/heads.js';
@@ -124,11 +124,5 @@ function reading<T>(
   fn: (db: Queryable) => Promise<T>,
 ): Promise<T> {
   const session = { env: environment, readOnly: true, isolation: 'repeatable read' } as const;
-  return getDbSession(
-    async (db) => {
-      await db.query('set local search_path = pg_catalog, pg_temp');
-      return fn(db);
-    },
-    { ...session, ...(signal === undefined ? {} : { signal }) },
-  );
+  return getOperationSession(fn, { ...session, ...(signal === undefined ? {} : { signal }) });
 }

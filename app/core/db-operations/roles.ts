@@ -1,5 +1,5 @@
 import { type LoginAccess, readLoginAccess } from '../../database/catalog/login-access.js';
-import { getDbSession } from '../../services/database-service.js';
+import { getOperationSession } from '../../services/database-service.js';
 import { ManageDbError } from '../errors.js';
 import { type Level, reaches } from '../levels.js';
 import { guarded, type OperationOptions } from '../safety/gate.js';
@@ -78,7 +78,7 @@ export function revokeDbRole(options: RevokeDbRoleOptions): Promise<DbRoleResult
  */
 export function whoami(options: OperationOptions = {}): Promise<WhoamiResult> {
   return guarded('whoami', options, async ({ environment, database }) => {
-    const access = await getDbSession((db) => readLoginAccess(db), {
+    const access = await getOperationSession((db) => readLoginAccess(db), {
       env: environment,
       readOnly: true,
       ...(options.signal === undefined ? {} : { signal: options.signal }),

@@ -3,10 +3,10 @@ import { forgetAccessRoles } from '../../database/records/access-roles.js';
 import { readStamp, type Stamp, writeStamp } from '../../database/records/identity.js';
 import { readObservation } from '../../database/records/observation.js';
 import { ensureSchema } from '../../database/schema/ensure-schema.js';
-import { connectTo, getDbSession } from '../../services/database-service.js';
+import { actorName } from '../../services/actor-name.js';
+import { connectForOperation, getOperationSession } from '../../services/database-service.js';
 import { embeddedServerStatus } from '../../services/embedded-postgres.js';
 import { ManageDbError, messageOf } from '../errors.js';
-import { actorName } from '../safety/actor-name.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { isExpectedAt, judgeStamp, lineageAfter, type StampJudgement, type StampState } from '../safety/stamp.js';
 import { stampOf } from '../safety/write-stamp.js';
@@ -32,7 +32,7 @@ export interface StampResult {
  */
 export function stampDatabase(options: StampOptions = {}): Promise<StampResult> {
   return guarded('stamp-database', options, (target, { reason }) =>
-    getDbSession(
+    getOperationSession(
       async (db) => {
         await ensureSchema(db);
         await db.query('lock table manage_db.identity in share row exclusive mode');
@@ -118,7 +118,7 @@ async function lookAt(
 ): Promise<StampStatus | null> {
   if (connection.server === 'embedded' && !(await embeddedServerStatus(workspace.root)).running) return null;
   const patient = { ...connection, connectTimeoutMs: Math.min(connection.connectTimeoutMs, PATIENCE_MS) };
-  const client = await connectTo(patient);
+  const client = await connectForOperation(patient);
   try {
     const observation = await readObservation(client);
     const stamp = observation.hasRecords ? await readStamp(client) : null;

@@ -1,17 +1,13 @@
-import { getWorkspace } from '../../config/workspace.js';
-import { isServerError } from '../../services/database-errors.js';
-import { getDbSession } from '../../services/database-service.js';
+import type { Queryable } from '../../database/queryable.js';
+import { ensureSchema } from '../../database/schema/ensure-schema.js';
 import { errorWith, ManageDbError } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
-import { type ApplyTriggersResult, applyPacks } from '../triggers/apply.js';
-import { basePack } from '../triggers/base-pack.js';
-import { explainLockError, readTriggerLockHolders, TriggerLockError } from '../triggers/locks.js';
+import { type ApplyOptions, type ApplyTriggersResult, applyPacks } from '../triggers/apply.js';
 import type { TriggerPack } from '../triggers/pack.js';
-import { loadWorkspaceTriggers } from '../triggers/workspace-pack.js';
-import { explained } from './failure.js';
 import { requireRelation } from './inspection/find-relation.js';
 import { requireSchema } from './inspection/require-schema.js';
-import { takeAdvisoryLock } from './migration/advisory-lock.js';
+import { inTriggerTransaction, lockPatience, type TriggerTransactions } from './trigger-work/in-trigger-transaction.js';
+import { choosePacks, readPacks } from './trigger-work/packs.js';
 
 export interface ApplyTriggersOptions extends OperationOptions {
   /** Only this pack: `base`, or `workspace` for the declarations of the triggers folder. All of them by default. */
@@ -19,16 +15,21 @@ export interface ApplyTriggersOptions extends OperationOptions {
   readonly schema?: string | undefined;
   /** `'users'` in any schema, or `'clinic.users'`. */
   readonly table?: string | undefined;
-  /** Milliseconds that waiting for a table's lock may last; 5000 by default. */
+  /** Milliseconds that one wait for locks may last; 2500 by default. Then all of them are given back. */
   readonly lockTimeoutMs?: number | undefined;
+  /** Milliseconds within which it is tried again; 10000 by default. */
+  readonly lockBudgetMs?: number | undefined;
+  /**
+   * Commits table by table, so that no lock is held longer than one table needs; what is done is not done again when it is
+   * interrupted and run once more. The default where the database is protected.
+   */
+  readonly perTable?: boolean | undefined;
 }
 
-/** Longer than deadlock_timeout (1 s), or an autovacuum in the way would never be told to yield. */
-const LOCK_TIMEOUT_MS = 5000;
-
 /**
- * Installs the declared triggers and their functions, in one transaction: all or nothing. What is in place is not
- * touched, nothing is dropped, and what was left out comes with its reason.
+ * Installs the declared triggers and their functions, in one transaction (all or nothing) or table by table. What is in
+ * place is not touched, nothing is dropped but a constraint trigger that has to be created anew, and what was left out
+ * comes with its reason.
  *
  * @throws ManageDbError `LOCK_TIMEOUT` naming the session in the way, `SQL_FAILED`, `NOT_FOUND`, `USAGE`,
  *   `INVALID_CONFIGURATION`, and what the gate and connecting throw
@@ -48,55 +49,82 @@ export async function applyTriggersTo(
   target: Target,
   options: Omit<ApplyTriggersOptions, 'env' | 'consent' | 'onTarget'>,
 ): Promise<ApplyTriggersResult> {
+  const { dryRun = false, signal, schema, table, onProgress } = options;
   const packs = choosePacks(await readPacks(), options.pack);
-  const lockTimeoutMs = options.lockTimeoutMs ?? LOCK_TIMEOUT_MS;
-  const session = { env: target.environment, ...(options.signal === undefined ? {} : { signal: options.signal }) };
-  options.onProgress?.({ step: 'applying triggers' });
-  try {
-    return await getDbSession(async (db) => {
-      if (options.schema !== undefined) await requireSchema(db, options.schema);
-      if (options.table !== undefined) await requireRelation(db, options.table, options.schema);
-      await takeAdvisoryLock(db, 'triggers', { timeoutMs: 60_000, signal: options.signal });
-      return applyPacks(db, packs, {
-        environment: target.environment,
-        dryRun: options.dryRun ?? false,
-        lockTimeoutMs,
-        ...(options.schema === undefined ? {} : { schema: options.schema }),
-        ...(options.table === undefined ? {} : { table: options.table }),
-      });
-    }, session);
-  } catch (error) {
-    if (!(error instanceof TriggerLockError)) throw explain(error, target);
-    const asking = getDbSession((db) => readTriggerLockHolders(db, error), { ...session, readOnly: true });
-    throw explainLockError(error, await asking.catch(() => []), lockTimeoutMs);
+  const work: TriggerTransactions = { target, signal, ...lockPatience(options) };
+  onProgress?.({ step: 'applying triggers' });
+  const wanted: ApplyOptions = {
+    environment: target.environment,
+    dryRun,
+    lockTimeoutMs: work.lockTimeoutMs,
+    ...(schema === undefined ? {} : { schema }),
+    ...(table === undefined ? {} : { table }),
+  };
+  const isPerTable = !dryRun && (options.perTable ?? target.isProtected);
+  return isPerTable
+    ? applyPerTable(packs, wanted, { work, options })
+    : inTriggerTransaction(work, (db) => applyIn(db, packs, wanted, options));
+}
+
+async function applyIn(
+  db: Queryable,
+  packs: readonly TriggerPack[],
+  wanted: ApplyOptions,
+  { schema, table }: Pick<ApplyTriggersOptions, 'schema' | 'table'>,
+): Promise<ApplyTriggersResult> {
+  if (schema !== undefined) await requireSchema(db, schema);
+  if (table !== undefined) await requireRelation(db, table, schema);
+  if (!wanted.dryRun) await ensureSchema(db);
+  return applyPacks(db, packs, wanted);
+}
+
+/** The functions first, which lock no table; then each table in a transaction of its own. */
+async function applyPerTable(
+  packs: readonly TriggerPack[],
+  wanted: ApplyOptions,
+  {
+    work,
+    options,
+  }: { work: TriggerTransactions; options: Pick<ApplyTriggersOptions, 'schema' | 'table' | 'onProgress'> },
+): Promise<ApplyTriggersResult> {
+  let tables: readonly number[] = [];
+  const onPlan = (found: readonly number[]): void => {
+    tables = found;
+  };
+  let result = await inTriggerTransaction(work, (db) =>
+    applyIn(db, packs, { ...wanted, part: 'functions', onPlan }, options),
+  );
+  for (const [index, table] of tables.entries()) {
+    options.onProgress?.({ step: 'applying triggers', done: index, total: tables.length, isDetail: true });
+    try {
+      const one = { ...wanted, part: 'triggers', tables: [table] } as const;
+      const applied = await inTriggerTransaction(work, (db) => applyPacks(db, packs, one));
+      result = together(result, applied);
+    } catch (error) {
+      throw withProgress(error, index, tables.length);
+    }
   }
+  return result;
 }
 
-async function readPacks(): Promise<TriggerPack[]> {
-  const { triggersDir } = await getWorkspace();
-  const workspace = await loadWorkspaceTriggers(triggersDir);
-  return [basePack(workspace.base), workspace.pack];
+function together(a: ApplyTriggersResult, b: ApplyTriggersResult): ApplyTriggersResult {
+  return {
+    created: [...a.created, ...b.created],
+    replaced: [...a.replaced, ...b.replaced],
+    unchanged: [...a.unchanged, ...b.unchanged],
+    enabled: [...a.enabled, ...b.enabled],
+    disabled: [...a.disabled, ...b.disabled],
+    dropped: [...a.dropped, ...b.dropped],
+    skipped: a.skipped,
+    statements: [...a.statements, ...b.statements],
+  };
 }
 
-function choosePacks(packs: readonly TriggerPack[], name: string | undefined): readonly TriggerPack[] {
-  if (name === undefined) return packs;
-  const chosen = packs.filter((pack) => pack.name === name);
-  if (chosen.length > 0) return chosen;
-  throw new ManageDbError('USAGE', `There is no trigger pack "${name}".`, {
-    hint: `Packs: ${packs.map((pack) => pack.name).join(', ')}`,
-  });
-}
-
-function explain(error: unknown, { user, database }: Target): unknown {
-  if (!isServerError(error)) return error;
-  const known = explained(error, `No trigger of ${database} was changed.`);
-  const hint =
-    known.code === 'PERMISSION_DENIED'
-      ? `${user} must own the tables, or be given the right: grant trigger on all tables in schema <schema> to ${user};`
-      : 'See what would be executed: manage_db apply-db-triggers --dry-run';
-  return errorWith(known.code, known.message, {
-    hint: error.hint === undefined ? hint : (known.hint ?? hint),
-    details: known.details,
+function withProgress(error: unknown, done: number, total: number): unknown {
+  if (!(error instanceof ManageDbError) || done === 0) return error;
+  return errorWith(error.code, `${error.message} Before that, ${done} of ${total} tables were done, and stay so.`, {
+    hint: error.hint ?? 'Run it again: what is done is not done again.',
+    details: { ...error.details, tablesDone: done, tables: total },
     cause: error,
   });
 }

@@ -2,6 +2,7 @@ import type { SecuritySettings } from '../../config/settings.js';
 import type { Stamp } from '../../database/records/identity.js';
 import type { ErrorCode } from '../errors.js';
 import { type Level, reaches } from '../levels.js';
+import { shellQuote } from '../shell-quote.js';
 import type { Consent } from './consent.js';
 import { commandOf, OPERATIONS, type OperationDefinition, type OperationName } from './operations.js';
 import type { StampState } from './stamp.js';
@@ -29,6 +30,8 @@ export interface GateFacts {
     /** What the stamp says, whoever wrote it; `null` where there is none. */
     readonly says: Pick<Stamp, 'environment' | 'protected' | 'killSwitch'> | null;
   };
+  /** What is in it comes into every database that is created on the server. */
+  readonly isTemplate: boolean;
   /** There is nothing in it that could be lost. */
   readonly isEmpty: boolean;
   /** It belongs to a cluster that manage_db made for this workspace. */
@@ -113,7 +116,7 @@ function judgeLevel({ level }: OperationDefinition, { operation, isDryRun }: Gat
     `${operation} needs the level ${required}, and ${access.login} is ${access.level} of ${database} (${access.why}); nothing was changed.`,
     facts.stamp.state === 'missing'
       ? 'Use a login that may create databases.'
-      : `An admin can grant it: manage_db grant-db-role ${required} ${quoted(access.login)} --env ${environment}`,
+      : `An admin can grant it: manage_db grant-db-role ${required} ${shellQuote(access.login)} --env ${environment}`,
   );
 }
 
@@ -142,6 +145,13 @@ function judgeStampOf(
     case 'missing':
       return null;
     case 'unstamped':
+      if (facts.isTemplate) {
+        return refuse(
+          'STAMP_REQUIRED',
+          'it is a template, and every new database would begin as a copy of it.',
+          `Choose another database (manage_db show-config --env ${environment}), or mean it: ${stampCommand}`,
+        );
+      }
       if (facts.isEmpty || facts.isOwnServer) return null;
       return refuse(
         'STAMP_REQUIRED',
@@ -263,15 +273,9 @@ function whatItTakes(definition: OperationDefinition, facts: GateFacts): string 
   return [
     ...(isBehindKillSwitch(definition, facts) ? ['KILL_SWITCH_OVERRIDE=true in the environment and'] : []),
     `--env ${facts.environment}`,
-    ...(needsCeremony(definition, facts) ? [`--confirm ${quoted(facts.confirmationText)}`] : []),
+    ...(needsCeremony(definition, facts) ? [`--confirm ${shellQuote(facts.confirmationText)}`] : []),
     ...(wantsReason(facts) ? ['--reason "…"'] : []),
   ].join(' ');
-}
-
-/** For a shell: as it stands where it is one plain word, in double quotes where nothing in it means something there. */
-function quoted(text: string): string {
-  if (/^[\w.-]+$/.test(text)) return text;
-  return /^[^"$`\\!]*$/.test(text) ? `"${text}"` : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function deny(code: ErrorCode, reason: string, hint: string): Decision {

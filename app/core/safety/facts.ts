@@ -6,6 +6,7 @@ import type { Queryable } from '../../database/queryable.js';
 import { readStamp } from '../../database/records/identity.js';
 import { type Engagement, readOpenEngagements } from '../../database/records/kill-switch.js';
 import { readObservation } from '../../database/records/observation.js';
+import { PIN_TRANSACTION } from '../../services/catalog-path.js';
 import { asManageDbError } from '../../services/database-errors.js';
 import { withPooledConnection } from '../../services/database-service.js';
 import { withMaintenanceConnection } from '../../services/with-connection.js';
@@ -42,6 +43,7 @@ async function factsOf(operation: OperationName, config: EnvironmentConfig, { se
     ...commonFacts(operation, config, observation.database),
     stamp: { ...judgement, says: stamp },
     isEmpty: observation.isEmpty,
+    isTemplate: observation.isTemplate,
     isOwnServer,
     endpointOf: isOwnServer ? null : await protectedEnvironmentAt(environment, server.settings),
     access,
@@ -55,7 +57,7 @@ async function factsOf(operation: OperationName, config: EnvironmentConfig, { se
  * somebody who holds a lock on our records cannot keep us waiting for ever.
  */
 async function look(db: Queryable) {
-  await db.query(`begin read only; set local lock_timeout = '5s'; set local search_path = pg_catalog, pg_temp`);
+  await db.query(`begin read only; set local lock_timeout = '5s'; ${PIN_TRANSACTION}`);
   try {
     const observation = await readObservation(db);
     const stamp = observation.hasRecords ? await readStamp(db) : null;
@@ -77,6 +79,7 @@ function factsOfMissing(operation: OperationName, config: EnvironmentConfig, { s
       ...commonFacts(operation, config, connection.database),
       stamp: { ...judgeStamp(null, null, { environment, expectedHosts: [] }), says: null },
       isEmpty: true,
+      isTemplate: false,
       isOwnServer,
       endpointOf: isOwnServer ? null : await protectedEnvironmentAt(environment, server.settings),
       // whoever makes a database owns it
@@ -94,6 +97,7 @@ export function factsOfSettings(operation: OperationName, config: EnvironmentCon
     ...commonFacts(operation, config, connection.database),
     stamp: { state: 'trusted', because: 'It was not asked.', says: null },
     isEmpty: false,
+    isTemplate: false,
     isOwnServer: connection.server === 'embedded',
     endpointOf: null,
     access: { login: connection.user, level: 'admin', why: `not asked on ${environment}` },

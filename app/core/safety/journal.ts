@@ -2,8 +2,11 @@ import { randomUUID } from 'node:crypto';
 import type { EnvironmentConfig } from '../../config/db-config.js';
 import { redact } from '../../config/redaction.js';
 import type { Queryable } from '../../database/queryable.js';
+import { ensureSchema } from '../../database/schema/ensure-schema.js';
+import { pinned } from '../../services/catalog-path.js';
 import { asManageDbError } from '../../services/database-errors.js';
 import { withPooledConnection } from '../../services/database-service.js';
+import { ManageDbError } from '../errors.js';
 import type { Level } from '../levels.js';
 import type { Consent } from './consent.js';
 import type { Decision } from './decide.js';
@@ -40,7 +43,7 @@ export class Journal {
 
   async denied(about: About, { code, reason }: Exclude<Decision, { kind: 'allow' }>): Promise<void> {
     // nothing happens: the refusal is worth more than its record
-    await this.write('denied', about, { details: { code, message: reason } }).catch(() => undefined);
+    await this.write('denied', about, { details: { code, message: reason } }).then(nothing, nothing);
   }
 
   /**
@@ -49,11 +52,11 @@ export class Journal {
    * @throws what `work` throws; ManageDbError when the attempt can be written neither into the database nor into the file
    */
   async around<T>(about: About, work: () => Promise<T>): Promise<T> {
-    await this.write('attempted', about, {});
+    const place = await this.write('attempted', about, {});
+    if (place === 'file') await this.refuseUnrecorded(about);
     const started = performance.now();
     const end = (event: OperationEvent, details: Outcome['details'] = {}): Promise<void> =>
-      // what was done stays done, whether or not it can be written down
-      this.write(event, about, { durationMs: Math.round(performance.now() - started), details }).catch(() => undefined);
+      this.write(event, about, { durationMs: Math.round(performance.now() - started), details }).then(nothing, nothing);
     let result: T;
     try {
       result = await work();
@@ -70,7 +73,7 @@ export class Journal {
     event: OperationEvent,
     { target, consent, level, isKillSwitchOverridden }: About,
     outcome: Outcome,
-  ): Promise<void> {
+  ): Promise<'database' | 'file'> {
     const { environment, connection } = this.config;
     const { effect }: OperationDefinition = OPERATIONS[this.operation];
     const place = {
@@ -95,16 +98,36 @@ export class Journal {
     // a restore has another database under the name than before; one that was missing may be there now
     const mayCreateSchema = effect !== 'read' && (event === 'attempted' || event === 'succeeded');
     const write = (db: Queryable | null) => writeOperationEntry(entry, { ...place, db, mayCreateSchema });
-    if (target === null) return void (await write(null));
+    if (target === null) return write(null);
     let isReached = false;
     try {
-      await withPooledConnection(environment, (db) => {
+      return await withPooledConnection(environment, (db) => {
         isReached = true;
-        return write(db);
+        return write(pinned(db));
       });
     } catch (error) {
       if (isReached) throw error;
-      await write(null);
+      return write(null);
     }
   }
+
+  /** What is protected is not changed without a record that stays with it; stopping everything never waits for that. */
+  private async refuseUnrecorded({ target }: About): Promise<void> {
+    const { effect }: OperationDefinition = OPERATIONS[this.operation];
+    if (effect === 'read' || this.operation === 'engage-kill-switch') return;
+    if (target === null || !target.exists || !target.isProtected) return;
+    // it may have a better reason
+    await withPooledConnection(target.environment, (db) => ensureSchema(pinned(db)));
+    throw new ManageDbError(
+      'LOCK_TIMEOUT',
+      `The attempt could not be written into the operation log of ${target.database}, which is protected. Nothing was changed.`,
+      {
+        hint: `Somebody may hold the log in an open transaction; see: manage_db show-operation-log --env ${this.config.environment}, and pg_locks of manage_db.operation_log_head.`,
+      },
+    );
+  }
+}
+
+function nothing(): void {
+  // what was done stays done, whether or not it can be written down
 }

@@ -33,10 +33,14 @@ export const OPERATIONS = {
   'show-operation-log': read,
   'verify-operation-log': read,
   'kill-switch-status': read,
+  'list-db-triggers': read,
+  'verify-db-triggers': read,
+  'diff-db-triggers': read,
   // changes nothing, but what leaves the database is on record
   'create-backup': { ...read, isLogged: true },
   'initialize-db': { ...write, mayCreateDatabase: true },
   'apply-db-triggers': { ...write, canDryRun: true },
+  'heal-db-triggers': { ...write, canDryRun: true },
   'enable-db-trigger': { ...write, level: 'operator' },
   'disable-db-trigger': { ...write, level: 'operator' },
   'drop-db-trigger': destroy,
@@ -59,6 +63,8 @@ export function commandOf(operation: OperationName): string {
   switch (operation) {
     case 'kill-switch-status':
       return 'kill-switch status';
+    case 'heal-db-triggers':
+      return 'verify-db-triggers --fix';
     case 'engage-kill-switch':
       return 'kill-switch engage';
     case 'release-kill-switch':

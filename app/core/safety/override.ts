@@ -39,7 +39,9 @@ export async function withKillSwitchOverride<T>(override: KillSwitchOverride, fn
       hint: 'Leave expiresInMs out, or give a number of milliseconds.',
     });
   }
-  const open: OpenOverride = { ...override, endsAt: performance.now() + lasts, isOver: false };
+  // its own words only, not those of a prototype that somebody has changed
+  const own = Object.assign(Object.create(null) as KillSwitchOverride, override);
+  const open: OpenOverride = Object.assign(own, { endsAt: performance.now() + lasts, isOver: false });
   try {
     return await overrides.run(open, fn);
   } finally {

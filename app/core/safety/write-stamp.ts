@@ -2,7 +2,7 @@ import { type EnvironmentConfig, getConfig } from '../../config/db-config.js';
 import type { Queryable } from '../../database/queryable.js';
 import { readStamp, writeStamp } from '../../database/records/identity.js';
 import { readObservation } from '../../database/records/observation.js';
-import { actorName } from './actor-name.js';
+import { actorName } from '../../services/actor-name.js';
 import { lineageAfter, type Stamp } from './stamp.js';
 import type { Target } from './target.js';
 

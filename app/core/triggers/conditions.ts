@@ -1,7 +1,7 @@
 import { escapeIdentifier } from 'pg';
 import type { Queryable } from '../../database/queryable.js';
 import { codeOf } from '../errors.js';
-import { tableName, triggerOn } from './create-trigger.js';
+import { kindOf, tableName, triggerOn } from './create-trigger.js';
 import { withLockErrors } from './locks.js';
 import type { UndecidedTrigger } from './planned-trigger.js';
 
@@ -67,7 +67,7 @@ async function printOnCopies(db: Queryable, triggers: readonly UndecidedTrigger[
     const copy = `pg_temp.${PROBE}_${index}`;
     return `
       create temporary table ${PROBE}_${index} (like ${tableName(trigger)});
-      create trigger ${PROBE} ${triggerOn(copy, trigger)};`;
+      create ${kindOf(trigger)} ${PROBE} ${triggerOn(copy, trigger)};`;
   });
   await db.query(copies.join('\n'));
   return readProbes(
@@ -78,7 +78,7 @@ async function printOnCopies(db: Queryable, triggers: readonly UndecidedTrigger[
 }
 
 async function printOnTable(db: Queryable, trigger: UndecidedTrigger): Promise<string> {
-  await db.query(`create trigger ${escapeIdentifier(PROBE)} ${triggerOn(tableName(trigger), trigger)}`);
+  await db.query(`create ${kindOf(trigger)} ${escapeIdentifier(PROBE)} ${triggerOn(tableName(trigger), trigger)}`);
   const [condition = ''] = await readProbes(db, `c.oid = ${trigger.target.oid}`, 'c.oid');
   return condition;
 }

@@ -3,6 +3,8 @@ import type { EveryTable } from './every-table.js';
 
 export type TriggerTiming = 'before' | 'after' | 'instead of';
 export type TriggerEvent = 'insert' | 'update' | 'delete' | 'truncate';
+/** In which sessions it fires: `origin` in ordinary ones, `replica` only when replicating, `always`, or `disabled`. */
+export type TriggerMode = 'origin' | 'replica' | 'always' | 'disabled';
 
 /** What a declaration says; names are exact, as the catalog spells them (case kept, no quotes). */
 export interface TriggerSpec {
@@ -24,8 +26,14 @@ export interface TriggerSpec {
   readonly args?: readonly string[];
   /** 1 by default; raise it with every change. */
   readonly version?: number;
-  /** `false`: installed, but disabled. `true` by default. */
+  /** `origin` by default. */
+  readonly mode?: TriggerMode;
+  /** `false`: short for the mode `disabled`. */
   readonly enabled?: boolean;
+  /** Names for the transition tables: all rows that the statement has changed, as they were and as they are. */
+  readonly referencing?: TransitionTables;
+  /** A constraint trigger: after each row, and at the end of the transaction where it is deferred. */
+  readonly constraint?: ConstraintTiming;
   /** Only in these environments; everywhere by default. */
   readonly environments?: readonly string[];
 }
@@ -35,12 +43,25 @@ export interface TableName {
   readonly name: string;
 }
 
+export interface TransitionTables {
+  readonly old?: string;
+  readonly new?: string;
+}
+
+export interface ConstraintTiming {
+  readonly deferrable?: boolean;
+  readonly initiallyDeferred?: boolean;
+}
+
 /** A checked {@link TriggerSpec} with everything that was left out filled in. Plain data: no class, no function. */
-export interface TriggerDeclaration extends Required<Omit<TriggerSpec, 'updateOf' | 'when' | 'environments'>> {
+export interface TriggerDeclaration
+  extends Required<Pick<TriggerSpec, 'table' | 'timing' | 'on' | 'level' | 'function' | 'args' | 'version' | 'mode'>> {
   readonly kind: 'manage_db.trigger';
   readonly name: string;
   readonly updateOf: readonly string[] | null;
   readonly when: string | null;
+  readonly referencing: { readonly old: string | null; readonly new: string | null };
+  readonly constraint: Required<ConstraintTiming> | null;
   readonly environments: readonly string[] | null;
 }
 
@@ -74,9 +95,16 @@ export function defineTrigger(name: string, spec: TriggerSpec): TriggerDeclarati
     function: spec.function,
     args: spec.args ?? [],
     version: spec.version ?? 1,
-    enabled: spec.enabled ?? true,
+    mode: spec.mode ?? (spec.enabled === false ? 'disabled' : 'origin'),
+    referencing: { old: spec.referencing?.old ?? null, new: spec.referencing?.new ?? null },
+    constraint: spec.constraint === undefined ? null : timingOf(spec.constraint),
     environments: spec.environments ?? null,
   };
+}
+
+/** Deferred at first is a way of being deferrable. */
+function timingOf({ deferrable, initiallyDeferred = false }: ConstraintTiming): Required<ConstraintTiming> {
+  return { deferrable: deferrable ?? initiallyDeferred, initiallyDeferred };
 }
 
 /** Whether `value` came from {@link defineTrigger}, possibly of another copy of this module. */
@@ -94,7 +122,10 @@ const KNOWN_KEYS = [
   'function',
   'args',
   'version',
+  'mode',
   'enabled',
+  'referencing',
+  'constraint',
   'environments',
 ];
 
@@ -108,7 +139,10 @@ function problemsOf(name: unknown, spec: TriggerSpec): string[] {
     ...tableProblems(spec),
     ...eventProblems(spec),
     ...combinationProblems(spec),
+    ...transitionProblems(spec),
+    ...constraintProblems(spec),
     ...valueProblems(spec),
+    ...modeProblems(spec),
   ];
 }
 
@@ -160,8 +194,52 @@ function combinationProblems({ on, timing, level = 'row', updateOf, when }: Trig
   return problems;
 }
 
+function transitionProblems({ on, timing, updateOf, referencing, constraint }: TriggerSpec): string[] {
+  if (referencing === undefined) return [];
+  if (!isOptionsOf(referencing, ['old', 'new'], isName) || Object.keys(referencing).length === 0)
+    return ['referencing must name transition tables: { old, new }'];
+  const events: readonly string[] = Array.isArray(on) ? on : [];
+  const problems: string[] = [];
+  if (timing !== 'after') problems.push("transition tables exist when the statement is over: timing must be 'after'");
+  if (events.length > 1) problems.push('transition tables are of one event: declare a trigger for each');
+  if (events.includes('truncate')) problems.push('TRUNCATE has no transition tables');
+  if (events.includes('insert') && referencing.old !== undefined) problems.push('INSERT has no old rows');
+  if (events.includes('delete') && referencing.new !== undefined) problems.push('DELETE has no new rows');
+  if (updateOf !== undefined) problems.push('transition tables and updateOf exclude each other');
+  if (constraint !== undefined) problems.push('a constraint trigger cannot have transition tables');
+  if (referencing.old !== undefined && referencing.old === referencing.new)
+    problems.push('the two transition tables need different names');
+  return problems;
+}
+
+function constraintProblems({ timing, level = 'row', constraint }: TriggerSpec): string[] {
+  if (constraint === undefined) return [];
+  if (!isOptionsOf(constraint, ['deferrable', 'initiallyDeferred'], (value) => typeof value === 'boolean'))
+    return ['constraint must be { deferrable, initiallyDeferred }, each true or false'];
+  const problems: string[] = [];
+  if (timing !== 'after') problems.push("a constraint trigger fires after the row: timing must be 'after'");
+  if (level !== 'row') problems.push("a constraint trigger fires for each row: level must be 'row'");
+  if (constraint.initiallyDeferred === true && constraint.deferrable === false)
+    problems.push('what is not deferrable cannot be deferred initially');
+  return problems;
+}
+
+function modeProblems({ mode, enabled, timing }: TriggerSpec): string[] {
+  const problems: string[] = [];
+  if (timing === 'instead of' && (enabled === false || (mode !== undefined && mode !== 'origin')))
+    problems.push('a trigger of a view fires in ordinary sessions, and cannot be switched');
+  if (mode !== undefined && !TRIGGER_MODES.includes(mode))
+    problems.push(`mode must be one of ${TRIGGER_MODES.join(', ')}`);
+  if (enabled !== undefined && typeof enabled !== 'boolean') problems.push('enabled must be true or false');
+  if (mode !== undefined && enabled !== undefined && enabled === (mode === 'disabled'))
+    problems.push(`mode is ${mode}, and enabled says the opposite: leave enabled out`);
+  return problems;
+}
+
+const TRIGGER_MODES: readonly TriggerMode[] = ['origin', 'replica', 'always', 'disabled'];
+
 function valueProblems(spec: TriggerSpec): string[] {
-  const { updateOf, when, args, version, enabled, environments } = spec;
+  const { updateOf, when, args, version, environments } = spec;
   const problems: string[] = [];
   if (!isName(spec.function) || !/^[^.]+(\.[^.]+)?$/.test(spec.function))
     problems.push("function must be 'name' or 'schema.name'");
@@ -175,10 +253,15 @@ function valueProblems(spec: TriggerSpec): string[] {
     problems.push('args must be texts; PostgreSQL passes nothing else to a trigger function');
   }
   if (version !== undefined && !(Number.isInteger(version) && version > 0)) problems.push('version must be 1, 2, 3 …');
-  if (enabled !== undefined && typeof enabled !== 'boolean') problems.push('enabled must be true or false');
   if (environments !== undefined && !isNameList(environments))
     problems.push('environments must list environment names');
   return problems;
+}
+
+/** An object with some of `keys` and no others. */
+function isOptionsOf(value: unknown, keys: readonly string[], isRight: (item: unknown) => boolean): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return Object.entries(value).every(([key, item]) => keys.includes(key) && (item === undefined || isRight(item)));
 }
 
 function isNameList(value: unknown): boolean {

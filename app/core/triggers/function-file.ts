@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import {
   parseSqlScript,
@@ -11,14 +12,31 @@ import type { ManageDbError } from '../errors.js';
 /** What may stand beside the function, as long as it is about it. */
 const ABOUT_THE_FUNCTION = ['comment', 'alter function', 'grant', 'revoke'];
 
+/** The file of a trigger function, and which function that is. */
+export interface FunctionFile {
+  readonly source: SqlSource;
+  readonly schema: string;
+  readonly name: string;
+  /** SHA-256 in hexadecimal. */
+  readonly checksum: string;
+  /** What it executes; `null` where that is not one text. */
+  readonly body: string | null;
+}
+
+/** One text for one function. */
+export function functionKey({ schema, name }: { readonly schema: string; readonly name: string }): string {
+  return JSON.stringify([schema, name]);
+}
+
 /**
  * Reads the file of a trigger function: one CREATE FUNCTION … RETURNS trigger, called like the file, and what is said
  * about that function (COMMENT, ALTER FUNCTION, GRANT, REVOKE).
  *
+ * @param functionSchema where it is created unless the file says otherwise
  * @throws ManageDbError `INVALID_CONFIGURATION` with the place of what does not belong there, `SQL_FAILED` for what is no
  *   SQL, `UNREADABLE_FILE`
  */
-export async function readFunctionFile(path: string): Promise<SqlSource> {
+export async function readFunctionFile(path: string, functionSchema: string): Promise<FunctionFile> {
   const source: SqlSource = { path, sql: readSqlFile(path), firstLine: 1 };
   const name = basename(path, '.sql').normalize('NFC');
   const statements = await parseSqlScript(source);
@@ -41,7 +59,8 @@ export async function readFunctionFile(path: string): Promise<SqlSource> {
   if (routine.returns !== 'trigger') {
     throw misplaced(source, name, `The function returns ${routine.returns ?? 'nothing'}, and not trigger`, created);
   }
-  return source;
+  const checksum = createHash('sha256').update(source.sql).digest('hex');
+  return { source, schema: routine.schema ?? functionSchema, name: routine.name, checksum, body: created.body };
 }
 
 function isAbout({ kind, objects }: SqlStatement, created: SqlStatement): boolean {

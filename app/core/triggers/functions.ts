@@ -1,26 +1,22 @@
 import type { Queryable } from '../../database/queryable.js';
 import { ManageDbError } from '../errors.js';
 import type { TriggerDeclaration } from './declaration.js';
+import { qualifiedFunction } from './declared-state.js';
 import type { TriggerPack } from './pack.js';
 import type { PlannedTrigger } from './planned-trigger.js';
-
-interface Wanted {
-  readonly declaration: TriggerDeclaration;
-  readonly pack: TriggerPack;
-}
 
 type TriggerFunction = PlannedTrigger['function'];
 
 /**
- * Looks up the functions of all declarations in one query.
+ * Looks up the functions of all declarations of `packs` in one query.
  *
  * @throws ManageDbError `NOT_FOUND` when called for a declaration whose function does not exist
  */
 export async function resolveFunctions(
   db: Queryable,
-  wanted: readonly Wanted[],
+  packs: readonly TriggerPack[],
 ): Promise<(declaration: TriggerDeclaration, pack: TriggerPack) => TriggerFunction> {
-  const names = wanted.map(({ declaration, pack }) => qualify(declaration, pack));
+  const names = packs.flatMap((pack) => pack.declarations.map((declaration) => qualifiedFunction(declaration, pack)));
   const { rows } = await db.query<TriggerFunction>(
     `
     select p.oid, n.nspname as schema, p.proname as name
@@ -32,7 +28,7 @@ export async function resolveFunctions(
   );
   const found = new Map(rows.map((row) => [JSON.stringify([row.schema, row.name]), row]));
   return (declaration, pack) => {
-    const { schema, name } = qualify(declaration, pack);
+    const { schema, name } = qualifiedFunction(declaration, pack);
     const row = found.get(JSON.stringify([schema, name]));
     if (row !== undefined) return row;
     throw new ManageDbError(
@@ -41,9 +37,4 @@ export async function resolveFunctions(
       { hint: `Put it into functions/${name}.sql of the triggers folder, or correct "function" in the declaration.` },
     );
   };
-}
-
-function qualify(declaration: TriggerDeclaration, pack: TriggerPack): { schema: string; name: string } {
-  const [first = '', second] = declaration.function.split('.');
-  return second === undefined ? { schema: pack.functionSchema, name: first } : { schema: first, name: second };
 }

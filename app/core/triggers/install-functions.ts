@@ -1,11 +1,23 @@
 import { escapeIdentifier } from 'pg';
 import type { Queryable } from '../../database/queryable.js';
-import { runSqlFile, type SqlSource } from '../../services/sql-script.js';
-import { readFunctionFile } from './function-file.js';
+import { runSqlFile } from '../../services/sql-script.js';
+import { type FunctionFile, functionKey, readFunctionFile } from './function-file.js';
 import type { TriggerPack } from './pack.js';
 
+/** With the schema of its pack's functions, in which it is executed. */
+export interface PackFunctionFile extends FunctionFile {
+  readonly functionSchema: string;
+}
+
+export interface InstalledFunctions {
+  readonly files: readonly PackFunctionFile[];
+  /** The SQL that was needed. */
+  readonly statements: readonly string[];
+}
+
 /**
- * Brings the functions of `packs` up to date in the open transaction of `db`, and returns the SQL that was needed.
+ * Brings the functions of `packs`, except those in `leave`, up to date in the open transaction of `db`; with `isInstalled`
+ * only says which there are.
  *
  * Whether a file changes anything is decided by the server: it is executed in a savepoint, and what it touched is
  * compared with what was there, as the server prints both. What is the same is rolled back and so not touched.
@@ -13,11 +25,17 @@ import type { TriggerPack } from './pack.js';
  * @throws ManageDbError `SQL_FAILED` with file, line and column; `INVALID_CONFIGURATION` when a file holds anything but
  *   its function, before the first of them is executed
  */
-export async function installFunctions(db: Queryable, packs: readonly TriggerPack[]): Promise<string[]> {
+export async function installFunctions(
+  db: Queryable,
+  packs: readonly TriggerPack[],
+  { leave, isInstalled }: { leave: ReadonlySet<string>; isInstalled: boolean },
+): Promise<InstalledFunctions> {
   const statements: string[] = [];
-  const sources = await readAll(packs);
+  const files = await readFunctionFiles(packs);
+  if (isInstalled) return { files, statements };
   const before = await readPrints(db);
-  for (const [functionSchema, source] of sources) {
+  for (const { functionSchema, source, ...file } of files) {
+    if (leave.has(functionKey(file))) continue;
     await db.query('savepoint manage_db_function');
     await db.query(`set local search_path to ${escapeIdentifier(functionSchema)}, pg_temp`);
     await runSqlFile(db, source);
@@ -28,15 +46,20 @@ export async function installFunctions(db: Queryable, packs: readonly TriggerPac
     for (const [oid, print] of touched) before.set(oid, print);
     if (isChanged) statements.push(source.sql.trim());
   }
-  return statements;
+  return { files, statements };
 }
 
-async function readAll(packs: readonly TriggerPack[]): Promise<readonly [functionSchema: string, source: SqlSource][]> {
-  const sources: [string, SqlSource][] = [];
+/**
+ * The files of the functions of `packs`.
+ *
+ * @throws ManageDbError as {@link readFunctionFile}
+ */
+export async function readFunctionFiles(packs: readonly TriggerPack[]): Promise<readonly PackFunctionFile[]> {
+  const files: PackFunctionFile[] = [];
   for (const { functionSchema, functionFiles } of packs) {
-    for (const path of functionFiles) sources.push([functionSchema, await readFunctionFile(path)]);
+    for (const path of functionFiles) files.push({ ...(await readFunctionFile(path, functionSchema)), functionSchema });
   }
-  return sources;
+  return files;
 }
 
 /**

@@ -1,11 +1,12 @@
 import { escapeIdentifier } from 'pg';
+import type { TriggerMode as LiveTriggerMode } from '../../database/catalog/live-triggers.js';
 import type { Queryable } from '../../database/queryable.js';
 
 export interface TriggerMode {
   readonly schema: string;
   readonly table: string;
   readonly name: string;
-  readonly mode: 'D' | 'R' | 'A';
+  readonly mode: 'O' | 'D' | 'R' | 'A';
 }
 
 /**
@@ -32,9 +33,14 @@ export async function readSpecialModes(db: Queryable, oids: readonly number[]): 
   return rows;
 }
 
+/** The letter in pg_trigger.tgenabled. */
+export function modeLetter(mode: LiveTriggerMode): TriggerMode['mode'] {
+  return ({ origin: 'O', disabled: 'D', replica: 'R', always: 'A' } as const)[mode];
+}
+
 /** Sets the mode of one trigger; `'tree'`: and of its clones on partitions. */
 export function setMode({ schema, table, name, mode }: TriggerMode, reach: 'one' | 'tree'): string {
-  const words = { D: 'disable', R: 'enable replica', A: 'enable always' } as const;
+  const words = { O: 'enable', D: 'disable', R: 'enable replica', A: 'enable always' } as const;
   const relation = `${escapeIdentifier(schema)}.${escapeIdentifier(table)}`;
   return `alter table ${reach === 'one' ? 'only ' : ''}${relation} ${words[mode]} trigger ${escapeIdentifier(name)}`;
 }

@@ -1,84 +1,167 @@
+import type { TriggerMode } from '../../database/catalog/live-triggers.js';
 import {
   type InstalledTrigger,
   readInstalledTriggers,
   readTriggerTargets,
 } from '../../database/catalog/trigger-targets.js';
 import type { Queryable } from '../../database/queryable.js';
+import { type RegisteredTrigger, readTriggerRecords } from '../../database/records/trigger-registry.js';
 import { readConditions } from './conditions.js';
 import type { TriggerDeclaration } from './declaration.js';
+import { columnsOf, type DeclaredTrigger, declaredSet } from './declared-set.js';
+import { checksumOf, declaredState } from './declared-state.js';
 import { resolveFunctions } from './functions.js';
 import type { TriggerPack } from './pack.js';
-import type { PlannedTrigger, Skipped, TriggerFilter, TriggerPlan, UndecidedTrigger } from './planned-trigger.js';
-import { findTables } from './tables.js';
+import {
+  keyOf,
+  type PlannedTrigger,
+  type Skipped,
+  type TriggerFilter,
+  type TriggerPlan,
+  type UndecidedTrigger,
+} from './planned-trigger.js';
+
+export interface PlanOptions extends TriggerFilter {
+  /** The oids of the tables to look at; all of them where absent. */
+  readonly tables?: readonly number[];
+  /** Triggers ({@link keyOf}) that are not touched at all. */
+  readonly leave?: ReadonlySet<string>;
+  /** Triggers whose mode is set to the registered one, whatever somebody has made of it. */
+  readonly enforceMode?: ReadonlySet<string>;
+  /** Triggers whose mode is set to the declared one, also where somebody has chosen another on purpose. */
+  readonly resetMode?: ReadonlySet<string>;
+}
 
 /**
- * Compares what `packs` declare with the live catalog, in a fixed number of queries. Needs an open transaction with an
- * empty search_path, in which the functions are installed.
+ * Compares what `packs` declare with the live catalog and the registry, in a fixed number of queries. Needs an open
+ * transaction with an empty search_path, in which the functions are installed.
  *
  * @throws ManageDbError `NOT_FOUND` when a declared function does not exist
  */
 export async function planTriggers(
   db: Queryable,
   packs: readonly TriggerPack[],
-  filter: TriggerFilter,
+  options: PlanOptions,
 ): Promise<TriggerPlan> {
-  const wanted = packs.flatMap((pack) => pack.declarations.map((declaration) => ({ declaration, pack })));
-  const targets = await readTriggerTargets(db, columnsOf(wanted.map(({ declaration }) => declaration)));
-  const installed = await readInstalledTriggers(db, [...new Set(wanted.map(({ declaration }) => declaration.name))]);
-  const functions = await resolveFunctions(db, wanted);
+  const tables = options.tables ?? null;
+  const targets = await readTriggerTargets(db, columnsOf(packs), tables);
+  const declared = declaredSet(packs, targets, options);
+  const names = [...new Set(declared.triggers.map(({ declaration }) => declaration.name))];
+  const installed = await readInstalledTriggers(db, names, tables);
+  const records = await readTriggerRecords(db, tables === null ? null : targets);
+  const functions = await resolveFunctions(db, packs);
 
-  const skipped: Skipped[] = [];
-  const chosen = new Map<string, UndecidedTrigger>();
-  for (const { declaration, pack } of wanted) {
-    const found = findTables(declaration, targets, filter);
-    skipped.push(...found.skipped);
-    for (const target of found.tables) {
-      // a later pack, such as the workspace, has the last word about a trigger of the same name
-      chosen.set(key(target.oid, declaration.name), {
-        declaration,
-        target,
-        function: functions(declaration, pack),
-        installed: null,
-      });
-    }
-  }
-  const existing = new Map(installed.map((trigger) => [key(trigger.tableOid, trigger.name), trigger]));
-  const pairs = [...chosen].map(([id, planned]) => ({ ...planned, installed: existing.get(id) ?? null }));
-  return decide(db, pairs, skipped);
+  const existing = new Map(installed.map((trigger) => [`${trigger.tableOid} ${trigger.name}`, trigger]));
+  const registered = new Map(records.triggers.map((trigger) => [keyOf(trigger), trigger]));
+  const pairs = declared.triggers
+    .filter((trigger) => !options.leave?.has(keyOf(refOf(trigger))))
+    .map((trigger) => {
+      const found = existing.get(`${trigger.target.oid} ${trigger.declaration.name}`) ?? null;
+      const known = registered.get(keyOf(refOf(trigger))) ?? null;
+      return undecided(trigger, functions(trigger.declaration, trigger.pack), { found, known, options });
+    });
+  return decide(db, pairs, { skipped: [...declared.skipped], options });
 }
 
+interface Known {
+  readonly found: InstalledTrigger | null;
+  readonly known: RegisteredTrigger | null;
+  readonly options: PlanOptions;
+}
+
+function undecided(
+  trigger: DeclaredTrigger,
+  called: UndecidedTrigger['function'],
+  { found, known, options }: Known,
+): UndecidedTrigger {
+  const state = declaredState(trigger.declaration, trigger.pack);
+  const isReset = options.resetMode?.has(keyOf(refOf(trigger))) === true;
+  return {
+    ...trigger,
+    function: called,
+    installed: found,
+    registered: known,
+    state,
+    checksum: checksumOf(state),
+    wantedMode: isReset ? trigger.declaration.mode : wantedMode(trigger.declaration, found, known),
+  };
+}
+
+/** What somebody has chosen on purpose counts until the declaration says something new. */
+function wantedMode(
+  { mode }: TriggerDeclaration,
+  installed: InstalledTrigger | null,
+  registered: RegisteredTrigger | null,
+): TriggerMode {
+  if (registered !== null) return registered.declaredMode === mode ? registered.wantedMode : mode;
+  return installed === null ? mode : MODES[installed.mode];
+}
+
+const MODES = { O: 'origin', D: 'disabled', R: 'replica', A: 'always' } as const;
+
 /** Everything but the condition can be compared field by field; conditions have to be printed by the server first. */
-async function decide(db: Queryable, pairs: readonly UndecidedTrigger[], skipped: Skipped[]): Promise<TriggerPlan> {
+async function decide(
+  db: Queryable,
+  pairs: readonly UndecidedTrigger[],
+  { skipped, options }: { skipped: Skipped[]; options: PlanOptions },
+): Promise<TriggerPlan> {
   const triggers: PlannedTrigger[] = [];
-  const undecided: UndecidedTrigger[] = [];
+  const open: UndecidedTrigger[] = [];
+  const add = (pair: UndecidedTrigger, action: PlannedTrigger['action']): void => {
+    triggers.push({ ...pair, action, setsMode: setsMode(pair, action, options) });
+  };
   for (const pair of pairs) {
     const obstacle = obstacleTo(pair);
-    if (obstacle !== null) skipped.push(skip(pair, obstacle));
-    else if (pair.installed === null) triggers.push({ ...pair, action: 'create' });
-    else if (!hasSameFields(pair, pair.installed)) triggers.push({ ...pair, action: 'replace' });
-    else if (pair.declaration.when === null) triggers.push({ ...pair, action: 'unchanged' });
-    else undecided.push(pair);
+    if (obstacle !== null) skipped.push({ ...refOf(pair), reason: obstacle });
+    else if (pair.installed === null) add(pair, 'create');
+    else if (!hasSameFields(pair, pair.installed)) add(pair, changing(pair, pair.installed));
+    else if (pair.declaration.when === null) add(pair, 'unchanged');
+    else open.push(pair);
   }
-  const conditions = await readConditions(db, undecided);
-  undecided.forEach((pair, index) => {
-    const isSame = conditions[index] === pair.installed?.when;
-    triggers.push({ ...pair, action: isSame ? 'unchanged' : 'replace' });
+  const conditions = await readConditions(db, open);
+  open.forEach((pair, index) => {
+    const isSame = pair.installed === null || conditions[index] === pair.installed.when;
+    add(pair, isSame || pair.installed === null ? 'unchanged' : changing(pair, pair.installed));
   });
   return { triggers: triggers.sort(byTable), skipped };
 }
 
-function obstacleTo({ installed }: UndecidedTrigger): string | null {
+function changing({ declaration }: UndecidedTrigger, installed: InstalledTrigger): PlannedTrigger['action'] {
+  return installed.isConstraint || declaration.constraint !== null ? 'recreate' : 'replace';
+}
+
+/** A new trigger fires in ordinary sessions; the mode of one that was there is only touched where that was asked for. */
+function setsMode(pair: UndecidedTrigger, action: PlannedTrigger['action'], options: PlanOptions): boolean {
+  const { declaration, installed, registered, wantedMode: wanted } = pair;
+  if (installed === null) return wanted !== 'origin';
+  // those of views are always on
+  if (pair.target.kind === 'v') return false;
+  const key = keyOf(refOf(pair));
+  if (options.enforceMode?.has(key) || options.resetMode?.has(key)) return true;
+  const isDeclaredAnew = registered !== null && registered.declaredMode !== declaration.mode;
+  return isDeclaredAnew && (action === 'recreate' || MODES[installed.mode] !== wanted);
+}
+
+function obstacleTo({ installed, registered, declaration }: UndecidedTrigger): string | null {
   if (installed?.isClone) return 'a trigger of this name comes from the partitioned table above; declare it there';
-  if (installed?.isConstraint)
+  if (installed === null || registered !== null) return null;
+  if (installed.isConstraint && declaration.constraint === null)
     return 'a constraint trigger of this name exists, and PostgreSQL cannot replace one; drop or rename it first';
+  if (!installed.isConstraint && declaration.constraint !== null)
+    return 'another trigger of this name exists, and a constraint trigger cannot replace one; drop or rename it first';
   return null;
 }
 
 function hasSameFields({ declaration, function: wanted }: UndecidedTrigger, installed: InstalledTrigger): boolean {
+  const { constraint, referencing } = declaration;
   return (
     installed.type === typeBits(declaration) &&
     installed.functionOid === wanted.oid &&
-    !installed.hasTransitionTables &&
+    installed.isConstraint === (constraint !== null) &&
+    installed.isDeferrable === (constraint?.deferrable ?? false) &&
+    installed.isInitiallyDeferred === (constraint?.initiallyDeferred ?? false) &&
+    installed.oldTable === referencing.old &&
+    installed.newTable === referencing.new &&
     (installed.when === null) === (declaration.when === null) &&
     installed.args.length === declaration.args.length &&
     installed.args.every((arg, index) => arg === declaration.args[index]) &&
@@ -92,20 +175,8 @@ function typeBits({ level, timing, on }: TriggerDeclaration): number {
   return on.reduce((bits, event) => bits | events[event], (level === 'row' ? 1 : 0) | timings[timing]);
 }
 
-function columnsOf(declarations: readonly TriggerDeclaration[]): string[] {
-  const columns = declarations.flatMap(({ table, updateOf }) => [
-    ...(updateOf ?? []),
-    ...(typeof table === 'object' && 'kind' in table ? [...Object.keys(table.having), ...table.lacking] : []),
-  ]);
-  return [...new Set(columns)];
-}
-
-function skip({ target, declaration }: UndecidedTrigger, reason: string): Skipped {
-  return { schema: target.schema, table: target.name, name: declaration.name, reason };
-}
-
-function key(tableOid: number, name: string): string {
-  return `${tableOid} ${name}`;
+function refOf({ target, declaration }: DeclaredTrigger): { schema: string; table: string; name: string } {
+  return { schema: target.schema, table: target.name, name: declaration.name };
 }
 
 function byTable(a: PlannedTrigger, b: PlannedTrigger): number {

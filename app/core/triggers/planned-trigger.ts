@@ -1,5 +1,9 @@
+import type { TriggerMode } from '../../database/catalog/live-triggers.js';
 import type { InstalledTrigger, TriggerTarget } from '../../database/catalog/trigger-targets.js';
+import type { RegisteredTrigger } from '../../database/records/trigger-registry.js';
 import type { TriggerDeclaration } from './declaration.js';
+import type { DeclaredState } from './declared-state.js';
+import type { TriggerPack } from './pack.js';
 
 /** Which part of the declared triggers is wanted. */
 export interface TriggerFilter {
@@ -9,17 +13,27 @@ export interface TriggerFilter {
   readonly table?: string;
 }
 
-/** One declared trigger on one table, with what is to be done about it. */
-export interface PlannedTrigger {
+/** A declared trigger on one table, with what is there. */
+export interface UndecidedTrigger {
   readonly declaration: TriggerDeclaration;
+  readonly pack: TriggerPack;
   readonly target: TriggerTarget;
   readonly function: { readonly oid: number; readonly schema: string; readonly name: string };
-  readonly action: 'create' | 'replace' | 'unchanged';
   readonly installed: InstalledTrigger | null;
+  readonly registered: RegisteredTrigger | null;
+  readonly state: DeclaredState;
+  readonly checksum: string;
+  /** The mode that it shall have; what somebody has chosen on purpose is kept. */
+  readonly wantedMode: TriggerMode;
 }
 
-/** A planned trigger before it was compared. */
-export type UndecidedTrigger = Omit<PlannedTrigger, 'action'>;
+/** With what is to be done about it. */
+export interface PlannedTrigger extends UndecidedTrigger {
+  /** `recreate`: a constraint trigger, which PostgreSQL cannot replace, is dropped and created. */
+  readonly action: 'create' | 'replace' | 'recreate' | 'unchanged';
+  /** Whether it must be given {@link UndecidedTrigger.wantedMode}, on partitions too; else modes stay as they are. */
+  readonly setsMode: boolean;
+}
 
 export interface TriggerPlan {
   readonly triggers: readonly PlannedTrigger[];
@@ -32,4 +46,15 @@ export interface Skipped {
   readonly table: string;
   readonly name: string;
   readonly reason: string;
+}
+
+export interface TriggerRef {
+  readonly schema: string;
+  readonly table: string;
+  readonly name: string;
+}
+
+/** One text for one trigger. */
+export function keyOf({ schema, table, name }: TriggerRef): string {
+  return JSON.stringify([schema, table, name]);
 }

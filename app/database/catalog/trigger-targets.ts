@@ -25,14 +25,26 @@ export interface InstalledTrigger {
   readonly functionOid: number;
   readonly mode: 'O' | 'D' | 'R' | 'A';
   readonly isConstraint: boolean;
+  readonly isDeferrable: boolean;
+  readonly isInitiallyDeferred: boolean;
   readonly isClone: boolean;
-  readonly hasTransitionTables: boolean;
+  readonly oldTable: string | null;
+  readonly newTable: string | null;
+  /** As pg_get_triggerdef writes it. */
+  readonly definition: string;
   /** The condition as the server prints it, with its parentheses, or `null`. */
   readonly when: string | null;
 }
 
-/** All relations of the application, with those of `columns` that they have. Reads under the caller's search_path. */
-export async function readTriggerTargets(db: Queryable, columns: readonly string[]): Promise<TriggerTarget[]> {
+/**
+ * The relations of the application, or those of them that are in `tables`, with those of `columns` that they have. Reads
+ * under the caller's search_path.
+ */
+export async function readTriggerTargets(
+  db: Queryable,
+  columns: readonly string[],
+  tables: readonly number[] | null,
+): Promise<TriggerTarget[]> {
   const { rows } = await db.query<TriggerTarget>(
     `
     select c.oid, n.nspname as schema, c.relname as name, c.relkind as kind, c.relispartition as "isPartition",
@@ -53,14 +65,19 @@ export async function readTriggerTargets(db: Queryable, columns: readonly string
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p', 'v', 'f', 'm') and c.relpersistence <> 't'
       and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'manage_db')
+      and ($2::pg_catalog.oid[] is null or c.oid = any ($2))
     order by n.nspname, c.relname`,
-    [columns],
+    [columns, tables],
   );
   return rows;
 }
 
-/** The triggers that have one of `names`, on any relation. The caller's search_path must be empty for `when` to be exact. */
-export async function readInstalledTriggers(db: Queryable, names: readonly string[]): Promise<InstalledTrigger[]> {
+/** The triggers that have one of `names`, on those relations, or on any. The caller's search_path must be empty for `when` to be exact. */
+export async function readInstalledTriggers(
+  db: Queryable,
+  names: readonly string[],
+  tables: readonly number[] | null,
+): Promise<InstalledTrigger[]> {
   const { rows } = await db.query<Omit<InstalledTrigger, 'args'> & { args: Buffer }>(
     `
     select t.oid, t.tgrelid as "tableOid", t.tgname as name, t.tgtype as type, t.tgargs as args,
@@ -69,13 +86,16 @@ export async function readInstalledTriggers(db: Queryable, names: readonly strin
         join pg_catalog.pg_attribute a on a.attrelid = t.tgrelid and a.attnum = u.attnum
       ) as "updateOf",
       t.tgfoid as "functionOid", t.tgenabled as mode, t.tgconstraint <> 0 as "isConstraint",
-      t.tgparentid <> 0 as "isClone", (t.tgoldtable is not null or t.tgnewtable is not null) as "hasTransitionTables",
+      t.tgparentid <> 0 as "isClone", t.tgdeferrable as "isDeferrable",
+      t.tginitdeferred as "isInitiallyDeferred", t.tgoldtable::text as "oldTable", t.tgnewtable::text as "newTable",
+      printed.definition,
       case when t.tgqual is not null then
-        pg_catalog.substring(pg_catalog.pg_get_triggerdef(t.oid), ' WHEN (\\(.*\\)) EXECUTE FUNCTION ')
+        pg_catalog.substring(printed.definition, ' WHEN (\\(.*\\)) EXECUTE FUNCTION ')
       end as "when"
     from pg_catalog.pg_trigger t
-    where not t.tgisinternal and t.tgname = any ($1)`,
-    [names],
+    cross join lateral (select pg_catalog.pg_get_triggerdef(t.oid) as definition offset 0) printed
+    where not t.tgisinternal and t.tgname = any ($1) and ($2::pg_catalog.oid[] is null or t.tgrelid = any ($2))`,
+    [names, tables],
   );
   // tgargs holds each argument followed by a zero byte
   return rows.map((row) => ({ ...row, args: row.args.toString('utf8').split('\0').slice(0, -1) }));

@@ -10,6 +10,8 @@ export interface Observation {
   readonly now: Date;
   /** No table, view, sequence, function or large object of users: nothing can be lost. */
   readonly isEmpty: boolean;
+  /** What is in it comes into every database that is created. */
+  readonly isTemplate: boolean;
   /** Whether the stamp and the kill switch can be asked for: their tables are there, and this login may read them. */
   readonly hasRecords: boolean;
 }
@@ -30,7 +32,8 @@ const OBSERVATION = `
   member as (
     select e.classid, e.objid from pg_catalog.pg_depend e
     where e.deptype = 'e' and e.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass)
-  select (select c.system_identifier::text from pg_catalog.pg_control_system() c) as "systemIdentifier",
+  select d.datistemplate as "isTemplate",
+    (select c.system_identifier::text from pg_catalog.pg_control_system() c) as "systemIdentifier",
     d.oid as "databaseOid", d.datname::text as database, pg_catalog.clock_timestamp() as now,
     not exists (
       select from pg_catalog.pg_class c

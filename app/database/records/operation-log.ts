@@ -137,7 +137,8 @@ const ENTRIES = `
   where ($1::timestamp with time zone is null or l.occurred_at >= $1::timestamp with time zone)
     and ($2::timestamp with time zone is null or l.occurred_at < $2::timestamp with time zone)
     and ($3::text is null or l.operation = $3) and ($4::text is null or l.event = $4)
-    and ($5::text is null or $5 in (l.actor, l.login))
+    and ($5::text is null or $5 in (l.actor, l.login)
+      or (l.source = 'file' and $5 = l.details ->> 'login'))
   order by l.id desc
   limit $6`;
 

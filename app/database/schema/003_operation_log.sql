@@ -100,7 +100,7 @@ alter table manage_db.operation_log_head enable always trigger refuse_change;
 
 -- The way in for everybody: an entry once, however often it is sent. Somebody may hold the head in a long transaction.
 create function manage_db.append_operation(entry jsonb) returns bigint
-language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '5s'
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s'
 as $$
 declare
   sent manage_db.operation_log;
@@ -120,6 +120,9 @@ begin
   end if;
   sent.occurred_at := case when sent.source = 'file' then least(sent.occurred_at, clock_timestamp()) else clock_timestamp() end;
   insert into manage_db.operation_log select sent.* returning id into appended;
+  if appended is null then
+    raise exception using errcode = '55000', message = 'The entry was not written: a trigger that is none of ours swallowed it.';
+  end if;
   return appended;
 end
 $$;

@@ -69,7 +69,8 @@ begin
     select format('%I.%I', n.nspname, c.relname)
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = 'manage_db'
-      and c.relname = any (array['identity', 'kill_switch', 'access_roles', 'schema_versions'])
+      and c.relname = any (array['identity', 'kill_switch', 'access_roles', 'schema_versions',
+        'trigger_registry', 'trigger_functions'])
   loop
     execute format('grant select on %s to public', target);
   end loop;
@@ -81,8 +82,17 @@ begin
   loop
     execute format('grant execute on function %s to public', target);
   end loop;
-  -- the owner of the database is admin, and need not be the one who has made this schema
-  grant all on all tables in schema manage_db to pg_database_owner;
+  -- The owner of the database is admin, and need not be the one who has made this schema. No TRIGGER: what fires there
+  -- would run with the rights of the functions that write there. The log is written by its function only.
+  revoke truncate, references, trigger on all tables in schema manage_db from pg_database_owner;
+  grant select, insert, update, delete on all tables in schema manage_db to pg_database_owner;
+  for target in
+    select format('%I.%I', n.nspname, c.relname)
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'manage_db' and c.relname = any (array['operation_log', 'operation_log_head'])
+  loop
+    execute format('revoke insert, update, delete on %s from pg_database_owner', target);
+  end loop;
   grant execute on all functions in schema manage_db to pg_database_owner;
 
   for grantee in select s.level, s.role_name from manage_db.roles_serving(served) s loop
@@ -95,7 +105,8 @@ begin
       join pg_namespace n on n.oid = p.pronamespace
       join (values
         ('viewer', 'require_level'),
-        ('viewer', 'append_operation'),
+        -- not viewers: whoever has appended holds the end of the log until their transaction is over
+        ('operator', 'append_operation'),
         ('operator', 'set_trigger_mode'),
         ('operator', 'engage_kill_switch'),
         ('admin', 'release_kill_switch')

@@ -1,4 +1,4 @@
--- One row for each time that somebody has engaged the kill switch: while one of them is open, nobody changes anything.
+-- One row for each time that somebody has engaged the kill switch: while one of them is open, no operation changes anything.
 create table manage_db.kill_switch (
   id uuid primary key default pg_catalog.gen_random_uuid(),
   engaged_at timestamp with time zone not null default pg_catalog.clock_timestamp(),
@@ -70,7 +70,12 @@ declare
 begin
   perform manage_db.require_level('operator', 'Engaging the kill switch');
   insert into manage_db.kill_switch (actor, reason, expires_at) values ($1, $2, $3) returning id into new_id;
-  perform manage_db.append_operation(manage_db.kill_switch_entry('engage-kill-switch', $1, $2));
+  begin
+    perform manage_db.append_operation(manage_db.kill_switch_entry('engage-kill-switch', $1, $2));
+  exception when lock_not_available then
+    -- stopping everything cannot wait for somebody who holds the log; the engagement itself is a record
+    raise warning 'The kill switch is engaged; the operation log is held by somebody, and has no entry of it.';
+  end;
   return new_id;
 end
 $$;

@@ -48,6 +48,9 @@ begin
 
   -- without ONLY: the clones on partitions follow
   execute format('alter table %I.%I %s trigger %I', schema_name, table_name, words, trigger_name);
+  update manage_db.trigger_registry r set wanted_mode = mode
+  where r.schema_name = set_trigger_mode.schema_name and r.table_name = set_trigger_mode.table_name
+    and r.trigger_name = set_trigger_mode.trigger_name;
   perform manage_db.append_operation(manage_db.trigger_entry(
     schema_name, table_name, trigger_name, before, mode, attempt, reason));
   return before;

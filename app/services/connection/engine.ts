@@ -4,6 +4,7 @@ import { getConfig, onConfigChange } from '../../config/db-config.js';
 import { registerSecret } from '../../config/redaction.js';
 import { codeOf, ManageDbError } from '../../core/errors.js';
 import { workspaceRoot } from '../../core/workspace-root.js';
+import { PIN_SESSION } from '../catalog-path.js';
 import { IsolatedClient } from './isolated-client.js';
 import { openConnection, SINGLE_CLIENT } from './open-connection.js';
 import { closeEngines, current, type Engine, engines } from './open-engines.js';
@@ -32,23 +33,35 @@ export async function engineFor(env?: string): Promise<Engine> {
   return opening;
 }
 
+export interface ConnectOptions {
+  /** Another one than in the settings. */
+  readonly database?: string;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * A connection of its own, outside the pools, for instance to the maintenance database. The caller ends it.
  *
- * @param options.database another database than the one in `settings`
  * @throws ManageDbError the connection's codes
  * @example const client = await connectTo(target.settings, { database: 'postgres' });
  */
-export async function connectTo(
-  settings: ConnectionSettings,
-  options: { readonly database?: string; readonly signal?: AbortSignal } = {},
-): Promise<pg.Client> {
+export async function connectTo(settings: ConnectionSettings, options: ConnectOptions = {}): Promise<pg.Client> {
   const reachable = await startedIfEmbedded(settings);
   const { client } = await openConnection(
     { ...reachable, database: options.database ?? settings.database },
     SINGLE_CLIENT,
     options.signal,
   );
+  return client;
+}
+
+/** {@link connectTo} for what manage_db itself asks: nothing of the database's search_path takes part in it. */
+export async function connectForOperation(
+  settings: ConnectionSettings,
+  options: ConnectOptions = {},
+): Promise<pg.Client> {
+  const client = await connectTo(settings, options);
+  await client.query(PIN_SESSION);
   return client;
 }
 
@@ -75,7 +88,7 @@ async function openEngine(configured: ConnectionSettings, key: string): Promise<
 }
 
 async function createEmbeddedDatabase(settings: ConnectionSettings): Promise<void> {
-  const client = await connectTo(settings, { database: 'postgres' });
+  const client = await connectForOperation(settings, { database: 'postgres' });
   try {
     await client.query(`create database ${pg.escapeIdentifier(settings.database)} template template0`);
   } catch (error) {

@@ -1,5 +1,6 @@
 import type { RawStmt } from 'libpg-query';
 import type { ManageDbError } from '../../core/errors.js';
+import { functionBody } from './function-body.js';
 import { parseTree } from './parse-tree.js';
 import { offsetOfPosition, type Place, placeReader } from './place.js';
 import { refusedStatement, refusedSyntax } from './refused-syntax.js';
@@ -19,6 +20,8 @@ export interface SqlStatement extends Place {
   readonly kind: string;
   /** What it creates, changes or drops. */
   readonly objects: readonly SqlObject[];
+  /** What a function that it creates executes, without its quotes. */
+  readonly body: string | null;
   readonly transactionControl: TransactionControl | null;
   /** PostgreSQL refuses it in a transaction: CREATE INDEX CONCURRENTLY, VACUUM, CREATE DATABASE … */
   readonly cannotRunInTransaction: boolean;
@@ -100,6 +103,7 @@ function describe(source: SqlSource, statements: readonly RawStmt[]): SqlStateme
       text: bytes.toString('utf8', stmt_location, end).trimEnd(),
       kind: statementKind(stmt),
       objects: statementObjects(stmt),
+      body: functionBody(stmt),
       transactionControl: transactionControl(stmt),
       cannotRunInTransaction: cannotRunInTransaction(stmt),
     };

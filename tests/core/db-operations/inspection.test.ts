@@ -55,7 +55,7 @@ describe('inspect-db', () => {
       'managed',
       'definition',
     ]);
-    expect(triggers?.[0]?.managed).to.equal(null);
+    expect(triggers?.[0]?.managed).to.equal(false);
     expect(functions?.[0]).to.have.all.keys('schema', 'name', 'arguments', 'returns', 'language', 'securityDefiner');
   });
 

@@ -359,7 +359,7 @@ describe('apply-db-triggers', () => {
     const [{ pid }] = (await rows('select pg_backend_pid() as pid')) as [{ pid: number }];
     // tables are locked by age: "days" is the younger one
     await client.query(`set deadlock_timeout = '20s'; begin; lock table days in share mode`);
-    const applying = failure();
+    const applying = failure({ lockBudgetMs: 1 });
     await untilItWaits();
     const waiting = client.query('lock table users in share mode');
     const error = await applying;
@@ -376,6 +376,120 @@ describe('apply-db-triggers', () => {
     await client.query('rollback');
     expect(error.message).to.contain('password=***');
     expect(JSON.stringify(error.details)).not.to.contain('canary');
+  });
+
+  it('gives its locks back and tries again, until the table is free', async () => {
+    await client.query(`begin; update users set email = 'x'`);
+    const applying = apply({ lockTimeoutMs: 300, lockBudgetMs: 20_000 });
+    // longer than one wait for the lock
+    await sleep(1500);
+    await client.query('rollback');
+    expect((await applying).created).to.have.length(7);
+  });
+
+  it('is not defeated by a running autovacuum', async () => {
+    const vacuum = await openClient(database.url);
+    try {
+      // as an autovacuum does, a manual one holds its lock to the end, but does not yield: only the retry gets past it
+      await client.query(`insert into users (id) select generate_series(1, 20000); delete from users where id % 2 = 0`);
+      await vacuum.query(`set vacuum_cost_delay = 5; set vacuum_cost_limit = 100`);
+      const vacuuming = vacuum.query('vacuum users');
+      expect((await apply({ lockTimeoutMs: 200, lockBudgetMs: 60_000 })).created).to.have.length(7);
+      await vacuuming;
+    } finally {
+      await vacuum.end();
+    }
+  });
+
+  it('commits table by table where that is asked for, and goes on where it stopped', async () => {
+    await client.query(`begin; lock table users in share mode`);
+    const error = await failure({ lockTimeoutMs: 300, lockBudgetMs: 300, perTable: true });
+    expect([error.code, error.details.tables]).to.deep.equal(['LOCK_TIMEOUT', 3]);
+    expect(error.message).to.match(/Before that, \d of 3 tables were done, and stay so\./);
+    await client.query('rollback');
+    const before = await triggers();
+    expect(before).not.to.deep.equal([]);
+    const rest = await apply({ perTable: true });
+    expect(rest.created.length + before.length).to.equal(7);
+    expect(rest.unchanged).to.have.length(before.length);
+    expect(await apply({ perTable: true })).to.deep.include({ created: [], statements: [] });
+  });
+
+  it('installs every form that there is, and finds it unchanged', async () => {
+    await client.query(`create table days_x (id integer primary key, parent integer references users deferrable)`);
+    declare(
+      `timing: 'after', on: ['update'], level: 'statement', referencing: { old: 'before', new: 'after "x"' }, mode: 'always'`,
+    );
+    const forms: Record<string, string> = {
+      checked: `timing: 'after', on: ['insert', 'update'], updateOf: ['email'], when: 'new.email is null', constraint: { initiallyDeferred: true }`,
+      plain_check: `timing: 'after', on: ['delete'], constraint: {}`,
+      emptied: `timing: 'before', on: ['truncate'], level: 'statement', args: ['a', "it's", ''], mode: 'replica'`,
+      old_rows: `timing: 'after', on: ['delete'], referencing: { old: 'gone' }`,
+      off: `timing: 'before', on: ['insert'], mode: 'disabled'`,
+    };
+    for (const [name, spec] of Object.entries(forms)) {
+      workspace.write({
+        [`triggers/${name}.trigger.ts`]: `import { defineTrigger } from 'manage_db';
+          export default defineTrigger('${name}', { table: 'users', function: 'note_email', ${spec} });`,
+      });
+    }
+    expect((await apply({ pack: 'workspace' })).created).to.have.length(6);
+    expect(
+      await rows(`select concat(tgname, ' ', tgenabled, tgdeferrable, tginitdeferred, tgconstraint <> 0) as t
+        from pg_trigger where tgrelid = 'users'::regclass and not tgisinternal order by 1`),
+    ).to.deep.equal([
+      { t: 'checked Ottt' },
+      { t: 'emptied Rfff' },
+      { t: 'note_email Afff' },
+      { t: 'off Dfff' },
+      { t: 'old_rows Offf' },
+      { t: 'plain_check Offt' },
+    ]);
+    expect(await apply({ pack: 'workspace' })).to.deep.include({ created: [], replaced: [], statements: [] });
+  });
+
+  it('drops and creates a constraint trigger that has changed, and says so', async () => {
+    declare(`timing: 'after', on: ['update'], constraint: { deferrable: true }`);
+    await apply({ pack: 'workspace' });
+    await client.query('alter table users disable trigger note_email');
+    declare(`timing: 'after', on: ['update', 'delete'], constraint: { deferrable: true }`);
+    const { dropped, replaced, statements } = await apply({ pack: 'workspace' });
+    expect([dropped, replaced]).to.deep.equal(
+      Array(2).fill([{ schema: 'public', table: 'users', name: 'note_email' }]),
+    );
+    expect(statements.map((sql) => sql.split(' ').slice(0, 3).join(' '))).to.deep.equal([
+      'drop trigger "note_email"',
+      'create constraint trigger',
+      'alter table only',
+    ]);
+    declare(`timing: 'after', on: ['update']`);
+    expect((await apply({ pack: 'workspace' })).dropped).to.have.length(1);
+    expect(await rows(`select tgenabled, tgconstraint::int from pg_trigger where tgname = 'note_email'`)).to.deep.equal(
+      [{ tgenabled: 'D', tgconstraint: 0 }],
+    );
+  });
+
+  it('does not drop a trigger that is none of its own', async () => {
+    await client.query(
+      `${NOTE} create constraint trigger note_email after update on users for each row execute function note_email()`,
+    );
+    declare('');
+    const { skipped } = await apply({ pack: 'workspace' });
+    expect(skipped[0]?.reason).to.match(/a constraint trigger of this name exists/);
+  });
+
+  it('follows a mode that is declared anew, and only then', async () => {
+    declare('');
+    await apply({ pack: 'workspace' });
+    declare('enabled: false');
+    expect((await apply({ pack: 'workspace' })).disabled).to.have.length(1);
+    await client.query('alter table users enable trigger note_email');
+    expect(await apply({ pack: 'workspace' })).to.deep.include({ disabled: [], statements: [] });
+    declare(`mode: 'always'`);
+    expect((await apply({ pack: 'workspace' })).enabled).to.have.length(1);
+    expect(await rows(`select tgenabled from pg_trigger where tgname = 'note_email'`)).to.deep.equal([
+      { tgenabled: 'A' },
+    ]);
   });
 
   describe('with conditions to compare', () => {

@@ -13,7 +13,16 @@ const open = SECURITY_SETTINGS.development as SecuritySettings;
 const closed = SECURITY_SETTINGS.production as SecuritySettings;
 
 /* What each operation is, written down a second time: a change of the table must be meant. */
-const LOOKS: OperationName[] = ['inspect-db', 'check-database', 'whoami', 'show-operation-log', 'verify-operation-log'];
+const LOOKS: OperationName[] = [
+  'list-db-triggers',
+  'verify-db-triggers',
+  'diff-db-triggers',
+  'inspect-db',
+  'check-database',
+  'whoami',
+  'show-operation-log',
+  'verify-operation-log',
+];
 const READS: OperationName[] = [...LOOKS, 'kill-switch-status', 'create-backup'];
 const DESTROYS: OperationName[] = ['drop-db-trigger', 'restore-backup', 'reset-database', 'drop-all-tables'];
 const FOR_OPERATORS: OperationName[] = ['enable-db-trigger', 'disable-db-trigger', 'engage-kill-switch'];
@@ -31,7 +40,7 @@ const PLACES = {
   'protected, wants no reason': { security: { ...closed, reasonRequired: false }, isOwnServer: false },
 } as const;
 
-type StampFacts = Pick<GateFacts, 'stamp' | 'isEmpty' | 'endpointOf'>;
+type StampFacts = Pick<GateFacts, 'stamp' | 'isEmpty' | 'isTemplate' | 'endpointOf'>;
 const stamp = (
   state: GateFacts['stamp']['state'],
   says: GateFacts['stamp']['says'],
@@ -39,6 +48,7 @@ const stamp = (
 ): StampFacts => ({
   stamp: { state, because: '', says },
   isEmpty: false,
+  isTemplate: false,
   endpointOf: null,
   ...more,
 });
@@ -49,6 +59,7 @@ const STAMPS: Readonly<Record<string, StampFacts>> = {
   'trusted, production': stamp('trusted', PRODUCTION),
   unstamped: stamp('unstamped', null),
   'unstamped, empty': stamp('unstamped', null, { isEmpty: true }),
+  'template, empty': stamp('unstamped', null, { isEmpty: true, isTemplate: true }),
   missing: stamp('missing', null, { isEmpty: true }),
   'copy of an open one': stamp('copy', OPEN_ONE),
   'copy of production': stamp('copy', PRODUCTION),
@@ -156,7 +167,7 @@ function expected(one: Case): string {
   const isUnknown = state === 'unstamped' && !found.isEmpty && !isOwnServer;
   const isProtected = security.protected || says?.protected === true || isUnknown;
   if (!WITHOUT_STAMP.includes(operation)) {
-    if (isUnknown) return 'STAMP_REQUIRED';
+    if (isUnknown || (state === 'unstamped' && found.isTemplate)) return 'STAMP_REQUIRED';
     if (state === 'mismatch') return 'STAMP_MISMATCH';
     if ((state === 'copy' || state === 'upgraded') && (isProtected || DESTROYS.includes(operation)))
       return 'STAMP_REQUIRED';

@@ -21,7 +21,7 @@ import {
   scratchDatabase,
   withClient,
 } from '../../support/scratch-database.js';
-import { dropLevelRoles } from '../../support/scratch-login.js';
+import { dropLevelRoles, dropLogins, scratchLogin } from '../../support/scratch-login.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
 import { removeServerData } from '../../support/server-data.js';
 import { stampAs, stampFor } from '../../support/stamp.js';
@@ -496,11 +496,148 @@ describe('the gate on a real database', () => {
         const denied = await withClient(theirUrl, (client) => client.query(sql)).catch((thrown) => thrown);
         expect(denied.code, sql).to.equal('42501');
       }
-      expect((await logged(db)).filter(({ code }) => code === 'PERMISSION_DENIED')).to.have.length(5);
+      // a viewer writes nothing: not the log either, whose end would be theirs until they commit
+      const denied = async () => (await logged(db)).filter(({ code }) => code === 'PERMISSION_DENIED');
+      expect(await denied()).to.deep.equal([]);
+      expect((await workspace.cli(['grant-db-role', 'operator', login])).code).to.equal(0);
+      expect((await theirs.cli(['kill-switch', 'engage', '--reason', 'x', '--for', '1m'])).code).to.equal(0);
+      expect(await denied()).to.have.length(5);
     } finally {
       await theirs.remove();
       await db.query(`drop owned by ${login}; drop role ${login}`);
     }
+  });
+
+  it('gives the owner of a database no way to the rights of whoever has made the schema manage_db', async () => {
+    asDevelopment();
+    await stampFor(workspace, 'development');
+    const owner = await scratchLogin('owner');
+    await db.query(`alter database ${db.name} owner to ${owner.user}; grant create on schema public to ${owner.user}`);
+    try {
+      await withClient(testUrl(db.name, owner), async (client) => {
+        await client.query(`create function public.f() returns trigger language plpgsql as 'begin return null; end'`);
+        for (const table of ['operation_log', 'operation_log_head', 'kill_switch', 'identity', 'trigger_registry']) {
+          const planting = client.query(
+            `create trigger aaa before insert on manage_db.${table} for each row execute function public.f()`,
+          );
+          expect((await planting.catch((thrown) => thrown)).code, table).to.equal('42501');
+        }
+        for (const sql of [
+          'insert into manage_db.operation_log_head (id) values (0)',
+          'update manage_db.operation_log_head set id = 0',
+        ]) {
+          expect((await client.query(sql).catch((thrown) => thrown)).code, sql).to.equal('42501');
+        }
+      });
+    } finally {
+      await db.drop();
+      await dropLogins(owner);
+    }
+  });
+
+  it('executes no operator that the owner of a database has put before those of PostgreSQL', async () => {
+    asDevelopment();
+    await stampFor(workspace, 'development');
+    const types = ['name', 'text', '"char"', 'oid', 'integer', 'bigint', 'boolean', 'smallint'];
+    await db.query(`create schema evil; grant all on schema evil to public`);
+    for (const [index, left] of types.entries()) {
+      for (const right of types) {
+        const same =
+          left === right ||
+          ['oid', 'integer', 'bigint'].includes(left) === ['oid', 'integer', 'bigint'].includes(right);
+        if (!same) continue;
+        await db.query(`
+          create function evil.eq${index}(${left}, ${right}) returns boolean language plpgsql as $f$ begin
+            raise log 'operator executed: ${left.replaceAll('"', '')} ${right.replaceAll('"', '')}';
+            raise exception 'operator executed: ${left.replaceAll('"', '')} ${right.replaceAll('"', '')}';
+            return $1::text operator(pg_catalog.=) $2::text; end $f$;
+          create operator evil.= (leftarg = ${left}, rightarg = ${right}, function = evil.eq${index});
+          create operator evil.<> (leftarg = ${left}, rightarg = ${right}, function = evil.eq${index})`);
+      }
+    }
+    await db.query(`alter database ${db.name} set search_path = evil, pg_catalog, public`);
+    const trap = await withClient(db.url, (client) => client.query(`select 'a'::name = 'b'::name`)).catch(
+      (error) => error,
+    );
+    expect(trap.message, 'the trap works').to.equal('operator executed: name name');
+    for (const line of [
+      ['kill-switch', 'status'],
+      ['whoami'],
+      ['check-database'],
+      ['inspect-db'],
+      ['create-backup'],
+      ['show-operation-log'],
+      ['verify-operation-log'],
+      ['switch-env', '--status'],
+      ['list-db-triggers'],
+      ['setup-db-roles'],
+      ['apply-db-triggers'],
+      ['drop-all-tables', '--yes'],
+    ]) {
+      const { code, stdout, stderr } = await workspace.cli(line);
+      expect([code, `${stdout}${stderr}`.match(/operator executed.*/)?.[0]], line.join(' ')).to.deep.equal([
+        0,
+        undefined,
+      ]);
+    }
+    const { rows } = await db.query('select count(*)::integer from manage_db.operation_log');
+    expect(rows).to.deep.equal([{ count: 10 }]);
+  });
+
+  it('engages while somebody holds the log, and lets nothing protected be changed without a record', async () => {
+    asProduction();
+    await stampFor(workspace, 'production');
+    await withClient(db.url, async (holder) => {
+      await holder.query('begin; select from manage_db.operation_log_head for update');
+      const dropping = await workspace.cli(
+        ['drop-all-tables', '--env', 'production', '--json', ...ceremony('DROP_ALL_TABLES')],
+        OVERRIDE,
+      );
+      expect([dropping.code, dropping.json().error?.code]).to.deep.equal([5, 'LOCK_TIMEOUT']);
+      expect(dropping.json().error?.message).to.contain('could not be written into the operation log');
+      const engaging = await workspace.cli([
+        'kill-switch',
+        'engage',
+        '--env',
+        'production',
+        '--reason',
+        'stop',
+        '--for',
+        '1m',
+      ]);
+      expect(engaging.code, engaging.stderr).to.equal(0);
+      await holder.query('rollback');
+    });
+    expect(await patients(db)).to.equal(1);
+    expect((await workspace.cli(['kill-switch', 'status', '--env', 'production', '--json'])).json().data).to.include({
+      isLocked: true,
+    });
+  });
+
+  it('takes no database that others are copied from, unless that is said', async () => {
+    await onServer((server) => server.query(`alter database ${db.name} with is_template true`));
+    await db.query('drop table public.patients');
+    try {
+      asDevelopment();
+      const { code, json } = await workspace.cli(['initialize-db', '--json']);
+      expect([code, json().error?.code]).to.deep.equal([2, 'STAMP_REQUIRED']);
+    } finally {
+      await onServer((server) => server.query(`alter database ${db.name} with is_template false`));
+    }
+  });
+
+  it('takes no text from a configured pattern that would do for every database', async () => {
+    asProduction();
+    await stampFor(workspace, 'production');
+    for (const body of [`() => ''`, `() => 'yes'`, `() => { throw new Error('boom'); }`, '() => 7']) {
+      workspace.write({ 'manage_db.config.mjs': `export default { killSwitch: { confirmationPattern: ${body} } };` });
+      const { code, json } = await workspace.cli(
+        ['drop-all-tables', '--env', 'production', '--confirm', '', '--reason', 'x', '--json'],
+        OVERRIDE,
+      );
+      expect([code, json().error?.code], body).to.deep.equal([2, 'INVALID_CONFIGURATION']);
+    }
+    expect(await patients(db)).to.equal(1);
   });
 
   it('gives operators of production their work without a table of their own', async () => {

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type pg from 'pg';
 import { applyPacks } from '../../../app/core/triggers/apply.js';
 import { basePack } from '../../../app/core/triggers/base-pack.js';
+import { ensureSchema } from '../../../app/database/schema/ensure-schema.js';
 import { openClient } from '../../database/open-client.js';
 import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
 
@@ -29,6 +30,7 @@ describe('the base triggers', () => {
     database = await scratchDatabase(TABLES);
     client = await openClient(database.url);
     await client.query('begin');
+    await ensureSchema(client);
     await applyPacks(client, [basePack({ systemUser: { 'public.ids': NIL } })], {
       environment: 'testing',
       dryRun: false,

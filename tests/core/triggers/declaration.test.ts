@@ -12,7 +12,8 @@ describe('declaring a trigger', () => {
       level: 'row',
       args: [],
       version: 1,
-      enabled: true,
+      mode: 'origin',
+      constraint: null,
       when: null,
       environments: null,
     });
@@ -29,6 +30,43 @@ describe('declaring a trigger', () => {
     ['a table with two dots', { table: 'a.b.c' }, /schema\.name/],
     ['version 0', { version: 0 }, /version must be/],
     ['an empty condition', { when: ' ' }, /SQL condition/],
+    ['transition tables before the event', { on: ['update'], referencing: { old: 'o' } }, /timing must be 'after'/],
+    [
+      'transition tables of two events',
+      { timing: 'after', on: ['insert', 'update'], referencing: { new: 'n' } },
+      /of one event/,
+    ],
+    ['old rows of INSERT', { timing: 'after', on: ['insert'], referencing: { old: 'o' } }, /INSERT has no old rows/],
+    ['new rows of DELETE', { timing: 'after', on: ['delete'], referencing: { new: 'n' } }, /DELETE has no new rows/],
+    [
+      'transition tables of TRUNCATE',
+      { timing: 'after', on: ['truncate'], level: 'statement', referencing: { old: 'o' } },
+      /TRUNCATE has no transition tables/,
+    ],
+    [
+      'transition tables with updateOf',
+      { timing: 'after', on: ['update'], updateOf: ['email'], referencing: { old: 'o' } },
+      /exclude each other/,
+    ],
+    [
+      'two transition tables of one name',
+      { timing: 'after', on: ['update'], referencing: { old: 'o', new: 'o' } },
+      /different names/,
+    ],
+    ['a constraint trigger before the row', { constraint: {} }, /timing must be 'after'/],
+    [
+      'a constraint trigger of statements',
+      { timing: 'after', level: 'statement', constraint: {} },
+      /level must be 'row'/,
+    ],
+    [
+      'a constraint trigger that is deferred and cannot be',
+      { timing: 'after', constraint: { deferrable: false, initiallyDeferred: true } },
+      /cannot be deferred/,
+    ],
+    ['an unknown mode', { mode: 'on' } as unknown as Partial<TriggerSpec>, /mode must be one of origin, replica/],
+    ['a mode of a view', { timing: 'instead of', on: ['update'], mode: 'always' }, /cannot be switched/],
+    ['two modes', { mode: 'always', enabled: false }, /enabled says the opposite/],
     ['a misspelt key', { enable: false } as Partial<TriggerSpec>, /"enable" is not known/],
   ];
   for (const [what, change, message] of refused) {

@@ -2,7 +2,8 @@ import { readFunctions } from '../../../database/catalog/functions.js';
 import { readRelations } from '../../../database/catalog/relations.js';
 import { readTriggers } from '../../../database/catalog/triggers.js';
 import type { Queryable } from '../../../database/queryable.js';
-import { asInspectedRelation, asInspectedTrigger, type InspectResult, type InspectSelection } from './inspected.js';
+import { readTriggerRecords } from '../../../database/records/trigger-registry.js';
+import { asInspectedRelation, asInspectedTriggers, type InspectResult, type InspectSelection } from './inspected.js';
 
 /** The lists that `options` asks for; a schema without any flag asks for all three. Empty when nothing is asked for. */
 export async function inspectSelected(db: Queryable, options: InspectSelection): Promise<InspectResult> {
@@ -11,9 +12,13 @@ export async function inspectSelected(db: Queryable, options: InspectSelection):
   const filter = schema === undefined ? {} : { schema };
   return {
     ...((tables || all) && { tables: await tablesOf(db, filter) }),
-    ...((triggers || all) && { triggers: (await readTriggers(db, filter)).map(asInspectedTrigger) }),
+    ...((triggers || all) && { triggers: await triggersOf(db, filter) }),
     ...((functions || all) && { functions: await readFunctions(db, filter) }),
   };
+}
+
+async function triggersOf(db: Queryable, filter: { schema?: string }) {
+  return asInspectedTriggers(await readTriggers(db, filter), (await readTriggerRecords(db, null)).triggers);
 }
 
 async function tablesOf(db: Queryable, filter: { schema?: string }) {

@@ -7,9 +7,10 @@ import { readReferencingKeys } from '../../../database/catalog/referencing-keys.
 import { readRelations } from '../../../database/catalog/relations.js';
 import { readTriggers } from '../../../database/catalog/triggers.js';
 import type { Queryable } from '../../../database/queryable.js';
+import { readTriggerRecords } from '../../../database/records/trigger-registry.js';
 import { ManageDbError } from '../../errors.js';
 import { findRelation } from './find-relation.js';
-import { asInspectedTrigger, asPart, type InspectedTable } from './inspected.js';
+import { asInspectedTriggers, asPart, type InspectedTable } from './inspected.js';
 
 /**
  * One relation in full. `typed` is what the user wrote; see {@link findRelation} for what it may be.
@@ -23,13 +24,14 @@ export async function inspectTable(db: Queryable, typed: string, schema?: string
   if (relation === undefined) {
     throw new ManageDbError('NOT_FOUND', `${found.schema}.${found.name} was dropped while it was read.`);
   }
+  const managed = await readTriggerRecords(db, [{ schema: found.schema, name: found.name }]);
   return {
     ...relation,
     columns: (await readColumns(db, filter)).map(asPart),
     constraints: (await readConstraints(db, filter)).map(asPart),
     indexes: (await readIndexes(db, filter)).map(asPart),
     policies: (await readPolicies(db, filter)).map(asPart),
-    triggers: (await readTriggers(db, filter)).map(asInspectedTrigger),
+    triggers: asInspectedTriggers(await readTriggers(db, filter), managed.triggers),
     referencedBy: await readReferencingKeys(db, filter),
     partitions: await readPartitions(db, filter),
   };

@@ -41,8 +41,8 @@ export type InspectedRelation = Omit<Relation, 'comment'>;
 
 /** What the JSON of `inspect-db` says of a trigger. */
 export interface InspectedTrigger extends Trigger {
-  /** What manage_db knows of it; null until there is a trigger registry. */
-  readonly managed: null;
+  /** Whether it is in the trigger registry. */
+  readonly managed: boolean;
 }
 
 /** One relation in full. */
@@ -64,8 +64,14 @@ export function asInspectedRelation({ schema, name, kind, rowEstimate, sizeBytes
   return { schema, name, kind, rowEstimate, sizeBytes };
 }
 
-export function asInspectedTrigger({ definition, ...trigger }: Trigger): InspectedTrigger {
-  return { ...trigger, managed: null, definition };
+/** @param managed what is in the trigger registry */
+export function asInspectedTriggers(
+  triggers: readonly Trigger[],
+  managed: readonly { readonly schema: string; readonly table: string; readonly name: string }[],
+): readonly InspectedTrigger[] {
+  const keyOf = ({ schema, table, name }: (typeof managed)[number]): string => JSON.stringify([schema, table, name]);
+  const keys = new Set(managed.map(keyOf));
+  return triggers.map(({ definition, ...trigger }) => ({ ...trigger, managed: keys.has(keyOf(trigger)), definition }));
 }
 
 export function asPart<Row extends { schema: string; table: string }>({ schema, table, ...part }: Row): Part<Row> {

@@ -3,7 +3,7 @@ import { readExtensions } from '../../../database/catalog/extensions.js';
 import { readUserObjects, type UserObject } from '../../../database/catalog/user-objects.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { errorCodeOf } from '../../../services/database-errors.js';
-import { getDbSession } from '../../../services/database-service.js';
+import { getOperationSession } from '../../../services/database-service.js';
 import { codeOf, ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
@@ -35,7 +35,10 @@ const OUT_OF_LOCKS = '53200';
 export async function dropAllObjects(target: Target, options: OperationControls): Promise<readonly DroppedObject[]> {
   const { signal } = options;
   try {
-    return await getDbSession((session) => dropWithin(session, target, options), { env: target.environment, signal });
+    return await getOperationSession((session) => dropWithin(session, target, options), {
+      env: target.environment,
+      signal,
+    });
   } catch (error) {
     const code = codeOf(error) ?? '';
     if (errorCodeOf(code) === 'LOCK_TIMEOUT') throw await lockTimeout(target, lockTimeoutMs(target), error);

@@ -1,5 +1,5 @@
 import { readLockHolders } from '../../../database/catalog/lock-holders.js';
-import { getDbSession } from '../../../services/database-service.js';
+import { getOperationSession } from '../../../services/database-service.js';
 import { lockTimeoutError } from '../../../services/lock-timeout-error.js';
 import type { ManageDbError } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
@@ -10,7 +10,7 @@ import type { Target } from '../../safety/gate.js';
  */
 export async function lockTimeout(target: Target, waitedMs: number, cause: unknown): Promise<ManageDbError> {
   const session = { env: target.environment, readOnly: true };
-  const holders = await getDbSession((db) => readLockHolders(db), session).catch(() => []);
+  const holders = await getOperationSession((db) => readLockHolders(db), session).catch(() => []);
   const wanted = `the objects of ${target.database}`;
   return lockTimeoutError({ wanted, waitedMs, holders, unchanged: 'Nothing was dropped.', cause });
 }

@@ -1,11 +1,11 @@
 import { readLockCapacity } from '../../../database/catalog/lock-capacity.js';
-import { getDbSession } from '../../../services/database-service.js';
+import { getOperationSession } from '../../../services/database-service.js';
 import { ManageDbError } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
 
 /** The error for a database with more objects than one transaction can lock; says which setting would be enough. */
 export async function tooManyLocks(target: Target, cause: unknown): Promise<ManageDbError> {
-  const { locks, needed, maxLocksPerTransaction, sufficientSetting } = await getDbSession(readLockCapacity, {
+  const { locks, needed, maxLocksPerTransaction, sufficientSetting } = await getOperationSession(readLockCapacity, {
     env: target.environment,
     readOnly: true,
   });

@@ -5,7 +5,7 @@ import { type RoleName, readRoleNames } from '../../../database/catalog/role-nam
 import type { Queryable } from '../../../database/queryable.js';
 import { ensureSchema } from '../../../database/schema/ensure-schema.js';
 import { errorCodeOf } from '../../../services/database-errors.js';
-import { getDbSession } from '../../../services/database-service.js';
+import { getOperationSession } from '../../../services/database-service.js';
 import { codeOf, ManageDbError, messageOf, PermissionError } from '../../errors.js';
 import type { Level } from '../../levels.js';
 import { nearest } from '../../nearest.js';
@@ -38,7 +38,7 @@ export interface MembershipRequest {
 export async function changeMembership(target: Target, request: MembershipRequest): Promise<DbRoleResult> {
   const { signal } = request;
   try {
-    return await getDbSession((db) => change(db, target, request), {
+    return await getOperationSession((db) => change(db, target, request), {
       env: target.environment,
       ...(signal === undefined ? {} : { signal }),
     });

@@ -10,7 +10,7 @@ import {
 } from '../../../database/records/access-roles.js';
 import { ensureSchema } from '../../../database/schema/ensure-schema.js';
 import { errorCodeOf } from '../../../services/database-errors.js';
-import { getDbSession } from '../../../services/database-service.js';
+import { getOperationSession } from '../../../services/database-service.js';
 import { codeOf, ManageDbError, messageOf, PermissionError } from '../../errors.js';
 import { LEVELS, type Level } from '../../levels.js';
 import type { Target } from '../../safety/gate.js';
@@ -42,7 +42,7 @@ export async function setUpRoles(target: Target, request: SetupRequest): Promise
   const session = { env: target.environment, ...(request.signal === undefined ? {} : { signal: request.signal }) };
   for (let attempt = 1; ; attempt++) {
     try {
-      return await getDbSession((db) => setUp(db, target, request), session);
+      return await getOperationSession((db) => setUp(db, target, request), session);
     } catch (error) {
       if (attempt === MOST_ATTEMPTS || !isRace(error)) throw explainedFailure(error, target);
       await sleep(20 + Math.random() * 80);

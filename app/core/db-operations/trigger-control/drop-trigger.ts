@@ -1,4 +1,5 @@
 import { escapeIdentifier } from 'pg';
+import { forgetTrigger } from '../../../database/records/trigger-registry.js';
 import { type ManageDbError, PermissionError } from '../../errors.js';
 import type { OperationOptions, Target } from '../../safety/gate.js';
 import { withLockErrors } from '../../triggers/locks.js';
@@ -27,6 +28,7 @@ export function dropNamedTrigger(
     if (relation.schema === 'manage_db') throw protecting(found);
     const table = `${escapeIdentifier(relation.schema)}.${escapeIdentifier(relation.name)}`;
     await withLockErrors([relation], () => db.query(`drop trigger ${escapeIdentifier(trigger.name)} on ${table}`));
+    await forgetTrigger(db, { schema: relation.schema, table: relation.name, name: trigger.name });
     return {
       schema: relation.schema,
       table: relation.name,

@@ -1,7 +1,7 @@
 import type { Trigger } from '../../../database/catalog/triggers.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { ensureSchema } from '../../../database/schema/ensure-schema.js';
-import { getDbSession } from '../../../services/database-service.js';
+import { getOperationSession } from '../../../services/database-service.js';
 import { PermissionError } from '../../errors.js';
 import type { OperationOptions, Permit, Target } from '../../safety/gate.js';
 import { withLockErrors } from '../../triggers/locks.js';
@@ -54,7 +54,7 @@ const OVERRIDE = `select pg_catalog.set_config('manage_db.kill_switch_override',
 /** An operator may not upgrade the schema manage_db, and need not where it is new enough to do the work. */
 async function upgradeIfAllowed({ environment }: Target): Promise<PermissionError | null> {
   try {
-    await getDbSession((db) => ensureSchema(db), { env: environment });
+    await getOperationSession((db) => ensureSchema(db), { env: environment });
     return null;
   } catch (error) {
     if (error instanceof PermissionError) return error;

@@ -1,7 +1,7 @@
 import { type LockHolder, readLockHolders } from '../../../database/catalog/lock-holders.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { isServerError } from '../../../services/database-errors.js';
-import { type DbSession, getDbSession } from '../../../services/database-service.js';
+import { type DbSession, getOperationSession } from '../../../services/database-service.js';
 import type { Target } from '../../safety/gate.js';
 import { explainLockError, readTriggerLockHolders, TriggerLockError } from '../../triggers/locks.js';
 import { explained } from '../failure.js';
@@ -23,14 +23,14 @@ export async function withTriggerLock<T>(
 ): Promise<T> {
   const session = { env: target.environment, ...(signal === undefined ? {} : { signal }) };
   try {
-    return await getDbSession(async (db) => {
+    return await getOperationSession(async (db) => {
       await db.query(`select pg_catalog.set_config('lock_timeout', $1, true)`, [`${LOCK_TIMEOUT_MS}ms`]);
       return work(db);
     }, session);
   } catch (error) {
     if (error instanceof TriggerLockError) {
       const read = lock === 'writing' ? readTriggerLockHolders : readAllHolders;
-      const holders = getDbSession((db) => read(db, error), { ...session, readOnly: true }).catch(() => []);
+      const holders = getOperationSession((db) => read(db, error), { ...session, readOnly: true }).catch(() => []);
       throw explainLockError(error, await holders, LOCK_TIMEOUT_MS);
     }
     throw isServerError(error) ? explained(error, `No trigger of ${target.database} was changed.`) : error;

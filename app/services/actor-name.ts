@@ -1,5 +1,5 @@
 import { userInfo } from 'node:os';
-import { currentActor } from '../../services/actor.js';
+import { currentActor } from './actor.js';
 
 /** Who is behind an operation: the application's user where it has told us, else the user of the operating system. */
 export function actorName(): string {

@@ -1,0 +1,211 @@
+import type { Queryable } from '../../database/queryable.js';
+import { noteVerified } from '../../database/records/trigger-registry.js';
+import { ensureSchema } from '../../database/schema/ensure-schema.js';
+import { getOperationSession } from '../../services/database-service.js';
+import { ManageDbError } from '../errors.js';
+import { nearest } from '../nearest.js';
+import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
+import { type ApplyTriggersResult, applyPacks } from '../triggers/apply.js';
+import { DRIFT_STATES, type DriftState, type JudgedTrigger, type TriggerReport } from '../triggers/drift.js';
+import { functionKey } from '../triggers/function-file.js';
+import { keyOf } from '../triggers/planned-trigger.js';
+import { sidesOf } from '../triggers/trigger-diff.js';
+import { inTriggerTransaction, lockPatience } from './trigger-work/in-trigger-transaction.js';
+import { readPacks } from './trigger-work/packs.js';
+import { readDrift } from './trigger-work/read-drift.js';
+
+export interface ListTriggersOptions extends OperationOptions {
+  readonly schema?: string | undefined;
+  /** `'users'` in any schema, or `'clinic.users'`. */
+  readonly table?: string | undefined;
+  readonly state?: DriftState | undefined;
+}
+
+export interface ListedTriggers {
+  readonly triggers: readonly TriggerReport[];
+}
+
+export interface VerifyTriggersOptions extends Omit<ListTriggersOptions, 'state'> {
+  /** Brings back what is missing, enables what was disabled by hand, applies what has changed in the declarations. */
+  readonly fix?: boolean | undefined;
+  /** With `fix`: also overwrites what somebody has changed by hand or disabled on purpose. */
+  readonly overrideDrift?: boolean | undefined;
+  /** Milliseconds that one wait for locks may last; 2500 by default. */
+  readonly lockTimeoutMs?: number | undefined;
+}
+
+export interface VerifiedTriggers {
+  /** Nothing has to be done. */
+  readonly ok: boolean;
+  readonly counts: Readonly<Record<DriftState, number>>;
+  readonly triggers: readonly TriggerReport[];
+  /** What `fix` has done; `null` without it. */
+  readonly fixed: ApplyTriggersResult | null;
+}
+
+export interface DiffTriggersOptions extends Omit<ListTriggersOptions, 'state'> {
+  /** Only triggers of this name. */
+  readonly name?: string | undefined;
+}
+
+export interface TriggerDiff extends Pick<TriggerReport, 'schema' | 'table' | 'name' | 'state' | 'recommendation'> {
+  /** Unified, from what it should be to what it is. */
+  readonly patch: string;
+}
+
+/**
+ * Lists the triggers of a database with their states, declared ones that are not there included.
+ *
+ * @throws ManageDbError `NOT_FOUND`, `USAGE`, `INVALID_CONFIGURATION`, `SQL_FAILED` for a function's file, and what
+ *   connecting throws
+ * @example const { triggers } = await listTriggers({ env: 'production', state: 'disabled' });
+ */
+export function listTriggers(options: ListTriggersOptions = {}): Promise<ListedTriggers> {
+  const { state } = options;
+  if (state !== undefined && !DRIFT_STATES.includes(state)) {
+    throw new ManageDbError('USAGE', `There is no state ${state}.`, { hint: `States: ${DRIFT_STATES.join(', ')}` });
+  }
+  return guarded('list-db-triggers', options, async (target) => {
+    const reports = reportsOf(await look(target, options));
+    return { triggers: state === undefined ? reports : reports.filter((report) => report.state === state) };
+  });
+}
+
+/**
+ * Compares declarations, registry and catalog; with `fix`, heals what can be healed without overwriting anybody's work.
+ * What somebody has disabled on purpose is no drift and stays as it is.
+ *
+ * @throws ManageDbError as {@link listTriggers}; with `fix` also `LOCK_TIMEOUT`, `PERMISSION_DENIED` and what the gate throws
+ * @example const { ok, triggers } = await verifyTriggers({ env: 'production' });
+ */
+export function verifyTriggers(options: VerifyTriggersOptions = {}): Promise<VerifiedTriggers> {
+  if (options.fix === true) return guarded('heal-db-triggers', options, (target) => heal(target, options));
+  if (options.overrideDrift === true || options.dryRun === true) {
+    throw new ManageDbError('USAGE', 'overrideDrift and dryRun are about what is fixed. Nothing was changed.', {
+      hint: 'Add --fix, or leave them out.',
+    });
+  }
+  return guarded('verify-db-triggers', options, async (target) => {
+    const reports = reportsOf(await look(target, options));
+    await remember(target, reports);
+    return verified(reports, null);
+  });
+}
+
+/**
+ * The differences between what triggers and their functions should be and what they are, as unified patches.
+ *
+ * @throws ManageDbError as {@link listTriggers}; `NOT_FOUND` for a name that no trigger has
+ * @example for (const { patch } of (await diffTriggers({ env: 'staging' })).diffs) process.stdout.write(patch);
+ */
+export function diffTriggers(options: DiffTriggersOptions = {}): Promise<{ readonly diffs: readonly TriggerDiff[] }> {
+  return guarded('diff-db-triggers', options, async (target) => {
+    const judged = named(await look(target, options), options.name);
+    const { createTwoFilesPatch } = await import('diff');
+    const differing = judged.filter(({ report }) => report.isDrift);
+    return {
+      diffs: differing.map((one) => {
+        const { schema, table, name, state, recommendation } = one.report;
+        const { expected, actual } = sidesOf(one);
+        const patch = createTwoFilesPatch('expected', 'actual', expected, actual, undefined, undefined, { context: 3 });
+        // its first line is only a rule
+        return { schema, table, name, state, recommendation, patch: patch.slice(patch.indexOf('\n') + 1) };
+      }),
+    };
+  });
+}
+
+function named(judged: readonly JudgedTrigger[], name: string | undefined): readonly JudgedTrigger[] {
+  if (name === undefined) return judged;
+  const found = judged.filter(({ report }) => report.name === name);
+  if (found.length > 0) return found;
+  const names = [...new Set(judged.map(({ report }) => report.name))];
+  const suggestion = nearest(name, names);
+  throw new ManageDbError('NOT_FOUND', `There is no trigger ${name}.`, {
+    hint: suggestion === null ? 'See what there is: manage_db list-db-triggers' : `Did you mean ${suggestion}?`,
+    details: { name, suggestion },
+  });
+}
+
+type Part = Pick<ListTriggersOptions, 'schema' | 'table' | 'signal'>;
+
+/** In one snapshot. */
+async function look({ environment }: Target, { schema, table, signal }: Part): Promise<readonly JudgedTrigger[]> {
+  const packs = await readPacks();
+  const filter = {
+    environment,
+    ...(schema === undefined ? {} : { schema }),
+    ...(table === undefined ? {} : { table }),
+  };
+  const session = { env: environment, readOnly: true, isolation: 'repeatable read' } as const;
+  return getOperationSession((db) => readDrift(db, packs, filter), {
+    ...session,
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+function reportsOf(judged: readonly JudgedTrigger[]): readonly TriggerReport[] {
+  return judged.map(({ report }) => report);
+}
+
+function verified(triggers: readonly TriggerReport[], fixed: ApplyTriggersResult | null): VerifiedTriggers {
+  const counts = Object.fromEntries(DRIFT_STATES.map((state) => [state, 0])) as Record<DriftState, number>;
+  for (const { state } of triggers) counts[state] += 1;
+  return { ok: triggers.every(({ isDrift }) => !isDrift), counts, triggers, fixed };
+}
+
+/** When a trigger was last found in order, where the login may write that down. It is no part of the answer. */
+async function remember({ environment }: Target, reports: readonly TriggerReport[]): Promise<void> {
+  const found = reports.filter(({ state }) => state === 'in_sync');
+  if (found.length === 0) return;
+  await getOperationSession(
+    async (db) => {
+      if (await mayNote(db)) await noteVerified(db, found);
+    },
+    { env: environment },
+  ).catch(() => undefined);
+}
+
+async function mayNote(db: Queryable): Promise<boolean> {
+  const { rows } = await db.query<{ may: boolean }>(`
+    select pg_catalog.has_table_privilege('manage_db.trigger_registry', 'update')
+      and not pg_catalog.pg_is_in_recovery() as may`);
+  return rows[0]?.may === true;
+}
+
+async function heal(target: Target, options: VerifyTriggersOptions): Promise<VerifiedTriggers> {
+  const { dryRun = false, overrideDrift = false, schema, table, signal } = options;
+  const packs = await readPacks();
+  const filter = {
+    environment: target.environment,
+    ...(schema === undefined ? {} : { schema }),
+    ...(table === undefined ? {} : { table }),
+  };
+  const { lockTimeoutMs, lockBudgetMs } = lockPatience(options);
+  options.onProgress?.({ step: 'healing triggers' });
+  return inTriggerTransaction({ target, signal, lockTimeoutMs, lockBudgetMs }, async (db) => {
+    if (!dryRun) await ensureSchema(db);
+    const scope = healing(await readDrift(db, packs, filter), overrideDrift);
+    const fixed = await applyPacks(db, packs, { ...filter, ...scope, dryRun, lockTimeoutMs });
+    return verified(reportsOf(await readDrift(db, packs, filter)), fixed);
+  });
+}
+
+/** What may be touched, and what is somebody's own. */
+function healing(judged: readonly JudgedTrigger[], overrideDrift: boolean) {
+  const keys = (wanted: (one: JudgedTrigger) => boolean): ReadonlySet<string> =>
+    new Set(judged.filter(wanted).map(({ report }) => keyOf(report)));
+  const isByHand = ({ report }: JudgedTrigger): boolean => report.state === 'manual_override';
+  const overridden = judged.flatMap(({ function: { live, overridden: parts } }) =>
+    parts.length > 0 && live !== null ? [functionKey(live)] : [],
+  );
+  return {
+    leave: overrideDrift ? new Set<string>() : keys(isByHand),
+    leaveFunctions: overrideDrift ? new Set<string>() : new Set(overridden),
+    enforceMode: keys(
+      ({ report }) =>
+        (report.state === 'disabled' && report.isDrift) || (overrideDrift && isByHand({ report } as JudgedTrigger)),
+    ),
+    resetMode: overrideDrift ? keys(({ report }) => report.state === 'disabled' && !report.isDrift) : new Set<string>(),
+  };
+}

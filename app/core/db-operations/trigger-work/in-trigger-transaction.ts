@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isServerError } from '../../../services/database-errors.js';
+import { type DbSession, getOperationSession } from '../../../services/database-service.js';
+import { errorWith } from '../../errors.js';
+import type { Target } from '../../safety/gate.js';
+import { explainLockError, readTriggerLockHolders, TriggerLockError } from '../../triggers/locks.js';
+import { explained } from '../failure.js';
+import { takeAdvisoryLock } from '../migration/advisory-lock.js';
+
+export interface LockPatience {
+  /** Milliseconds that one wait for locks may last. */
+  readonly lockTimeoutMs: number;
+  /** Milliseconds within which it is tried again. */
+  readonly lockBudgetMs: number;
+}
+
+export interface TriggerTransactions extends LockPatience {
+  readonly target: Target;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Longer than deadlock_timeout (1 s), or an autovacuum in the way would never be told to yield. */
+const LOCK_TIMEOUT_MS = 2500;
+const TRIES_BY_DEFAULT = 4;
+
+export function lockPatience({
+  lockTimeoutMs = LOCK_TIMEOUT_MS,
+  lockBudgetMs = TRIES_BY_DEFAULT * lockTimeoutMs,
+}: {
+  readonly lockTimeoutMs?: number | undefined;
+  readonly lockBudgetMs?: number | undefined;
+}): LockPatience {
+  return { lockTimeoutMs, lockBudgetMs };
+}
+
+/**
+ * Runs `work`, which changes triggers, in a transaction, one at a time in a database. When a table stays locked, all
+ * locks are given back, so that whoever waits behind us gets on, and it is tried again a little later.
+ *
+ * @throws ManageDbError `LOCK_TIMEOUT` naming the sessions in the way, when the budget is used up; what `work` throws
+ */
+export async function inTriggerTransaction<T>(
+  transactions: TriggerTransactions,
+  work: (db: DbSession) => Promise<T>,
+): Promise<T> {
+  const { target, signal, lockTimeoutMs, lockBudgetMs } = transactions;
+  const session = { env: target.environment, ...(signal === undefined ? {} : { signal }) };
+  const began = Date.now();
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await getOperationSession(async (db) => {
+        await takeAdvisoryLock(db, 'triggers', { timeoutMs: 60_000, signal });
+        return work(db);
+      }, session);
+    } catch (error) {
+      if (!(error instanceof TriggerLockError)) throw explain(error, target);
+      // two that stand in each other's way must not come back at the same moment
+      const pause = Math.min(tries * 200, 1000) * (0.5 + Math.random());
+      const waited = Date.now() - began;
+      if (waited + pause + lockTimeoutMs > lockBudgetMs) {
+        const asking = getOperationSession((db) => readTriggerLockHolders(db, error), { ...session, readOnly: true });
+        throw explainLockError(error, await asking.catch(() => []), waited);
+      }
+      await sleep(pause, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
+
+function explain(error: unknown, { user, database }: Target): unknown {
+  if (!isServerError(error)) return error;
+  const known = explained(error, `No trigger of ${database} was changed.`);
+  const hint =
+    known.code === 'PERMISSION_DENIED'
+      ? `${user} must own the tables, or be given the right: grant trigger on all tables in schema <schema> to ${user};`
+      : 'See what would be executed: manage_db apply-db-triggers --dry-run';
+  return errorWith(known.code, known.message, {
+    hint: error.hint === undefined ? hint : (known.hint ?? hint),
+    details: known.details,
+    cause: error,
+  });
+}

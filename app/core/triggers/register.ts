@@ -1,0 +1,68 @@
+import type { Queryable } from '../../database/queryable.js';
+import {
+  type FunctionRecord,
+  forgetTriggersOfMissingTables,
+  registerTriggerFunctions,
+  registerTriggers,
+} from '../../database/records/trigger-registry.js';
+import { actorName } from '../../services/actor-name.js';
+import { type FunctionFile, functionKey } from './function-file.js';
+import type { PlannedTrigger, TriggerPlan } from './planned-trigger.js';
+
+export interface Registration {
+  readonly files: readonly FunctionFile[];
+  /** Functions ({@link functionKey}) that somebody has changed by hand, and that stay so. */
+  readonly leave: ReadonlySet<string>;
+  readonly environment: string;
+}
+
+/** Writes into the registry what has been installed, in the same transaction; what is registered so already is not written. */
+export async function register(
+  db: Queryable,
+  plan: TriggerPlan,
+  { files, leave, environment }: Registration,
+): Promise<void> {
+  const by = actorName();
+  const functions = functionRecords(plan, files).filter((called) => !leave.has(functionKey(called)));
+  await registerTriggerFunctions(db, functions, { by });
+  const records = plan.triggers.filter(isNews).map((planned) => ({
+    schema: planned.target.schema,
+    table: planned.target.name,
+    name: planned.declaration.name,
+    version: planned.declaration.version,
+    declaredMode: planned.declaration.mode,
+    wantedMode: planned.wantedMode,
+    declaration: planned.state,
+    checksum: planned.checksum,
+    pack: planned.pack.name,
+  }));
+  await registerTriggers(db, records, { environment, by });
+  if (plan.triggers.some(({ registered }) => registered === null)) await forgetTriggersOfMissingTables(db);
+}
+
+/** Not yet registered as it shall be. */
+export function isNews(planned: PlannedTrigger): boolean {
+  const { action, setsMode, registered, installed, checksum, wantedMode, declaration, pack } = planned;
+  return (
+    action !== 'unchanged' ||
+    setsMode ||
+    registered === null ||
+    registered.checksum !== checksum ||
+    registered.definition !== installed?.definition ||
+    registered.wantedMode !== wantedMode ||
+    registered.declaredMode !== declaration.mode ||
+    registered.pack !== pack.name
+  );
+}
+
+function functionRecords(plan: TriggerPlan, files: readonly FunctionFile[]): readonly FunctionRecord[] {
+  const records = new Map<string, FunctionRecord>();
+  for (const { function: called } of plan.triggers) {
+    const { schema, name } = called;
+    records.set(functionKey({ schema, name }), { schema, name, fileChecksum: null });
+  }
+  for (const { schema, name, checksum } of files) {
+    records.set(functionKey({ schema, name }), { schema, name, fileChecksum: checksum });
+  }
+  return [...records.values()];
+}

@@ -1,0 +1,78 @@
+import type { LiveTrigger, TriggerFields } from '../../database/catalog/live-triggers.js';
+import type { RegisteredTrigger } from '../../database/records/trigger-registry.js';
+import { constraintWords, type DeclaredState } from './declared-state.js';
+
+/** The parts of a trigger in words, under the names that people and differences use. */
+export type TriggerWords = Readonly<Record<(typeof PARTS)[number], string | null>>;
+
+export const PARTS = [
+  'timing',
+  'events',
+  'level',
+  'columns',
+  'condition',
+  'arguments',
+  'old table',
+  'new table',
+  'constraint',
+  'function',
+] as const;
+
+/** Of what the catalog says, or said when the trigger was installed. */
+export function wordsOf({
+  fields,
+  functionSchema,
+  functionName,
+}: Pick<LiveTrigger | RegisteredTrigger, 'fields' | 'functionSchema' | 'functionName'>): TriggerWords {
+  const { type } = fields;
+  return {
+    timing: (type & 2) !== 0 ? 'before' : (type & 64) !== 0 ? 'instead of' : 'after',
+    events: EVENTS.filter(([, bit]) => (type & bit) !== 0)
+      .map(([event]) => event)
+      .join(', '),
+    level: (type & 1) !== 0 ? 'row' : 'statement',
+    columns: listed(fields.updateOf),
+    condition: fields.when,
+    arguments: listed(argumentsOf(fields).map((argument) => JSON.stringify(argument))),
+    'old table': fields.oldTable,
+    'new table': fields.newTable,
+    constraint: fields.isConstraint
+      ? constraintWords({ deferrable: fields.isDeferrable, initiallyDeferred: fields.isInitiallyDeferred })
+      : null,
+    function: `${functionSchema}.${functionName}`,
+  };
+}
+
+/** Of what a declaration says. Its condition stands as it was written. */
+export function declaredWords(state: DeclaredState): TriggerWords {
+  return {
+    timing: state.timing,
+    events: EVENTS.filter(([event]) => state.on.includes(event))
+      .map(([event]) => event)
+      .join(', '),
+    level: state.level,
+    columns: listed(state.updateOf ?? []),
+    condition: state.when,
+    arguments: listed(state.args.map((argument) => JSON.stringify(argument))),
+    'old table': state.oldTable,
+    'new table': state.newTable,
+    constraint: state.constraint,
+    function: state.function,
+  };
+}
+
+/** The bits of pg_trigger.tgtype, in the order in which PostgreSQL prints them. */
+const EVENTS = [
+  ['insert', 4],
+  ['delete', 8],
+  ['update', 16],
+  ['truncate', 32],
+] as const;
+
+function argumentsOf({ args }: TriggerFields): string[] {
+  return Buffer.from(args, 'hex').toString('utf8').split('\0').slice(0, -1);
+}
+
+function listed(items: readonly string[]): string | null {
+  return items.length === 0 ? null : items.join(', ');
+}

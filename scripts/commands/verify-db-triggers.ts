@@ -1,0 +1,77 @@
+import type { VerifiedTriggers } from '../../app/core/db-operations/trigger-drift.js';
+import { ManageDbError } from '../../app/core/errors.js';
+import type { Difference, TriggerReport } from '../../app/core/triggers/drift.js';
+import { defineCommand } from '../command.js';
+import type { Paint } from '../presenters/paint.js';
+import { renderState } from '../presenters/trigger-state.js';
+import { formatCount } from '../presenters/units.js';
+
+interface Args {
+  readonly schema?: string;
+  readonly table?: string;
+  readonly fix?: boolean;
+  readonly overrideDrift?: boolean;
+  readonly dryRun?: boolean;
+}
+
+export const command = defineCommand<Args>({
+  isMutating: ({ fix }) => fix === true,
+  examples: [
+    ['verify-db-triggers --env production', 'exit code 4 when something has to be done'],
+    ['verify-db-triggers --fix', 'bring back what is missing, enable what was disabled by hand'],
+    ['verify-db-triggers --fix --override-drift', 'and overwrite what was changed by hand or disabled on purpose'],
+  ],
+  builder: (yargs) =>
+    yargs
+      .option('schema', { type: 'string', requiresArg: true, describe: 'Only in this schema' })
+      .option('table', { type: 'string', requiresArg: true, describe: 'Only on this table: name, or schema.name' })
+      .option('fix', { type: 'boolean', describe: 'Heal what can be healed without overwriting anybody' })
+      .option('override-drift', {
+        type: 'boolean',
+        implies: 'fix',
+        describe: 'With --fix: overwrite also what was changed by hand or disabled on purpose',
+      })
+      .option('dry-run', { type: 'boolean', implies: 'fix', describe: 'With --fix: print the SQL, change nothing' }),
+  async run({ schema, table, fix, overrideDrift, dryRun }, { operation }) {
+    const { verifyTriggers } = await import('../../app/core/db-operations/trigger-drift.js');
+    const verified = await verifyTriggers({ ...operation, schema, table, fix, overrideDrift, dryRun });
+    return {
+      data: verified,
+      ...(verified.ok || dryRun === true ? {} : { error: drift(verified) }),
+      text: (paint) => describe(verified, paint),
+    };
+  },
+});
+
+function describe({ ok, counts, triggers, fixed }: VerifiedTriggers, paint: Paint): string {
+  const drifted = triggers.filter(({ isDrift }) => isDrift);
+  const summary = Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([state, count]) => `${formatCount(count)} ${state}`)
+    .join(', ');
+  return [
+    ...(fixed?.statements ?? []).map((statement) => paint.dim(`${statement.replace(/;?\s*$/, '')};`)),
+    ...drifted.flatMap((one) => [
+      `${one.schema}.${one.table}  ${paint.bold(one.name)}  ${renderState(one, paint)}`,
+      ...one.differences.map((difference) => `  ${words(difference)}`),
+      `  ${paint.cyan('→')} ${one.recommendation}`,
+    ]),
+    `${ok ? `${paint.green('✓')} ` : ''}${summary === '' ? 'There are no triggers.' : summary}`,
+  ].join('\n');
+}
+
+function words({ field, expected, actual }: Difference): string {
+  return `${field}: ${expected ?? 'none'} expected, ${actual ?? 'none'} found`;
+}
+
+function drift({ triggers }: VerifiedTriggers): ManageDbError {
+  const drifted = triggers.filter(({ isDrift }) => isDrift);
+  return new ManageDbError('DRIFT', `${sentence(drifted)} not as declared and installed.`, {
+    hint: 'See the lines: manage_db diff-db-triggers. Heal: manage_db verify-db-triggers --fix',
+    details: { drifted: drifted.length },
+  });
+}
+
+function sentence(drifted: readonly TriggerReport[]): string {
+  return drifted.length === 1 ? 'One trigger is' : `${formatCount(drifted.length)} triggers are`;
+}
