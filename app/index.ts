@@ -133,6 +133,7 @@ export type { OperationOptions, Target } from './core/safety/gate.js';
 export { type KillSwitchOverride, withKillSwitchOverride } from './core/safety/override.js';
 export type { Ancestor, Stamp, StampState } from './core/safety/stamp.js';
 export type { ApplyTriggersResult } from './core/triggers/apply.js';
+export { type AuditPackSettings, configureAuditPack } from './core/triggers/audit/audit-pack-settings.js';
 export { type BasePackSettings, configureBasePack } from './core/triggers/base-pack-settings.js';
 export { defineTrigger, type TriggerDeclaration, type TriggerSpec } from './core/triggers/declaration.js';
 export type { Difference, DriftState, TriggerReport } from './core/triggers/drift.js';

@@ -4,7 +4,7 @@ import { createTrigger, dropTrigger, tableName } from './create-trigger.js';
 import { installFunctions } from './install-functions.js';
 import { withLockErrors } from './locks.js';
 import { modeLetter, readSpecialModes, setMode } from './modes.js';
-import type { TriggerPack } from './pack.js';
+import { type TriggerPack, withGenerated } from './pack.js';
 import { type PlanOptions, planTriggers } from './plan.js';
 import type { PlannedTrigger, Skipped, TriggerPlan, TriggerRef } from './planned-trigger.js';
 import { isNews, register } from './register.js';
@@ -43,7 +43,7 @@ export interface ApplyOptions extends PlanOptions {
 const BATCH = 200;
 
 /**
- * Brings functions and triggers of `packs` into the database, in the open transaction of `db`, and registers them. What
+ * Brings functions and triggers of the packs `given` into the database, in the open transaction of `db`, and registers them. What
  * is as declared is not touched. A trigger that somebody disabled stays disabled, also when it is replaced. With `dryRun`
  * everything is undone again, and no table is locked but those of {@link readConditions}, for a moment.
  *
@@ -52,7 +52,7 @@ const BATCH = 200;
  */
 export async function applyPacks(
   db: Queryable,
-  packs: readonly TriggerPack[],
+  given: readonly TriggerPack[],
   options: ApplyOptions,
 ): Promise<ApplyTriggersResult> {
   await db.query(
@@ -60,6 +60,9 @@ export async function applyPacks(
     [`${options.lockTimeoutMs}ms`],
   );
   if (options.dryRun) await db.query('savepoint manage_db_dry_run');
+  const packs = await withGenerated(db, given, options.tables ?? null);
+  const setup = packs.flatMap((pack) => pack.setup ?? []);
+  for (const statement of setup) await db.query(statement);
   const leave = options.leaveFunctions ?? new Set();
   const functions = await installFunctions(db, packs, { leave, isInstalled: options.part === 'triggers' });
   const registration = { files: functions.files, leave, environment: options.environment };
@@ -69,7 +72,7 @@ export async function applyPacks(
     const tables = tablesToDo(plan);
     options.onPlan?.([...tables]);
     const done = plan.triggers.filter(({ target }) => !tables.has(target.oid));
-    return summarise({ ...plan, triggers: done }, functions.statements);
+    return summarise({ ...plan, triggers: done }, [...setup, ...functions.statements]);
   }
   if (!options.dryRun && changed(plan).length > 0) {
     await lockTables(db, plan);
@@ -82,7 +85,7 @@ export async function applyPacks(
     await execute(db, plan, statements);
     await register(db, plan, registration);
   }
-  return summarise(plan, [...functions.statements, ...statements]);
+  return summarise(plan, [...setup, ...functions.statements, ...statements]);
 }
 
 /** Whether anything is to be done to the trigger itself. */

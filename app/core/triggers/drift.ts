@@ -15,12 +15,14 @@ export const DRIFT_STATES = [
   'dropped',
   'unknown',
   'pending',
+  'stale',
 ] as const;
 
 /**
  * `in_sync`: as declared and as installed; `drifted`: the declaration or the file of the function has changed since;
  * `manual_override`: somebody has changed the live trigger or its function by hand; `disabled`: it does not fire, by hand
- * or on purpose; `dropped`: it is gone; `unknown`: somebody else's; `pending`: declared, and never applied.
+ * or on purpose; `dropped`: it is gone; `unknown`: somebody else's; `pending`: declared, and never applied; `stale`: the table
+ * has changed since its function was generated.
  */
 export type DriftState = (typeof DRIFT_STATES)[number];
 
@@ -167,6 +169,8 @@ function verdictOf(evidence: Evidence): Verdict {
     const doesNotFire = modes.some(({ actual }) => actual === 'disabled');
     return { state: doesNotFire ? 'disabled' : 'manual_override', isDrift: true, differences: modes };
   }
+  if (called.hasNewFile && called.file?.isGenerated === true && declaredAnew.every(({ field }) => field === GENERATED))
+    return { state: 'stale', isDrift: true, differences: declaredAnew };
   if (declaredAnew.length > 0) return { state: 'drifted', isDrift: true, differences: declaredAnew };
   if (live.mode === 'disabled') return { state: 'disabled', isDrift: false, differences: [] };
   return { state: 'in_sync', isDrift: false, differences: [] };
@@ -215,8 +219,16 @@ function shown(value: unknown): string | null {
 function fileDifferences({ hasNewFile, file, registered }: JudgedFunction): Difference[] {
   if (!hasNewFile || file === null) return [];
   const short = (checksum: string | null): string | null => (checksum === null ? null : checksum.slice(0, 12));
-  return [{ field: 'function file', expected: short(file.checksum), actual: short(registered?.fileChecksum ?? null) }];
+  return [
+    {
+      field: file.isGenerated ? GENERATED : 'function file',
+      expected: short(file.checksum),
+      actual: short(registered?.fileChecksum ?? null),
+    },
+  ];
 }
+
+const GENERATED = 'generated function';
 
 type FunctionJudge = (called: { readonly schema: string; readonly name: string }) => JudgedFunction;
 
@@ -278,6 +290,8 @@ function recommend({ state, isDrift, differences }: Verdict, { schema, table, na
       return 'Nothing to do.';
     case 'pending':
       return `Apply it: manage_db apply-db-triggers ${on}`;
+    case 'stale':
+      return 'Generate its function anew: manage_db verify-db-triggers --fix';
     case 'dropped':
       return 'Bring it back: manage_db verify-db-triggers --fix';
     case 'disabled':

@@ -19,6 +19,8 @@ export interface FunctionFile {
   readonly name: string;
   /** SHA-256 in hexadecimal. */
   readonly checksum: string;
+  /** It was written for a table as it is now, and no person has a file of it. */
+  readonly isGenerated: boolean;
   /** What it executes; `null` where that is not one text. */
   readonly body: string | null;
 }
@@ -60,7 +62,14 @@ export async function readFunctionFile(path: string, functionSchema: string): Pr
     throw misplaced(source, name, `The function returns ${routine.returns ?? 'nothing'}, and not trigger`, created);
   }
   const checksum = createHash('sha256').update(source.sql).digest('hex');
-  return { source, schema: routine.schema ?? functionSchema, name: routine.name, checksum, body: created.body };
+  return {
+    source,
+    schema: routine.schema ?? functionSchema,
+    name: routine.name,
+    checksum,
+    isGenerated: false,
+    body: created.body,
+  };
 }
 
 function isAbout({ kind, objects }: SqlStatement, created: SqlStatement): boolean {

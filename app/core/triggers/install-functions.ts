@@ -1,5 +1,8 @@
+import { createHash } from 'node:crypto';
 import { escapeIdentifier } from 'pg';
+import { readTriggerFunctions } from '../../database/catalog/live-triggers.js';
 import type { Queryable } from '../../database/queryable.js';
+import { readTriggerRecords } from '../../database/records/trigger-registry.js';
 import { runSqlFile } from '../../services/sql-script.js';
 import { type FunctionFile, functionKey, readFunctionFile } from './function-file.js';
 import type { TriggerPack } from './pack.js';
@@ -33,9 +36,10 @@ export async function installFunctions(
   const statements: string[] = [];
   const files = await readFunctionFiles(packs);
   if (isInstalled) return { files, statements };
+  statements.push(...(await installGenerated(db, files, leave)));
   const before = await readPrints(db);
   for (const { functionSchema, source, ...file } of files) {
-    if (leave.has(functionKey(file))) continue;
+    if (file.isGenerated || leave.has(functionKey(file))) continue;
     await db.query('savepoint manage_db_function');
     await db.query(`set local search_path to ${escapeIdentifier(functionSchema)}, pg_temp`);
     await runSqlFile(db, source);
@@ -49,6 +53,31 @@ export async function installFunctions(
   return { files, statements };
 }
 
+/** How many functions travel to the server at once. */
+const BATCH = 50;
+
+/** Generated ones are written by us: those that are there as they were registered need not be tried. */
+async function installGenerated(
+  db: Queryable,
+  files: readonly PackFunctionFile[],
+  leave: ReadonlySet<string>,
+): Promise<string[]> {
+  const generated = files.filter((file) => file.isGenerated && !leave.has(functionKey(file)));
+  if (generated.length === 0) return [];
+  const live = new Map((await readTriggerFunctions(db)).map((one) => [functionKey(one), one]));
+  const { functions } = await readTriggerRecords(db, []);
+  const registered = new Map(functions.map((one) => [functionKey(one), one]));
+  const missing = generated.filter((file) => {
+    const known = registered.get(functionKey(file));
+    return known?.fileChecksum !== file.checksum || live.get(functionKey(file))?.definition !== known.definition;
+  });
+  const statements = missing.map(({ source }) => source.sql);
+  for (let start = 0; start < statements.length; start += BATCH) {
+    await db.query(statements.slice(start, start + BATCH).join(';\n'));
+  }
+  return statements;
+}
+
 /**
  * The files of the functions of `packs`.
  *
@@ -56,8 +85,14 @@ export async function installFunctions(
  */
 export async function readFunctionFiles(packs: readonly TriggerPack[]): Promise<readonly PackFunctionFile[]> {
   const files: PackFunctionFile[] = [];
-  for (const { functionSchema, functionFiles } of packs) {
+  for (const pack of packs) {
+    const { functionSchema, functionFiles, functions = [] } = pack;
     for (const path of functionFiles) files.push({ ...(await readFunctionFile(path, functionSchema)), functionSchema });
+    for (const { schema, name, sql } of functions) {
+      const source = { path: `the ${pack.name} pack`, sql, firstLine: 1 };
+      const checksum = createHash('sha256').update(sql).digest('hex');
+      files.push({ source, schema, name, checksum, isGenerated: true, body: null, functionSchema });
+    }
   }
   return files;
 }

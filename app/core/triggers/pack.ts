@@ -1,13 +1,42 @@
+import type { Queryable } from '../../database/queryable.js';
 import type { TriggerDeclaration } from './declaration.js';
 
+/** A function that is written for a table as it is now. */
+export interface GeneratedFunction {
+  readonly schema: string;
+  readonly name: string;
+  readonly sql: string;
+}
+
+/** What a pack declares about the tables that it has found. */
+export interface GeneratedTriggers {
+  /** What has to be executed first; empty where it is in place. */
+  readonly setup: readonly string[];
+  readonly functions: readonly GeneratedFunction[];
+  readonly declarations: readonly TriggerDeclaration[];
+}
+
 /** Declarations that belong together, with the files of their functions. */
-export interface TriggerPack {
+export interface TriggerPack extends Partial<Omit<GeneratedTriggers, 'declarations'>> {
   readonly name: string;
   /** Absolute paths, one function a file, the file named after it. */
   readonly functionFiles: readonly string[];
   /** Where functions without a schema of their own are created and looked for. */
   readonly functionSchema: string;
   readonly declarations: readonly TriggerDeclaration[];
+  /** Only reads. `tables`: the oids of those that are asked about, or all. */
+  readonly generate?: (db: Queryable, tables: readonly number[] | null) => Promise<GeneratedTriggers>;
 }
 
 export const DEFAULT_FUNCTION_SCHEMA = 'public';
+
+/** `packs` with what they declare about the tables of `db`. Under an empty search_path. */
+export async function withGenerated(
+  db: Queryable,
+  packs: readonly TriggerPack[],
+  tables: readonly number[] | null,
+): Promise<readonly TriggerPack[]> {
+  const all: TriggerPack[] = [];
+  for (const pack of packs) all.push({ ...pack, ...(await pack.generate?.(db, tables)) });
+  return all;
+}

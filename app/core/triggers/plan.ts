@@ -115,7 +115,7 @@ async function decide(
     if (obstacle !== null) skipped.push({ ...refOf(pair), reason: obstacle });
     else if (pair.installed === null) add(pair, 'create');
     else if (!hasSameFields(pair, pair.installed)) add(pair, changing(pair, pair.installed));
-    else if (pair.declaration.when === null) add(pair, 'unchanged');
+    else if (pair.declaration.when === null || isAsRegistered(pair)) add(pair, 'unchanged');
     else open.push(pair);
   }
   const conditions = await readConditions(db, open);
@@ -124,6 +124,11 @@ async function decide(
     add(pair, isSame || pair.installed === null ? 'unchanged' : changing(pair, pair.installed));
   });
   return { triggers: triggers.sort(byTable), skipped };
+}
+
+/** The condition too: it was printed by the server when the same declaration was applied. */
+function isAsRegistered({ installed, registered, checksum }: UndecidedTrigger): boolean {
+  return registered !== null && registered.checksum === checksum && registered.definition === installed?.definition;
 }
 
 function changing({ declaration }: UndecidedTrigger, installed: InstalledTrigger): PlannedTrigger['action'] {

@@ -3,7 +3,18 @@ import { join, relative } from 'node:path';
 import { importWorkspaceFile } from '../../config/import-workspace-file.js';
 import { ManageDbError, messageOf } from '../errors.js';
 import { cacheFolder, workspaceRoot } from '../workspace-root.js';
-import { type BasePackSettings, configureBasePack, isBasePackConfiguration } from './base-pack-settings.js';
+import {
+  type AuditPackConfiguration,
+  type AuditPackSettings,
+  configureAuditPack,
+  isAuditPackConfiguration,
+} from './audit/audit-pack-settings.js';
+import {
+  type BasePackConfiguration,
+  type BasePackSettings,
+  configureBasePack,
+  isBasePackConfiguration,
+} from './base-pack-settings.js';
 import { defineTrigger, isTriggerDeclaration, type TriggerDeclaration } from './declaration.js';
 import { everyTable } from './every-table.js';
 import { DEFAULT_FUNCTION_SCHEMA, type TriggerPack } from './pack.js';
@@ -12,10 +23,12 @@ import { DEFAULT_FUNCTION_SCHEMA, type TriggerPack } from './pack.js';
 export interface WorkspaceTriggers {
   readonly pack: TriggerPack;
   readonly base: BasePackSettings;
+  /** `null`: nothing is audited. */
+  readonly audit: AuditPackSettings | null;
 }
 
 /** What `import … from 'manage_db'` gives in a trigger file: it must meet this very copy of it. */
-const MODULE = { defineTrigger, everyTable, configureBasePack };
+const MODULE = { defineTrigger, everyTable, configureBasePack, configureAuditPack };
 
 /**
  * Reads all `*.trigger.ts` (or .js, .mts, .mjs) below `folder`, and the functions in `functions/*.sql`. Every export of a
@@ -27,12 +40,17 @@ export async function loadWorkspaceTriggers(folder: string): Promise<WorkspaceTr
   const files = declarationFiles(folder);
   const declarations: TriggerDeclaration[] = [];
   let base: BasePackSettings = {};
+  let audit: AuditPackSettings | null = null;
   for (const [path, module] of await importAll(files)) {
     const exported = exportsOf(module);
     const found = exported.filter(isTriggerDeclaration);
-    const configuration = exported.find(isBasePackConfiguration);
-    if (configuration !== undefined) base = configuration.settings;
-    else if (found.length === 0) throw invalid(path, 'it exports no trigger', 'Write: export default defineTrigger(…)');
+    const configurations = exported.filter(isConfiguration);
+    for (const { kind, settings } of configurations) {
+      if (kind === 'manage_db.base-pack') base = settings;
+      else audit = settings;
+    }
+    if (configurations.length === 0 && found.length === 0)
+      throw invalid(path, 'it exports no trigger', 'Write: export default defineTrigger(…)');
     declarations.push(...found);
   }
   return {
@@ -43,7 +61,12 @@ export async function loadWorkspaceTriggers(folder: string): Promise<WorkspaceTr
       declarations,
     },
     base,
+    audit,
   };
+}
+
+function isConfiguration(value: unknown): value is BasePackConfiguration | AuditPackConfiguration {
+  return isBasePackConfiguration(value) || isAuditPackConfiguration(value);
 }
 
 function declarationFiles(folder: string): string[] {

@@ -91,6 +91,7 @@ describe('the drift of triggers', () => {
       dropped: 0,
       unknown: 0,
       pending: 0,
+      stale: 0,
     });
     expect(
       triggers.filter(({ table }) => table.startsWith('days')).map(({ table, name }) => `${table} ${name}`),

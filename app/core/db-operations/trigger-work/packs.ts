@@ -1,5 +1,6 @@
 import { getWorkspace } from '../../../config/workspace.js';
 import { ManageDbError } from '../../errors.js';
+import { auditPack, auditSchema } from '../../triggers/audit/audit-pack.js';
 import { basePack } from '../../triggers/base-pack.js';
 import type { TriggerPack } from '../../triggers/pack.js';
 import { loadWorkspaceTriggers } from '../../triggers/workspace-pack.js';
@@ -12,7 +13,20 @@ import { loadWorkspaceTriggers } from '../../triggers/workspace-pack.js';
 export async function readPacks(): Promise<TriggerPack[]> {
   const { triggersDir } = await getWorkspace();
   const workspace = await loadWorkspaceTriggers(triggersDir);
-  return [basePack(workspace.base), workspace.pack];
+  if (workspace.audit === null) return [basePack(workspace.base), workspace.pack];
+  // the log is no table of the application
+  const log = `${auditSchema(workspace.audit)}.*`;
+  const others = [basePack(workspace.base), workspace.pack].map((pack) => exceptTables(pack, log));
+  return [...others, auditPack(workspace.audit)];
+}
+
+function exceptTables(pack: TriggerPack, pattern: string): TriggerPack {
+  const declarations = pack.declarations.map((declaration) => {
+    const { table } = declaration;
+    if (typeof table === 'string' || !('kind' in table)) return declaration;
+    return { ...declaration, table: { ...table, except: [...table.except, pattern] } };
+  });
+  return { ...pack, declarations };
 }
 
 /** @throws ManageDbError `USAGE` with the names that there are */

@@ -5,7 +5,7 @@ import { readTriggerRecords } from '../../../database/records/trigger-registry.j
 import { columnsOf, declaredSet } from '../../triggers/declared-set.js';
 import { type JudgedTrigger, judgeTriggers } from '../../triggers/drift.js';
 import { readFunctionFiles } from '../../triggers/install-functions.js';
-import type { TriggerPack } from '../../triggers/pack.js';
+import { type TriggerPack, withGenerated } from '../../triggers/pack.js';
 import type { TriggerFilter } from '../../triggers/planned-trigger.js';
 import { requireRelation } from '../inspection/find-relation.js';
 import { requireSchema } from '../inspection/require-schema.js';
@@ -18,7 +18,7 @@ import { requireSchema } from '../inspection/require-schema.js';
  */
 export async function readDrift(
   db: Queryable,
-  packs: readonly TriggerPack[],
+  given: readonly TriggerPack[],
   filter: TriggerFilter,
 ): Promise<readonly JudgedTrigger[]> {
   const { schema, table } = filter;
@@ -28,6 +28,7 @@ export async function readDrift(
   const { rows } = await db.query<{ version: number }>(
     `select pg_catalog.current_setting('server_version_num')::integer as version`,
   );
+  const packs = await withGenerated(db, given, null);
   const targets = await readTriggerTargets(db, columnsOf(packs), null);
   const judged = judgeTriggers({
     declared: declaredSet(packs, targets, { environment: filter.environment }).triggers,

@@ -1,0 +1,298 @@
+import { expect } from 'chai';
+import type pg from 'pg';
+import { verifyTriggers } from '../../../app/core/db-operations/trigger-drift.js';
+import { applyTriggers } from '../../../app/core/db-operations/triggers.js';
+import { openClient } from '../../database/open-client.js';
+import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
+import { dropLogins, scratchLogin } from '../../support/scratch-login.js';
+import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
+import { stampAs } from '../../support/stamp.js';
+import { testUrl } from '../../support/test-server.js';
+
+const TABLES = `
+  create table users (id integer primary key, email text, password text, seen timestamptz, note json);
+  create table visits (user_id integer references users on delete cascade on update cascade, day date, room text,
+    primary key (user_id, day));
+  create table days (id integer, day date, body text, primary key (id, day)) partition by range (day);
+  create table days_2025 partition of days for values from ('2025-01-01') to ('2026-01-01');
+  create table days_2026 partition of days for values from ('2026-01-01') to ('2027-01-01') partition by range (day);
+  create table days_2026_1 partition of days_2026 for values from ('2026-01-01') to ('2026-07-01');
+  create table days_2026_2 partition of days_2026 for values from ('2026-07-01') to ('2027-01-01');
+  create table loose (a integer, b text);
+  create table animals (id integer primary key, name text);
+  create table dogs (breed text) inherits (animals);
+  create schema "Ünï";
+  create table "Ünï"."T a""b$c" ("I d" uuid primary key default gen_random_uuid(), "V'al" text, generated text generated always as (upper("V'al")) stored);`;
+
+const PACK = (settings: string) => `import { configureAuditPack } from 'manage_db';
+  export default configureAuditPack(${settings});`;
+
+describe('the audit pack', () => {
+  let database: ScratchDatabase;
+  let workspace: ScratchWorkspace;
+  let client: pg.Client;
+  let last = 0;
+
+  beforeEach(async () => {
+    last = 0;
+    database = await scratchDatabase(TABLES);
+    client = await openClient(database.url);
+    await stampAs(client, 'testing');
+    workspace = scratchWorkspace({ '.env.testing': `TESTING_DATABASE_URL=${database.url}\n` });
+    configure(`{ redact: { 'public.users': ['password'] }, ignore: { 'public.users': ['seen'] } }`);
+    await apply();
+    await client.query(`select set_config('app.current_user', 'anna', false)`);
+  });
+  afterEach(async () => {
+    await client.end();
+    await workspace.remove();
+    await database.drop();
+  });
+
+  const configure = (settings: string) => workspace.write({ 'triggers/audit.trigger.ts': PACK(settings) });
+  const apply = () => workspace.run(() => applyTriggers({ env: 'testing' }));
+  const verify = (fix = false) => workspace.run(() => verifyTriggers({ env: 'testing', fix }));
+  /** What was logged since the last time: `ACTION table id changed old new`. */
+  const logged = async (): Promise<string[]> => {
+    const { rows } = await client.query(
+      `
+      select concat_ws(' ', action, table_name, coalesce(record_id, '-'), changed_columns::text, coalesce(old_data::text, '-'),
+        coalesce(new_data::text, '-')) as line from audit.audit_logs where id > $1 order by id`,
+      [last],
+    );
+    const { rows: heads } = await client.query('select coalesce(max(id), 0)::integer as id from audit.audit_logs');
+    last = heads[0].id;
+    return rows.map(({ line }) => line);
+  };
+  const changes = async (sql: string): Promise<string[]> => {
+    await client.query(sql);
+    return logged();
+  };
+
+  it('logs who did what to which row, when, and in which transaction', async () => {
+    await client.query(
+      `begin; insert into users values (1, 'a@b', 'secret', now(), '{"x":1}'); update users set email = 'c@d'; commit`,
+    );
+    const { rows } = await client.query(
+      'select *, transaction_id > 0 as t, now() - created_at as age from audit.audit_logs order by id',
+    );
+    expect(rows).to.have.length(2);
+    expect(rows[0]).to.deep.include({
+      action: 'INSERT',
+      schema_name: 'public',
+      table_name: 'users',
+      record_id: '1',
+      user_id: 'anna',
+      auth_id: 'postgres',
+      changed_columns: null,
+      old_data: null,
+      new_data: { id: 1, email: 'a@b', password: '***', note: { x: 1 } },
+    });
+    expect(rows[1]).to.deep.include({
+      action: 'UPDATE',
+      changed_columns: ['email'],
+      old_data: { email: 'a@b' },
+      new_data: { email: 'c@d' },
+    });
+    expect(rows[0].transaction_id).to.equal(rows[1].transaction_id);
+    expect(rows[0].created_at.getTime()).to.be.within(Date.now() - 60_000, Date.now() + 1000);
+  });
+
+  it('redacts secrets and ignores what is to be ignored', async () => {
+    await changes(`insert into users values (1, 'a', 'hush1', now(), null), (2, 'b', null, now(), null)`);
+    expect(await changes(`update users set password = 'hush2' where id = 1`)).to.deep.equal([
+      'UPDATE users 1 {password} {"password": "***"} {"password": "***"}',
+    ]);
+    expect(await changes(`update users set seen = now() + interval '1 day'`)).to.deep.equal([]);
+    expect(await changes(`update users set email = email`)).to.deep.equal([]);
+    expect(await changes(`delete from users where id = 2`)).to.deep.equal([
+      'DELETE users 2 {"id": 2, "note": null, "email": "b", "password": null} -',
+    ]);
+    const { rows } = await client.query(
+      `select count(*)::integer from audit.audit_logs where concat(old_data, new_data) ~ 'hush|seen'`,
+    );
+    expect(rows[0].count).to.equal(0);
+  });
+
+  it('logs each row once: through the parent, a leaf, COPY, MERGE, ON CONFLICT, a cascade, a move, and as a replica', async () => {
+    expect(await changes(`insert into days values (1, '2025-05-05', 'a'), (2, '2026-02-02', 'b')`)).to.have.length(2);
+    expect(await changes(`insert into days_2026_1 values (3, '2026-03-03', 'c')`)).to.have.length(1);
+    expect(await changes(`insert into days_2026 values (4, '2026-08-08', 'd')`)).to.have.length(1);
+    expect(await changes(`update days set body = 'e' where id < 3`)).to.deep.equal([
+      'UPDATE days [1, "2025-05-05"] {body} {"body": "a"} {"body": "e"}',
+      'UPDATE days [2, "2026-02-02"] {body} {"body": "b"} {"body": "e"}',
+    ]);
+    expect(await changes(`update days_2026_1 set body = 'f' where id = 3`)).to.have.length(1);
+    expect(await changes(`update days set day = '2026-09-09' where id = 1`)).to.deep.equal([
+      'UPDATE days [1, "2025-05-05"] {day} {"day": "2025-05-05"} {"day": "2026-09-09"}',
+    ]);
+    expect(await changes(`delete from days where id = 1`)).to.have.length(1);
+    expect(
+      await changes(`insert into users (id, email) values (1, 'a') on conflict (id) do update set email = 'z2'`),
+    ).to.have.length(1);
+    expect(
+      await changes(
+        `insert into users (id, email) values (1, 'a'), (2, 'b') on conflict (id) do update set email = 'z'`,
+      ),
+    ).to.have.members([
+      'INSERT users 2 - {"id": 2, "note": null, "email": "b", "password": null}',
+      'UPDATE users 1 {email} {"email": "a"} {"email": "z"}',
+    ]);
+    expect(
+      await changes(`merge into users u using (values (2, 'm'), (3, 'n')) as v (id, email) on u.id = v.id
+        when matched then update set email = v.email when not matched then insert (id, email) values (v.id, v.email)`),
+    ).to.have.length(2);
+    await changes(`insert into visits values (1, '2026-01-01', 'x'), (1, '2026-01-02', 'y'), (2, '2026-01-01', 'z')`);
+    expect(await changes(`delete from users where id = 1`)).to.have.length(3);
+    expect(await changes(`update users set id = 20 where id = 2`)).to.deep.equal([
+      'UPDATE users 2 {id} {"id": 2} {"id": 20}',
+      'UPDATE visits [2, "2026-01-01"] {user_id} {"user_id": 2} {"user_id": 20}',
+    ]);
+    expect(
+      await changes(
+        `set session_replication_role = replica; insert into users (id) values (9); set session_replication_role = origin`,
+      ),
+    ).to.have.length(1);
+    await client.query(`create temporary table source as select generate_series(100, 149) as id`);
+    await client.query(`copy (select 1) to stdout`).catch(() => undefined);
+    const copied = await changes(`create function pg_temp.fill() returns void language plpgsql as $$ begin
+      execute 'copy users (id) from program ''seq 100 149'''; end $$; select pg_temp.fill()`);
+    expect(copied).to.have.length(50);
+    expect(await changes('truncate days')).to.deep.equal([
+      'TRUNCATE days - - -',
+      'TRUNCATE days - - {"partition": "public.days_2025"}',
+      'TRUNCATE days - - {"partition": "public.days_2026"}',
+      'TRUNCATE days - - {"partition": "public.days_2026_1"}',
+      'TRUNCATE days - - {"partition": "public.days_2026_2"}',
+    ]);
+  });
+
+  it('pairs rows whose key changes, also when every key becomes that of another row', async () => {
+    await client.query(
+      'create table numbers (id integer primary key, body text); insert into numbers values (10, $$a$$), (20, $$b$$), (30, $$c$$)',
+    );
+    await apply();
+    last = Number((await client.query('select max(id) from audit.audit_logs')).rows[0].max);
+    expect((await changes('update numbers set id = id - 10')).sort()).to.deep.equal([
+      'UPDATE numbers 10 {id} {"id": 10} {"id": 0}',
+      'UPDATE numbers 20 {id} {"id": 20} {"id": 10}',
+      'UPDATE numbers 30 {id} {"id": 30} {"id": 20}',
+    ]);
+    expect((await client.query('select from audit.moved_keys')).rowCount).to.equal(0);
+    expect(await changes(`update numbers set body = 'x' where id = 0`)).to.deep.equal([
+      'UPDATE numbers 0 {body} {"body": "a"} {"body": "x"}',
+    ]);
+  });
+
+  it('logs rows of tables without a key unpaired, and those of heirs whole', async () => {
+    await changes(`insert into loose values (1, 'x'), (1, 'x')`);
+    expect(await changes(`update loose set b = 'y'`)).to.have.length(4);
+    expect(await changes(`insert into dogs values (1, 'Rex', 'poodle')`)).to.deep.equal([
+      'INSERT dogs - - {"id": 1, "name": "Rex", "breed": "poodle"}',
+    ]);
+    expect(await changes(`update animals set name = 'Max'`)).to.deep.equal([
+      'UPDATE dogs - {name} {"name": "Rex"} {"name": "Max"}',
+    ]);
+  });
+
+  it('works with every kind of name, and with generated columns', async () => {
+    await client.query(`insert into "Ünï"."T a""b$c" ("V'al") values ('x')`);
+    await client.query(`update "Ünï"."T a""b$c" set "V'al" = 'y'`);
+    const { rows } = await client.query(
+      'select table_name, changed_columns, new_data from audit.audit_logs order by id desc limit 1',
+    );
+    expect(rows).to.deep.equal([
+      { table_name: 'T a"b$c', changed_columns: ["V'al", 'generated'], new_data: { "V'al": 'y', generated: 'Y' } },
+    ]);
+  });
+
+  it('goes on when the table has changed, logs every row whole, keeps its secrets, and is stale until it is healed', async () => {
+    await changes(`insert into users (id, email, password) values (1, 'a', 'hush1')`);
+    await client.query(
+      'alter table users add column phone text; alter table users rename column email to mail; alter table users drop column note; alter table users rename column password to pass',
+    );
+    expect(await changes(`update users set phone = '1', pass = 'hush2'`)).to.deep.equal([
+      'UPDATE users 1 {pass,phone} {"pass": "***", "phone": null} {"pass": "***", "phone": "***"}',
+    ]);
+    expect(await changes(`insert into users (id, pass) values (2, 'hush3')`)).to.have.length(1);
+    expect(await changes(`delete from users where id = 2`)).to.have.length(1);
+    const { rows } = await client.query(
+      `select count(*)::integer from audit.audit_logs where concat(old_data, new_data) ~ 'hush'`,
+    );
+    expect(rows[0].count).to.equal(0);
+    const { counts, triggers } = await verify();
+    expect(counts.stale).to.be.greaterThan(3);
+    expect(triggers.filter(({ state }) => state === 'stale').every(({ table }) => table === 'users')).to.equal(true);
+    configure(`{ redact: { 'public.users': ['pass'] } }`);
+    expect((await verify(true)).ok).to.equal(true);
+    expect(await changes(`update users set phone = '2'`)).to.deep.equal([
+      'UPDATE users 1 {phone} {"phone": "1"} {"phone": "2"}',
+    ]);
+  });
+
+  it('finds a new partition that is not audited', async () => {
+    await client.query(`create table days_2027 partition of days for values from ('2027-01-01') to ('2028-01-01')`);
+    const { triggers } = await verify();
+    expect(
+      triggers.filter(({ state }) => state === 'pending').map(({ table, name }) => `${table} ${name}`),
+    ).to.deep.equal([
+      'days_2027 audit_delete',
+      'days_2027 audit_insert',
+      'days_2027 audit_truncate',
+      'days_2027 audit_update',
+    ]);
+    expect((await verify(true)).ok).to.equal(true);
+  });
+
+  it('lets nobody change what is written, not even in a partition, nor the application read or write it', async () => {
+    await changes(`insert into users (id) values (1)`);
+    const { rows } = await client.query(
+      `select inhrelid::regclass::text as name from pg_inherits where inhparent = 'audit.audit_logs'::regclass order by 1`,
+    );
+    expect(rows.length).to.be.greaterThan(4);
+    for (const table of ['audit.audit_logs', ...rows.map(({ name }) => name)]) {
+      for (const sql of [`update ${table} set user_id = 'x'`, `delete from ${table}`, `truncate ${table}`]) {
+        await client.query('set session_replication_role = replica');
+        const error = await client.query(sql).catch((thrown) => thrown);
+        await client.query('set session_replication_role = origin');
+        expect(error.message, sql).to.contain('is append-only');
+      }
+    }
+    const app = await scratchLogin('app');
+    await client.query(`grant select, insert on users to ${app.user}`);
+    const theirs = await openClient(testUrl(database.name, app));
+    await theirs.query('insert into users (id) values (2)');
+    for (const sql of ['select from audit.audit_logs', `insert into audit.audit_logs default values`])
+      expect((await theirs.query(sql).catch((thrown) => thrown)).code, sql).to.equal('42501');
+    await theirs.end();
+    expect(
+      (await client.query(`select auth_id from audit.audit_logs order by id desc limit 1`)).rows[0].auth_id,
+    ).to.equal(app.user);
+    expect(
+      (
+        await client.query(
+          `select distinct pg_get_userbyid(proowner) as owner from pg_proc where pronamespace = 'audit'::regnamespace and prosecdef`,
+        )
+      ).rows,
+    ).to.deep.equal([{ owner: 'manage_db_audit' }]);
+    await client.query(`revoke all on users from ${app.user}`);
+    await dropLogins(app);
+  });
+
+  it('keeps whole rows where that is configured', async () => {
+    configure(`{ data: 'whole', only: ['public.loose', 'public.visits'] }`);
+    await apply();
+    await changes(`insert into users (id) values (1); insert into visits values (1, '2026-01-01', 'x')`);
+    expect(await changes(`update visits set room = 'y'`)).to.deep.equal([
+      'UPDATE visits [1, "2026-01-01"] {room} {"day": "2026-01-01", "room": "x", "user_id": 1} {"day": "2026-01-01", "room": "y", "user_id": 1}',
+    ]);
+  });
+
+  it('does nothing when it is applied again, and leaves its own log out', async () => {
+    expect(await apply()).to.deep.include({ created: [], replaced: [], statements: [] });
+    expect((await verify()).ok).to.equal(true);
+    expect(
+      (await client.query(`select tgname from pg_trigger where tgrelid = 'audit.audit_logs'::regclass`)).rows,
+    ).to.deep.equal([{ tgname: 'refuse_change' }]);
+  });
+});
