@@ -99,6 +99,15 @@ export {
   type TriggerMode,
   type TriggerOptions,
 } from './core/db-operations/trigger-control.js';
+export {
+  type FunctionCheck,
+  type TestedEvent,
+  type TestedTrigger,
+  type TestState,
+  type TestTriggersOptions,
+  type TestTriggersResult,
+  testTriggers,
+} from './core/db-operations/trigger-test.js';
 export { type ApplyTriggersOptions, applyBaseTriggers, applyTriggers } from './core/db-operations/triggers.js';
 export {
   currentEnv,

@@ -1,0 +1,39 @@
+import type { Queryable } from '../../../database/queryable.js';
+import { isServerError, type ServerError } from '../../../services/database-errors.js';
+
+export type Outcome<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: ServerError | NoRow };
+
+/** Why there is no row to work with, in a sentence. */
+export class NoRow extends Error {}
+
+/** Runs `work`, and undoes everything that it did. */
+export function tried<T>(db: Queryable, work: () => Promise<T>): Promise<Outcome<T>> {
+  return inSavepoint(db, work, true);
+}
+
+/** Runs `work`, and undoes what it did only when it fails. */
+export function kept<T>(db: Queryable, work: () => Promise<T>): Promise<Outcome<T>> {
+  return inSavepoint(db, work, false);
+}
+
+/** @throws whatever is no answer of the server to the statement: then the session is over */
+async function inSavepoint<T>(db: Queryable, work: () => Promise<T>, isUndone: boolean): Promise<Outcome<T>> {
+  await db.query('savepoint one_try');
+  const outcome = await settled(work);
+  if (isUndone || !outcome.ok) await db.query('rollback to savepoint one_try');
+  await db.query('release savepoint one_try');
+  return outcome;
+}
+
+async function settled<T>(work: () => Promise<T>): Promise<Outcome<T>> {
+  try {
+    return { ok: true, value: await work() };
+  } catch (error) {
+    if (error instanceof NoRow) return { ok: false, error };
+    // FATAL and PANIC end the session
+    if (isServerError(error) && error.severity === 'ERROR') return { ok: false, error };
+    throw error;
+  }
+}
