@@ -26,6 +26,10 @@ export async function readValueTypes(db: Queryable, oids: readonly number[]): Pr
   return rows;
 }
 
+/** Not int2vector and oidvector, which are arrays with a text form of their own. */
+const IS_ARRAY = `
+  exists (select from pg_catalog.pg_type element where element.oid = t.typelem and element.typarray = t.oid)`;
+
 const VALUE_TYPES = withQualifiedNames(
   `
   with recursive used (oid) as (
@@ -33,7 +37,7 @@ const VALUE_TYPES = withQualifiedNames(
     union
     select part.oid from used join pg_catalog.pg_type t on t.oid = used.oid cross join lateral (
       select t.typbasetype where t.typtype = 'd'
-      union all select t.typelem where t.typcategory = 'A' and t.typelem <> 0
+      union all select t.typelem where ${IS_ARRAY}
       union all select r.rngsubtype from pg_catalog.pg_range r where r.rngtypid = t.oid
       union all select r.rngtypid from pg_catalog.pg_range r where r.rngmultitypid = t.oid
       union all select a.atttypid from pg_catalog.pg_attribute a
@@ -42,13 +46,13 @@ const VALUE_TYPES = withQualifiedNames(
   )
   select t.oid, pg_catalog.format_type(t.oid, null) as name,
     case when t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace then t.typname::text end as "builtIn",
-    case when t.typtype = 'b' and t.typcategory = 'A' and t.typelem <> 0 then 'array' else
+    case when ${IS_ARRAY} then 'array' else
       case t.typtype when 'b' then 'base' when 'c' then 'composite' when 'd' then 'domain' when 'e' then 'enum'
         when 'r' then 'range' when 'm' then 'multirange' else 'other' end end as kind,
     t.typcategory as category,
     case
       when t.typtype = 'd' then pg_catalog.jsonb_build_object('oid', t.typbasetype::int8, 'modifier', t.typtypmod)
-      when t.typtype = 'b' and t.typcategory = 'A' and t.typelem <> 0
+      when ${IS_ARRAY}
         then pg_catalog.jsonb_build_object('oid', t.typelem::int8, 'modifier', -1)
       when t.typtype in ('r', 'm') then (
         select pg_catalog.jsonb_build_object('oid',

@@ -5,7 +5,7 @@ import { acceptable, type Value } from './choose-values.js';
 import { readExpression } from './expression.js';
 import { textMatching } from './pattern-text.js';
 import { kept } from './savepoint.js';
-import { isKnownType, valuesOf } from './values.js';
+import { isUncertain, valuesOf } from './values.js';
 
 const DAY_MS = 86_400_000;
 const LONGEST_TEXT = 10_000;
@@ -25,7 +25,7 @@ export class CandidateSource {
     if (type === undefined) return [];
     const values = valuesOf({ oid: typeOid, modifier: typeModifier }, this.types);
     const { base, checks } = this.baseOf(type);
-    if (checks.length === 0 && isKnownType(typeOid, this.types)) return values;
+    if (checks.length === 0 && !isUncertain(base.oid, this.types)) return values;
     const constants = await constantsOf(checks, base);
     const candidates = [...values, ...constants];
     return (await acceptable(this.db, { column: 'value', type: base.name, candidates }, checks)) ?? candidates;
@@ -52,20 +52,33 @@ export async function constantsOf(
   conditions: readonly string[],
   { category }: Pick<ValueType, 'category'>,
 ): Promise<readonly string[]> {
-  const values: string[] = [];
-  for (const condition of conditions) {
-    const { texts, numbers, patterns } = await readExpression(condition);
-    const matching = patterns.flatMap((pattern) =>
-      [pattern, pattern, pattern].flatMap((each) => textMatching(each) ?? []),
-    );
-    values.push(...matching, ...texts.filter((text) => !patterns.includes(text)));
-    values.push(...numbers.flatMap((number) => [number, ...neighbours(number)]), ...texts.flatMap(neighbouringDays));
-    // a number may be the length that a text must have
-    if (category === 'S') values.push(...numbers.flatMap(textsOfLength));
-    if (category === 'U' && texts.length > 0)
-      values.push(JSON.stringify(Object.fromEntries(texts.map((key) => [key, key]))));
+  const read = await Promise.all(conditions.map(readExpression));
+  const patterns = read.flatMap((expression) => expression.patterns);
+  const texts = read.flatMap((expression) => expression.texts).filter((text) => !patterns.includes(text));
+  const numbers = read.flatMap((expression) => expression.numbers);
+  const values = [
+    ...patterns.flatMap((pattern) => textsMatching(pattern, numbers)),
+    ...texts,
+    ...numbers.flatMap((number) => [number, ...neighbours(number)]),
+    ...texts.flatMap(neighbouringDays),
+  ];
+  // a number may be the length that a text must have
+  if (category === 'S') values.push(...numbers.flatMap(textsOfLength));
+  // and a text the key that a document must have
+  if (category === 'U' && texts.length > 0) {
+    values.push(JSON.stringify(Object.fromEntries(texts.map((key) => [key, key]))));
   }
   return [...new Set(values)];
+}
+
+const SAMPLES = 60;
+const KEPT = 3;
+
+/** A few random ones, and a few of each length that is asked for. */
+function textsMatching(pattern: string, lengths: readonly string[]): readonly string[] {
+  const samples = Array.from({ length: SAMPLES }, () => textMatching(pattern)).filter((text) => text !== null);
+  const asked = lengths.flatMap((length) => samples.filter((text) => text.length === Number(length)).slice(0, KEPT));
+  return [...samples.slice(0, KEPT), ...asked];
 }
 
 function neighbours(number: string): readonly string[] {

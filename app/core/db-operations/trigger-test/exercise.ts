@@ -6,7 +6,7 @@ import type { Value } from './choose-values.js';
 import type { Models, RelationModel } from './model.js';
 import { Outcomes } from './outcomes.js';
 import { type RowWriter, WISHES } from './row-writer.js';
-import { kept, NoRow, tried } from './savepoint.js';
+import { kept, NoRow, NothingToCopy, tried } from './savepoint.js';
 import {
   deleteStatement,
   emptyInsert,
@@ -40,30 +40,49 @@ export async function exercise(given: Exercise): Promise<Outcomes> {
   const { db, model, event, triggers } = given;
   const outcomes = new Outcomes(triggers, model.kind !== 'v');
   if (event === 'TRUNCATE') {
-    await attempt(given, outcomes, () => callsOfTruncate(db, model, triggers));
+    await attempt(given, outcomes, async () => ({ calls: await callsOfTruncate(db, model, triggers), isEmpty: false }));
     return outcomes;
   }
   for await (const making of statementsFor(given, outcomes)) {
-    await attempt(given, outcomes, async () => callsOf(db, await making(), triggers));
-    if (outcomes.pending().length === 0) break;
+    await attempt(given, outcomes, async () => ({
+      calls: await callsOf(db, await making(), triggers),
+      isEmpty: false,
+    }));
+    if (outcomes.pending().length === 0) return outcomes;
+  }
+  // a statement trigger needs no row
+  if (outcomes.pending().some(({ level }) => level === 'statement')) {
+    await attempt(given, outcomes, async () => ({
+      calls: await callsOf(db, emptyStatement(given), triggers),
+      isEmpty: true,
+    }));
   }
   return outcomes;
 }
 
-async function attempt({ db, triggers }: Exercise, outcomes: Outcomes, work: () => Promise<Calls>): Promise<void> {
+async function attempt(
+  { db, triggers }: Exercise,
+  outcomes: Outcomes,
+  work: () => Promise<{ readonly calls: Calls; readonly isEmpty: boolean }>,
+): Promise<void> {
   const outcome = await tried(db, async () => {
-    const calls = await work();
+    const { calls, isEmpty } = await work();
+    outcomes.executed(calls, false);
     // what would fail when the transaction is committed
     await db.query('set constraints all immediate');
-    return calls;
+    return { calls, isEmpty };
   });
   if (outcome.ok) {
-    outcomes.executed(outcome.value);
+    outcomes.executed(outcome.value.calls, !outcome.value.isEmpty);
     return;
   }
   const stop = stoppedBy(outcome.error, triggers);
-  if (stop === null) outcomes.unusable(`No row could be used: ${messageFor(outcome.error)}`);
-  else outcomes.stopped(stop);
+  if (stop !== null) outcomes.stopped(stop);
+  else if (!(outcome.error instanceof NothingToCopy)) outcomes.unusable(reasonOf(outcome.error));
+}
+
+function reasonOf(error: Parameters<typeof messageFor>[0]): string {
+  return error instanceof NoRow ? error.message : `The statement failed: ${messageFor(error)}`;
 }
 
 /** Ever more particular ones; what comes later is meant for triggers that the earlier ones have not reached. */
@@ -78,8 +97,6 @@ async function* statementsFor(given: Exercise, outcomes: Outcomes): AsyncGenerat
       if (updateOf.length > 0) yield () => updateOnly(given, updateOf);
     }
   }
-  // a statement trigger needs no row
-  if (outcomes.pending().some(({ level }) => level === 'statement')) yield async () => emptyStatement(given);
 }
 
 async function* ordinaryStatements(given: Exercise, outcomes: Outcomes): AsyncGenerator<Making> {

@@ -44,14 +44,15 @@ export class Outcomes {
     });
   }
 
-  executed(calls: Calls): void {
+  /** @param isWhole it had a row, and would have been committed: who was not called then, had a reason of its own */
+  executed(calls: Calls, isWhole: boolean): void {
     for (const trigger of this.triggers) {
       if (this.isBroken(trigger)) continue;
       if (calls.has(trigger)) {
         this.refusals.delete(trigger);
         this.data.delete(trigger);
         this.set(trigger, 'fired', null, calls.get(trigger) ?? null);
-      } else if (this.isOpen(trigger)) this.set(trigger, 'did_not_fire', whyNot(trigger));
+      } else if (isWhole && this.isOpen(trigger)) this.set(trigger, 'did_not_fire', whyNot(trigger));
     }
   }
 
@@ -66,7 +67,7 @@ export class Outcomes {
       else if (!this.isOpen(trigger)) continue;
       else if (kind === 'refusal') {
         this.refusals.add(trigger);
-        this.set(trigger, 'fired', `It refused the row that was generated: ${message}`);
+        this.set(trigger, 'fired', `It refused the statement: ${message}`);
       } else {
         this.data.add(trigger);
         if (this.isRowCertain) this.set(trigger, 'failed', message);

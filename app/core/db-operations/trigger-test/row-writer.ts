@@ -5,8 +5,10 @@ import { CandidateSource } from './candidates.js';
 import { type Candidates, type ColumnCandidates, chooseRow } from './choose-row.js';
 import type { Value } from './choose-values.js';
 import type { ForeignKey, Models, RelationModel } from './model.js';
-import { kept, NoRow } from './savepoint.js';
+import { kept, NoRow, NothingToCopy } from './savepoint.js';
 import { insertStatement, relationName } from './statements.js';
+import { messageFor } from './stopped-by.js';
+import { mayBeNull } from './values.js';
 
 /** What kind of row is wanted. */
 export interface Wish {
@@ -107,10 +109,9 @@ export class RowWriter {
         return inserted;
       });
       if (outcome.ok) return outcome.value;
-      // that a table is empty says nothing about what is wrong with new rows
-      if (wish.shape !== 'template' || reason === '') reason = outcome.error.message;
+      if (!(outcome.error instanceof NothingToCopy)) reason = messageFor(outcome.error);
     }
-    throw new NoRow(`No row could be made for ${model.schema}.${model.name}: ${withStop(reason)}`);
+    throw new NoRow(`No row could be made for ${model.schema}.${model.name}: ${reason}`);
   }
 
   /** The values of one row, as texts; what is very large is left out. */
@@ -131,7 +132,7 @@ export class RowWriter {
 
   private async copyExisting(model: RelationModel, row: Row): Promise<void> {
     const existing = await this.read(model, '');
-    if (existing === null) throw new NoRow(`${model.schema}.${model.name} has no row to copy.`);
+    if (existing === null) throw new NothingToCopy(`${model.schema}.${model.name} has no row to copy.`);
     for (const [name, value] of existing) {
       const column = model.columns.get(name);
       const isOwn = model.uniqueColumns.has(name) || column?.identity !== null || column.generated !== null;
@@ -265,14 +266,14 @@ export class RowWriter {
     { shape, avoided }: Wish,
     key: Value | undefined,
   ): ColumnCandidates {
-    const mayBeNull = column.isNullable && (this.models.types.get(column.typeOid)?.isNullable ?? true);
+    const isNullable = column.isNullable && mayBeNull(column.typeOid, this.models.types);
     const isKey = model.foreignKeys.some(({ columns }) => columns.includes(column.name));
-    const isLeftOut = column.default !== null || (mayBeNull && shape !== 'full');
+    const isLeftOut = column.default !== null || (isNullable && shape !== 'full');
     return {
       values: async () => {
-        const given = isKey && mayBeNull ? (key === undefined ? [] : [key]) : await this.candidates.ofColumn(column);
+        const given = isKey && isNullable ? (key === undefined ? [] : [key]) : await this.candidates.ofColumn(column);
         const usual = column.default === null ? [] : await this.candidates.ofDefault(column.default);
-        const empty: readonly Value[] = mayBeNull ? [null] : [];
+        const empty: readonly Value[] = isNullable ? [null] : [];
         if (shape === 'changed') {
           const old = avoided?.get(column.name);
           const others = [...given, ...usual, ...empty].filter((value) => value !== old);
@@ -281,16 +282,12 @@ export class RowWriter {
         return shape === 'full' ? [...usual, ...given, ...empty] : [...usual, ...empty, ...given];
       },
       // what PostgreSQL fills in by itself, or may stay empty, is only chosen where a condition asks for it
-      isOptional: (isLeftOut && shape !== 'changed') || (isKey && mayBeNull && key === undefined),
-      isVaried: model.uniqueColumns.has(column.name) && !mayBeNull,
+      isOptional: (isLeftOut && shape !== 'changed') || (isKey && isNullable && key === undefined),
+      isVaried: model.uniqueColumns.has(column.name) && !isNullable,
     };
   }
 }
 
 function keyTexts(columns: readonly string[]): string {
   return `array[${columns.map((column) => `${escapeIdentifier(column)}::text`).join(', ')}]::text[] as key`;
-}
-
-function withStop(text: string): string {
-  return /[.!?]$/.test(text) ? text : `${text}.`;
 }

@@ -8,6 +8,9 @@ export type Outcome<T> =
 /** Why there is no row to work with, in a sentence. */
 export class NoRow extends Error {}
 
+/** A table that is empty says nothing about what is wrong with new rows. */
+export class NothingToCopy extends NoRow {}
+
 /** Runs `work`, and undoes everything that it did. */
 export function tried<T>(db: Queryable, work: () => Promise<T>): Promise<Outcome<T>> {
   return inSavepoint(db, work, true);

@@ -13,6 +13,8 @@ export interface TypeUse {
 const DAY_MS = 86_400_000;
 /** How deep types that are made of others are followed. */
 const DEEPEST = 8;
+/** Which value of each attribute makes a composite one; one that no attribute has gives nulls. */
+const COMPOSITES = [0, 1, 2, 100];
 
 /**
  * Random values of a type and a few ordinary ones, the most usual first. An extension's type gets what types usually
@@ -46,20 +48,30 @@ export function valuesOf(use: TypeUse, types: ReadonlyMap<number, ValueType>, de
     case 'multirange':
       return [...inner().map((range) => `{${range}}`), '{}'];
     case 'composite': {
-      const parts = type.attributes.map((attribute) => valuesOf(attribute, types, depth + 1)[0]);
-      return [`(${parts.map((part) => (part === undefined ? '' : quoted(part))).join(',')})`];
+      const parts = type.attributes.map((attribute) => valuesOf(attribute, types, depth + 1));
+      return COMPOSITES.map(
+        (place) => `(${parts.map((part) => (part[place] === undefined ? '' : quoted(part[place]))).join(',')})`,
+      );
     }
     default:
       return type.builtIn === null ? valuesOfOther(type, use.modifier) : builtIn(type.builtIn, use.modifier);
   }
 }
 
-/** Whether {@link valuesOf} knows the type, or only guesses. */
-export function isKnownType(oid: number, types: ReadonlyMap<number, ValueType>): boolean {
+/** Whether the server has to say which of {@link valuesOf} it takes. */
+export function isUncertain(oid: number, types: ReadonlyMap<number, ValueType>): boolean {
   const type = types.get(oid);
-  if (type === undefined) return false;
-  if (type.inner !== null) return isKnownType(type.inner.oid, types);
-  return type.kind === 'enum' || type.kind === 'composite' || (type.builtIn !== null && type.builtIn in BUILT_IN);
+  if (type === undefined || type.checks.length > 0 || !type.isNullable) return true;
+  const parts = [...(type.inner === null ? [] : [type.inner]), ...type.attributes];
+  if (parts.length > 0) return parts.some((part) => isUncertain(part.oid, types));
+  return type.kind !== 'enum' && (type.builtIn === null || !(type.builtIn in BUILT_IN));
+}
+
+/** Whether a value of it may be null: a domain may forbid that, and so may the one on which it is built. */
+export function mayBeNull(oid: number, types: ReadonlyMap<number, ValueType>): boolean {
+  const type = types.get(oid);
+  if (type === undefined || !type.isNullable) return type === undefined;
+  return type.kind !== 'domain' || type.inner === null || mayBeNull(type.inner.oid, types);
 }
 
 /** A text of letters, so that it is also a name, a word and an identifier. */
