@@ -1,6 +1,8 @@
 import type { TestableTrigger } from '../../../database/catalog/testable-triggers.js';
 import type { Queryable } from '../../../database/queryable.js';
+import { codeOf } from '../../errors.js';
 import type { RelationModel } from './model.js';
+import { kept } from './savepoint.js';
 import { relationName, type Statement } from './statements.js';
 
 /** The triggers that a statement has called, each with the milliseconds that it took, where these are known. */
@@ -32,44 +34,36 @@ export async function callsOf(
   return calls;
 }
 
-/** What there is no other way to empty. */
+/** feature_not_supported: another table refers to it. */
 const REFERENCED = '0A000';
 
 /**
- * Truncates a table; with those that refer to it, where there are any. EXPLAIN knows no TRUNCATE, so the calls of the
- * functions are counted: PostgreSQL does that for a login that may set `track_functions`.
+ * Truncates a table; with those that refer to it, where there are any. EXPLAIN knows no TRUNCATE. What PostgreSQL promises
+ * is that a statement trigger is called when its condition, in which no column can stand, is true; where the login may
+ * have calls of functions counted, the promise is checked.
  */
 export async function callsOfTruncate(
   db: Queryable,
   model: RelationModel,
   triggers: readonly TestableTrigger[],
 ): Promise<Calls> {
+  const conditions = triggers.map(({ when }) => `${when ?? 'true'} is true`);
+  const { rows } = await db.query<{ met: readonly boolean[]; counting: string }>(
+    `select array[${conditions.join(', ')}] as met, pg_catalog.current_setting('track_functions') as counting`,
+  );
   const before = await countedCalls(db, triggers);
-  await db.query('savepoint truncating');
-  const started = performance.now();
-  try {
-    await db.query(`truncate ${relationName(model)}`);
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === REFERENCED)) throw error;
-    await db.query('rollback to savepoint truncating');
+  const emptied = await kept(db, () => db.query(`truncate ${relationName(model)}`));
+  if (!emptied.ok) {
+    if (codeOf(emptied.error) !== REFERENCED) throw emptied.error;
     await db.query(`truncate ${relationName(model)} cascade`);
   }
-  const took = performance.now() - started;
   const after = await countedCalls(db, triggers);
-  // without counts: what stands on a table as a statement trigger without condition is called, or the statement fails
-  const isCounted = await isCounting(db);
-  return new Map(
-    triggers
-      .filter(({ functionOid, when }) =>
-        isCounted ? (after.get(functionOid) ?? 0) > (before.get(functionOid) ?? 0) : when === null,
-      )
-      .map((trigger) => [trigger, triggers.length === 1 ? took : null]),
-  );
-}
-
-async function isCounting(db: Queryable): Promise<boolean> {
-  const { rows } = await db.query<{ value: string }>(`select pg_catalog.current_setting('track_functions') as value`);
-  return rows[0]?.value === 'all';
+  const isCounted = rows[0]?.counting === 'all';
+  const called = triggers.filter(({ functionOid }, index) => {
+    const isSeen = (after.get(functionOid) ?? 0) > (before.get(functionOid) ?? 0);
+    return rows[0]?.met[index] === true && (isSeen || !isCounted);
+  });
+  return new Map(called.map((trigger) => [trigger, null]));
 }
 
 async function countedCalls(db: Queryable, triggers: readonly TestableTrigger[]): Promise<ReadonlyMap<number, number>> {

@@ -1,7 +1,7 @@
 import { escapeIdentifier } from 'pg';
 import type { TestableTrigger } from '../../../database/catalog/testable-triggers.js';
 import type { Queryable } from '../../../database/queryable.js';
-import { kept } from './savepoint.js';
+import { kept, LockedOut, NoRow, type Outcome } from './savepoint.js';
 import { messageFor } from './stopped-by.js';
 
 /** Whether plpgsql_check has read the functions, and why not. */
@@ -26,7 +26,7 @@ export async function checkFunctions(db: Queryable, triggers: readonly TestableT
   }
   const readable = triggers.filter(({ language }) => language === 'plpgsql');
   const errors = new Map<TestableTrigger, readonly string[]>();
-  const outcome = await kept(db, async () => {
+  const outcome = await unlessLocked(db, async () => {
     const found = await db.query<{ place: number; line: number | null; message: string }>(checkStatement(schema), [
       readable.map(({ functionOid }) => functionOid),
       readable.map(({ relationOid }) => relationOid),
@@ -43,6 +43,16 @@ export async function checkFunctions(db: Queryable, triggers: readonly TestableT
   });
   if (!outcome.ok) return { check: { state: 'skipped', detail: messageFor(outcome.error) }, errors: new Map() };
   return { check: { state: 'done', detail: null }, errors };
+}
+
+/** It looks into the tables, too, and one that is locked is no reason to test nothing. */
+async function unlessLocked(db: Queryable, work: () => Promise<void>): Promise<Outcome<void>> {
+  try {
+    return await kept(db, work);
+  } catch (error) {
+    if (error instanceof LockedOut) return { ok: false, error: new NoRow(`A table is locked: ${error.message}.`) };
+    throw error;
+  }
 }
 
 const EXTENSION = `

@@ -107,7 +107,7 @@ export class Outcomes {
 }
 
 function whyNot({ when, level, timing }: TestableTrigger): string {
-  if (when !== null) return `Its condition was not met by any row that was tried: ${when.slice(1, -1)}.`;
+  if (when !== null) return `Its condition was never met: ${when.slice(1, -1)}.`;
   if (level === 'row' && timing !== 'instead of') {
     return 'A BEFORE trigger kept the row from being written, or another one kept it from being called.';
   }

@@ -161,6 +161,8 @@ class PatternReader {
       if (members === undefined || !this.skip(']')) throw new UnreadablePattern();
       return members;
     }
+    // collating elements and equivalence classes
+    if (first === '[' && ['.', '='].includes(this.peek())) throw new UnreadablePattern();
     if (first === '\\') {
       const escaped = this.next();
       return ESCAPES[escaped] ?? escaped;

@@ -11,13 +11,12 @@ import type { Target } from '../../safety/gate.js';
 import { explained, stopIfAborted } from '../failure.js';
 import { findRelation } from '../inspection/find-relation.js';
 import { requireSchema } from '../inspection/require-schema.js';
-import { exercise } from './exercise.js';
+import { type Exercise, exercise } from './exercise.js';
 import { type CheckedFunctions, checkFunctions, type FunctionCheck } from './function-check.js';
 import { type Models, readModels } from './model.js';
 import type { Outcomes, TestedEvent, TestState } from './outcomes.js';
 import { RowWriter } from './row-writer.js';
-import { kept } from './savepoint.js';
-import { messageFor } from './stopped-by.js';
+import { kept, LockedOut } from './savepoint.js';
 
 export interface TriggerSelection {
   readonly schema?: string | undefined;
@@ -44,7 +43,7 @@ export interface TestTriggersResult {
 
 /** Longer than deadlock_timeout (1 s), or an autovacuum in the way would never be told to yield. */
 const LOCK_TIMEOUT_MS = 5000;
-const STATEMENT_TIMEOUT_MS = 30_000;
+const STATEMENT_TIMEOUT_MS = 10_000;
 /** So that nothing stays locked when we are halted. */
 const IDLE_TIMEOUT_MS = 60_000;
 
@@ -58,8 +57,11 @@ export async function exerciseTriggers(
 ): Promise<TestTriggersResult> {
   try {
     return await withConnection(target.settings, { signal }, async (db) => {
-      const triggers = await selectTriggers(db, selection);
-      const models = await readModels(db, [...new Set(triggers.map(({ relationOid }) => relationOid))]);
+      const { triggers, models } = await rolledBack(db, async () => {
+        const selected = await selectTriggers(db, selection);
+        const oids = [...new Set(selected.map(({ relationOid }) => relationOid))];
+        return { triggers: selected, models: await readModels(db, oids) };
+      });
       const checked = await rolledBack(db, () => checkFunctions(db, triggers));
       const tables = byTable(triggers);
       const tested: TestedTrigger[] = [];
@@ -108,7 +110,7 @@ function byTable(triggers: readonly TestableTrigger[]): readonly (readonly Testa
   return [...tables.values()];
 }
 
-/** All triggers of one table, in one transaction that is rolled back. */
+/** All triggers of one table. */
 async function testTable(
   db: Queryable,
   models: Models,
@@ -116,36 +118,48 @@ async function testTable(
 ): Promise<readonly Omit<TestedTrigger, 'functionErrors'>[]> {
   const model = models.relations.get(triggers[0]?.relationOid ?? 0);
   const outcomes = new Map<TriggerEvent, Outcomes>();
-  if (model !== undefined && model.kind !== 'f') {
-    await rolledBack(db, async () => {
-      await db.query('set constraints all deferred');
-      // these are to fire within their statement, where they are seen
-      for (const { isDeferrable, schema, name } of triggers) {
-        if (isDeferrable) {
-          await db.query(`set constraints ${escapeIdentifier(schema)}.${escapeIdentifier(name)} immediate`);
-        }
-      }
-      const writer = new RowWriter(db, models);
-      for (const event of EVENTS) {
-        const exercised = triggers.filter((each) => each.events.includes(event) && whyUntested(each) === null);
-        if (exercised.length === 0) continue;
-        const outcome = await kept(db, () => exercise({ db, models, model, event, triggers: exercised, writer }));
-        if (outcome.ok) outcomes.set(event, outcome.value);
-        else throw new Error(messageFor(outcome.error), { cause: outcome.error });
-      }
-    });
+  let obstacle: string | null = model?.kind === 'f' ? FOREIGN : null;
+  if (model !== undefined && obstacle === null) {
+    obstacle = await exerciseAll({ db, models, model, triggers }, outcomes);
   }
   return triggers.map((trigger) => ({
     schema: trigger.schema,
     table: trigger.table,
     name: trigger.name,
     events: trigger.events.map((event): TestedEvent => {
-      const untested = model?.kind === 'f' ? FOREIGN : whyUntested(trigger);
-      if (untested !== null) return { event, state: 'not_tested', detail: untested, milliseconds: null };
       const result = outcomes.get(event)?.of(trigger);
-      return { event, ...(result ?? { state: 'not_tested', detail: null, milliseconds: null }) };
+      if (result !== undefined) return { event, ...result };
+      return { event, state: 'not_tested', detail: whyUntested(trigger) ?? obstacle, milliseconds: null };
     }),
   }));
+}
+
+/** In one transaction that is rolled back. Gives back why it ended early, or `null`. */
+async function exerciseAll(
+  { db, models, model, triggers }: Omit<Exercise, 'event' | 'writer'>,
+  outcomes: Map<TriggerEvent, Outcomes>,
+): Promise<string | null> {
+  try {
+    await rolledBack(db, async () => {
+      await db.query('set constraints all deferred');
+      // these are to fire within their statement, where they are seen
+      for (const { schema, name } of triggers.filter(({ isDeferrable }) => isDeferrable)) {
+        await db.query(`set constraints ${escapeIdentifier(schema)}.${escapeIdentifier(name)} immediate`);
+      }
+      const writer = new RowWriter(db, models);
+      for (const event of EVENTS) {
+        const exercised = triggers.filter((each) => each.events.includes(event) && whyUntested(each) === null);
+        if (exercised.length === 0) continue;
+        outcomes.set(event, await exercise({ db, models, model, event, triggers: exercised, writer }));
+      }
+    });
+    return null;
+  } catch (error) {
+    if (error instanceof LockedOut) {
+      return `Another session has locked what is needed for longer than ${LOCK_TIMEOUT_MS / 1000} s: ${error.message}.`;
+    }
+    throw error;
+  }
 }
 
 const FOREIGN = 'It is on a foreign table: whether its server rolls back what is written there is not known.';
