@@ -32,7 +32,8 @@ const columnsOf = (relation: string, numbers: string): string => `
     order by u.place
   )`;
 
-// conenforced came with PostgreSQL 18, hence the detour through jsonb
+// conenforced came with PostgreSQL 18, hence the detour through jsonb. A key that refers to a partitioned table has a copy
+// for each partition, which asks for nothing of its own
 const ROW_CONSTRAINTS = withQualifiedNames(
   `
   select case con.contype when 'c' then 'check' else 'foreign key' end as kind, con.conrelid as "relationOid",
@@ -42,6 +43,9 @@ const ROW_CONSTRAINTS = withQualifiedNames(
   from pg_catalog.pg_constraint con
   where con.conrelid = any ($1::pg_catalog.oid[]) and con.contype in ('c', 'f')
     and coalesce((pg_catalog.to_jsonb(con) ->> 'conenforced')::boolean, true)
+    and not exists (
+      select from pg_catalog.pg_constraint parent where parent.oid = con.conparentid and parent.conrelid = con.conrelid
+    )
   union all
   select 'unique', i.indrelid,
     array(

@@ -63,8 +63,10 @@ const EXTENSION = `
 function checkStatement(schema: string): string {
   return `
     select given.place::int as place, found.lineno as line, found.message
-    from pg_catalog.unnest($1::pg_catalog.oid[], $2::pg_catalog.oid[], $3::name[], $4::name[])
-      with ordinality given (function, relation, old_table, new_table, place)
+    from rows from (
+      pg_catalog.unnest($1::pg_catalog.oid[]), pg_catalog.unnest($2::pg_catalog.oid[]),
+      pg_catalog.unnest($3::name[]), pg_catalog.unnest($4::name[])
+    ) with ordinality given (function, relation, old_table, new_table, place)
     cross join lateral ${escapeIdentifier(schema)}.plpgsql_check_function_tb(
       funcoid => given.function::pg_catalog.regprocedure, relid => given.relation::pg_catalog.regclass,
       oldtable => given.old_table, newtable => given.new_table, fatal_errors => false

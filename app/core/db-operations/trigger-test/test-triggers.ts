@@ -74,6 +74,7 @@ export async function exerciseTriggers(
       return { triggers: tested, counts: countsOf(tested), functionCheck: checked.check };
     });
   } catch (error) {
+    if (error instanceof ManageDbError && signal?.aborted !== true) throw error;
     throw explained(error, `Everything was rolled back: no row of ${target.database} was changed.`, signal);
   }
 }

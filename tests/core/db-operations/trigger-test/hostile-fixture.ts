@@ -71,6 +71,12 @@ export const HOSTILE = `
   create trigger leaf after insert or update on events_2021_x for each row execute function pass();
   create trigger hashed after insert or update or delete or truncate on hashed for each statement execute function pass();
   create trigger hashed_row after insert or update or delete on hashed for each row execute function pass();
+  create table seats (event int not null, at timestamptz not null, kind text not null, foreign key (event, at, kind) references events, unique (event));
+  create trigger seats after insert or update or delete on seats for each row execute function pass();
+  create table seats_parted (id int primary key references hashed) partition by list (id);
+  create table seats_parted_rest partition of seats_parted default;
+  create trigger seats_parted after insert or delete on seats_parted for each row execute function pass();
+  create trigger seats_leaf after insert on seats_parted_rest for each row execute function pass();
   create trigger nowhere after insert on nowhere for each row execute function pass();
   create trigger nowhere_whole after insert or update or delete on nowhere for each statement execute function pass();
   -- inheritance

@@ -249,6 +249,19 @@ describe('test-db-triggers', () => {
     expect(await failure({ schema: 'othre' })).to.include({ code: 'NOT_FOUND' });
   });
 
+  it('has plpgsql_check read the functions where that is installed', async () => {
+    await make(`${TWO_TABLES} ${PRETENDED_CHECK}`);
+    const { functionCheck, triggers } = await run();
+    expect(functionCheck).to.deep.equal({ state: 'done', detail: null });
+    const errors = triggers.map(({ name, functionErrors }) => [name, ...functionErrors]);
+    expect(errors).to.deep.equal([['kept'], ['marked', 'line 3: pass() on visits', 'nothing in particular']]);
+    const { code, stdout } = await workspace.cli(['test-db-triggers', '--env', 'testing']);
+    expect(code).to.equal(1);
+    expect(stdout).to.contain('- public.visits  marked  plpgsql_check: line 3: pass() on visits');
+    await database.query('drop function plpgsql_check_function_tb');
+    expect((await run()).functionCheck.state).to.equal('skipped');
+  });
+
   it('prints a table, and fails when a trigger does', async () => {
     await make(
       `${TWO_TABLES} create function broken() returns trigger language plpgsql as 'begin perform new.gone; end';`,
@@ -299,3 +312,19 @@ const TWO_TABLES = `
   create function pass() returns trigger language plpgsql as 'begin return new; end';
   create trigger marked before insert on visits for each row execute function pass();
   create trigger kept before insert on notes for each row execute function pass();`;
+
+/** A function with the interface of plpgsql_check, which is not in every installation, and its entry in the catalog. */
+const PRETENDED_CHECK = `
+  set allow_system_table_mods = on;
+  insert into pg_extension select 1, 'plpgsql_check', 10, 'public'::regnamespace, true, '2.7', null, null;
+  create function plpgsql_check_function_tb(
+    funcoid regprocedure, relid regclass default 0, fatal_errors boolean default true, oldtable name default null,
+    newtable name default null
+  ) returns table (functionid regproc, lineno int, statement text, sqlstate text, message text, detail text, hint text,
+    level text, "position" int, query text, context text)
+  language sql as $$
+    select funcoid::regproc, line, '', '', coalesce(funcoid::text || ' on ' || relid::text, ''), '', '', kind, 0, '', ''
+    from (values (3, 'error'), (4, 'warning')) as found (line, kind) where relid = 'visits'::regclass
+    union all
+    select funcoid::regproc, null, '', '', 'nothing in particular', '', '', 'error', 0, '', '' where relid = 'visits'::regclass
+  $$;`;
