@@ -43,14 +43,20 @@ interface Pending {
   readonly row: Row;
 }
 
+/** Keys that may be given or left null: looked for only where one is wanted. */
+type OptionalKeys = Map<string, () => Promise<Value>>;
+
 /** So many tables may stand in a chain of foreign keys. */
 const DEEPEST = 20;
+/** Rows among which one is looked for that no other refers to. */
+const LOOKED_AT = 1000;
 /** Bytes of a stored value above which it is not worth copying. */
 const LARGE = 65_536;
 
 /** Makes rows that the tables accept, and the rows to which these refer. */
 export class RowWriter {
   private readonly candidates: CandidateSource;
+  private readonly failures = new Map<string, string>();
 
   constructor(
     private readonly db: Queryable,
@@ -68,7 +74,7 @@ export class RowWriter {
     const row: Row = new Map(wish.fixed);
     const pending: readonly Pending[] = [...above, { model, row }];
     if (wish.shape === 'template') await this.copyExisting(model, row);
-    const perhaps = new Map<string, Value>();
+    const perhaps: OptionalKeys = new Map();
     for (const key of model.foreignKeys) await this.follow(key, { model, wish, row, pending, perhaps });
     const candidates: Candidates = new Map();
     for (const column of model.columns.values()) {
@@ -99,6 +105,10 @@ export class RowWriter {
     }: { fixed: ReadonlyMap<string, Value>; returning: string; above?: readonly Pending[] },
   ): Promise<Result> {
     if (above.length > DEEPEST) throw new NoRow(`The foreign keys of ${model.schema}.${model.name} lead too far.`);
+    // otherwise a chain of tables would be tried in all ways, to the power of its length
+    const attempt = [model.oid, ...fixed.keys()].join('\0');
+    const known = above.length === 0 ? undefined : this.failures.get(attempt);
+    if (known !== undefined) throw new NoRow(known);
     let reason = '';
     for (const wish of WISHES) {
       const outcome = await kept(this.db, async () => {
@@ -111,7 +121,9 @@ export class RowWriter {
       if (outcome.ok) return outcome.value;
       if (!(outcome.error instanceof NothingToCopy)) reason = messageFor(outcome.error);
     }
-    throw new NoRow(`No row could be made for ${model.schema}.${model.name}: ${reason}`);
+    const failure = `No row could be made for ${model.schema}.${model.name}: ${reason}`;
+    this.failures.set(attempt, failure);
+    throw new NoRow(failure);
   }
 
   /** The values of one row, as texts; what is very large is left out. */
@@ -152,8 +164,7 @@ export class RowWriter {
     }: Pending & {
       readonly wish: Wish;
       readonly pending: readonly Pending[];
-      /** Keys that may be taken, or left null. */
-      readonly perhaps: Map<string, Value>;
+      readonly perhaps: OptionalKeys;
     },
   ): Promise<void> {
     const target = this.models.relations.get(key.targetOid);
@@ -166,19 +177,16 @@ export class RowWriter {
     const mayBeNull = !isGiven && open.every(({ isNullable }) => isNullable);
     const isWanted = wish.shape === 'full' || wish.shape === 'changed';
     if (mayBeNull && !isWanted && key.columns.length > 1) return;
-    const found = await this.targetOf(key, {
-      model,
-      target,
-      row,
-      pending,
-      isFresh: wish.hasFreshParents === true,
-      mayBeNull,
-    });
-    if (found === null) return;
+    const find = () =>
+      this.targetOf(key, { model, target, row, pending, isFresh: wish.hasFreshParents === true, mayBeNull });
+    const [only] = key.columns;
+    if (mayBeNull && only !== undefined && key.columns.length === 1) {
+      perhaps.set(only, async () => (await find())?.[0] ?? null);
+      return;
+    }
+    const found = await find();
     key.columns.forEach((column, index) => {
-      const value = found[index] ?? null;
-      if (mayBeNull && key.columns.length === 1) perhaps.set(column, value);
-      else if (!row.has(column)) row.set(column, value);
+      if (found !== null && !row.has(column)) row.set(column, found[index] ?? null);
     });
   }
 
@@ -234,11 +242,12 @@ export class RowWriter {
     });
     const isSingle = key.columns.every((column) => model.uniqueColumns.has(column));
     const taken = key.columns.map((column, index) => `c.${name(column)} = t.${name(key.targetColumns[index])}`);
+    const found = `select * from ${relationName(target)} t where ${conditions.join(' and ')} limit ${isSingle ? LOOKED_AT : 1}`;
     const unused = isSingle
       ? `order by exists (select from ${relationName(model)} c where ${taken.join(' and ')})`
       : '';
     const { rows } = await this.db.query<{ key: readonly Value[] }>(
-      `select ${keyTexts(key.targetColumns)} from ${relationName(target)} t where ${conditions.join(' and ')} ${unused} limit 1`,
+      `select ${keyTexts(key.targetColumns)} from (${found}) t ${unused} limit 1`,
       values,
     );
     return rows[0]?.key ?? null;
@@ -264,14 +273,15 @@ export class RowWriter {
     column: WritableColumn,
     model: RelationModel,
     { shape, avoided }: Wish,
-    key: Value | undefined,
+    findKey: (() => Promise<Value>) | undefined,
   ): ColumnCandidates {
     const isNullable = column.isNullable && mayBeNull(column.typeOid, this.models.types);
     const isKey = model.foreignKeys.some(({ columns }) => columns.includes(column.name));
     const isLeftOut = column.default !== null || (isNullable && shape !== 'full');
     return {
       values: async () => {
-        const given = isKey && isNullable ? (key === undefined ? [] : [key]) : await this.candidates.ofColumn(column);
+        const key = (await findKey?.()) ?? null;
+        const given = !(isKey && isNullable) ? await this.candidates.ofColumn(column) : key === null ? [] : [key];
         const usual = column.default === null ? [] : await this.candidates.ofDefault(column.default);
         const empty: readonly Value[] = isNullable ? [null] : [];
         if (shape === 'changed') {
@@ -282,7 +292,7 @@ export class RowWriter {
         return shape === 'full' ? [...usual, ...given, ...empty] : [...usual, ...empty, ...given];
       },
       // what PostgreSQL fills in by itself, or may stay empty, is only chosen where a condition asks for it
-      isOptional: (isLeftOut && shape !== 'changed') || (isKey && isNullable && key === undefined),
+      isOptional: isLeftOut && shape !== 'changed',
       isVaried: model.uniqueColumns.has(column.name) && !isNullable,
     };
   }
