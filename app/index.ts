@@ -111,6 +111,15 @@ export {
   verifyTriggers,
 } from './core/db-operations/trigger-drift.js';
 export { TriggerRegistry } from './core/db-operations/trigger-registry.js';
+export {
+  type FunctionCheck,
+  type TestedEvent,
+  type TestedTrigger,
+  type TestState,
+  type TestTriggersOptions,
+  type TestTriggersResult,
+  testTriggers,
+} from './core/db-operations/trigger-test.js';
 export { type ApplyTriggersOptions, applyBaseTriggers, applyTriggers } from './core/db-operations/triggers.js';
 export {
   currentEnv,

@@ -121,6 +121,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/diff-db-triggers.js'),
   },
   {
+    name: 'test-db-triggers',
+    summary: 'Make every trigger fire, with rows that fit, in transactions that are rolled back',
+    group: 'Triggers',
+    aliases: ['test_triggers', 'test_db_triggers'],
+    load: () => import('./commands/test-db-triggers.js'),
+  },
+  {
     name: 'enable-db-trigger',
     positionals: '<name>',
     summary: 'Let a trigger fire again: in ordinary sessions, always, or only when replicating',

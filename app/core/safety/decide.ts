@@ -93,6 +93,7 @@ export function decide(request: GateRequest, facts: GateFacts): Decision {
   return (
     judgeEndpoint(request, facts) ??
     judgeStampOf(definition, request, facts) ??
+    judgeProtection(definition, request, facts) ??
     judgeKillSwitch(definition, request, facts) ??
     judgeConsent(definition, request, facts)
   );
@@ -168,6 +169,20 @@ function judgeStampOf(
       if (effect !== 'destroy' && !isProtected(facts)) return null;
       return refuse('STAMP_REQUIRED', stamp.because, `If it is ${environment} from now on, say so: ${stampCommand}`);
   }
+}
+
+function judgeProtection(
+  { isForOpenOnly }: OperationDefinition,
+  { operation }: GateRequest,
+  facts: GateFacts,
+): Verdict {
+  if (!isForOpenOnly || !isProtected(facts)) return null;
+  const { environment, database } = facts;
+  return deny(
+    'PROTECTED_ENVIRONMENT',
+    `${operation} works on the real tables, and ${environment} (${database}) is protected; nothing was changed.`,
+    `Run it where nothing is at stake and the same triggers are installed: manage_db ${commandOf(operation)} --env testing`,
+  );
 }
 
 function judgeKillSwitch(definition: OperationDefinition, request: GateRequest, facts: GateFacts): Verdict {

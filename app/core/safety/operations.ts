@@ -18,9 +18,17 @@ export interface OperationDefinition {
   readonly canDryRun: boolean;
   /** Whether it can begin although the database does not exist. */
   readonly mayCreateDatabase: boolean;
+  /** Whether no consent lets it touch a protected database. */
+  readonly isForOpenOnly: boolean;
 }
 
-const base = { needsStamp: true, consent: 'ceremony', canDryRun: false, mayCreateDatabase: false } as const;
+const base = {
+  needsStamp: true,
+  consent: 'ceremony',
+  canDryRun: false,
+  mayCreateDatabase: false,
+  isForOpenOnly: false,
+} as const;
 const read = { ...base, level: 'viewer', effect: 'read', isKillSwitched: false, isLogged: false } as const;
 const write = { ...base, level: 'admin', effect: 'write', isKillSwitched: true, isLogged: true } as const;
 const destroy = { ...write, effect: 'destroy' } as const;
@@ -44,6 +52,8 @@ export const OPERATIONS = {
   'enable-db-trigger': { ...write, level: 'operator' },
   'disable-db-trigger': { ...write, level: 'operator' },
   'drop-db-trigger': destroy,
+  // rolls back what it writes, but locks the real tables, and what the triggers do outside of the database stays done
+  'test-db-triggers': { ...write, level: 'operator', isForOpenOnly: true },
   'restore-backup': { ...destroy, mayCreateDatabase: true },
   'reset-database': { ...destroy, mayCreateDatabase: true },
   'drop-all-tables': destroy,

@@ -508,7 +508,7 @@ describe('apply-db-triggers', () => {
     const forget = () => client.query('delete from manage_db.trigger_registry');
 
     it('locks no table at all where they are registered', async () => {
-      await client.query('begin; lock table plain, users in access exclusive mode');
+      await client.query('begin; lock table plain, users in row exclusive mode');
       expect(await apply({ lockTimeoutMs: 300 })).to.deep.include({ replaced: [], statements: [] });
       await client.query('rollback');
     });

@@ -25,7 +25,13 @@ const LOOKS: OperationName[] = [
 ];
 const READS: OperationName[] = [...LOOKS, 'kill-switch-status', 'create-backup'];
 const DESTROYS: OperationName[] = ['drop-db-trigger', 'restore-backup', 'reset-database', 'drop-all-tables'];
-const FOR_OPERATORS: OperationName[] = ['enable-db-trigger', 'disable-db-trigger', 'engage-kill-switch'];
+const FOR_OPERATORS: OperationName[] = [
+  'enable-db-trigger',
+  'disable-db-trigger',
+  'test-db-triggers',
+  'engage-kill-switch',
+];
+const FOR_OPEN_ONLY: OperationName[] = ['test-db-triggers'];
 const WITHOUT_STAMP: OperationName[] = ['stamp-database', 'engage-kill-switch', 'release-kill-switch'];
 const PAST_KILL_SWITCH: OperationName[] = ['engage-kill-switch', 'release-kill-switch'];
 
@@ -172,6 +178,7 @@ function expected(one: Case): string {
     if ((state === 'copy' || state === 'upgraded') && (isProtected || DESTROYS.includes(operation)))
       return 'STAMP_REQUIRED';
   }
+  if (FOR_OPEN_ONLY.includes(operation) && isProtected) return 'PROTECTED_ENVIRONMENT';
 
   const isBehind =
     !PAST_KILL_SWITCH.includes(operation) && (says?.killSwitch === true || (isOn && operation !== 'stamp-database'));

@@ -24,7 +24,10 @@ export async function readDrift(
   const { schema, table } = filter;
   if (schema !== undefined) await requireSchema(db, schema);
   if (table !== undefined) await requireRelation(db, table, schema);
-  await db.query(`select pg_catalog.set_config('search_path', '', true)`);
+  // printing a condition waits for whoever has the whole table
+  await db.query(
+    `select pg_catalog.set_config('search_path', '', true), pg_catalog.set_config('lock_timeout', '5s', true)`,
+  );
   const { rows } = await db.query<{ version: number }>(
     `select pg_catalog.current_setting('server_version_num')::integer as version`,
   );

@@ -1,0 +1,49 @@
+import type { Queryable } from '../../../database/queryable.js';
+import { isServerError, type ServerError } from '../../../services/database-errors.js';
+import { codeOf, messageOf } from '../../errors.js';
+
+export type Outcome<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: ServerError | NoRow };
+
+/** Why there is no row to work with, in a sentence. */
+export class NoRow extends Error {}
+
+/** A table that is empty says nothing about what is wrong with new rows. */
+export class NothingToCopy extends NoRow {}
+
+/** Another session holds a lock: whatever else is tried on the table would wait for it, too. */
+export class LockedOut extends Error {}
+
+const LOCK_NOT_AVAILABLE = '55P03';
+
+/** Runs `work`, and undoes everything that it did. */
+export function tried<T>(db: Queryable, work: () => Promise<T>): Promise<Outcome<T>> {
+  return inSavepoint(db, work, true);
+}
+
+/** Runs `work`, and undoes what it did only when it fails. */
+export function kept<T>(db: Queryable, work: () => Promise<T>): Promise<Outcome<T>> {
+  return inSavepoint(db, work, false);
+}
+
+/** @throws LockedOut, and whatever is no answer of the server to the statement: then the transaction is over */
+async function inSavepoint<T>(db: Queryable, work: () => Promise<T>, isUndone: boolean): Promise<Outcome<T>> {
+  await db.query('savepoint one_try');
+  const outcome = await settled(work);
+  if (isUndone || !outcome.ok) await db.query('rollback to savepoint one_try');
+  await db.query('release savepoint one_try');
+  return outcome;
+}
+
+async function settled<T>(work: () => Promise<T>): Promise<Outcome<T>> {
+  try {
+    return { ok: true, value: await work() };
+  } catch (error) {
+    if (error instanceof NoRow) return { ok: false, error };
+    if (codeOf(error) === LOCK_NOT_AVAILABLE) throw new LockedOut(messageOf(error), { cause: error });
+    // FATAL and PANIC end the session
+    if (isServerError(error) && error.severity === 'ERROR') return { ok: false, error };
+    throw error;
+  }
+}
