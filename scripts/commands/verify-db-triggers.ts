@@ -3,6 +3,7 @@ import { ManageDbError } from '../../app/core/errors.js';
 import type { Difference, TriggerReport } from '../../app/core/triggers/drift.js';
 import { defineCommand } from '../command.js';
 import type { Paint } from '../presenters/paint.js';
+import { renderTestedTriggers } from '../presenters/tested-triggers.js';
 import { renderState } from '../presenters/trigger-state.js';
 import { formatCount } from '../presenters/units.js';
 
@@ -12,12 +13,14 @@ interface Args {
   readonly fix?: boolean;
   readonly overrideDrift?: boolean;
   readonly dryRun?: boolean;
+  readonly behaviour?: boolean;
 }
 
 export const command = defineCommand<Args>({
-  isMutating: ({ fix }) => fix === true,
+  isMutating: ({ fix, behaviour }) => fix === true || behaviour === true,
   examples: [
     ['verify-db-triggers --env production', 'exit code 4 when something has to be done'],
+    ['verify-db-triggers --behaviour', 'also whether they work: each is made to fire, and all is rolled back'],
     ['verify-db-triggers --fix', 'bring back what is missing, enable what was disabled by hand'],
     ['verify-db-triggers --fix --override-drift', 'and overwrite what was changed by hand or disabled on purpose'],
   ],
@@ -31,10 +34,14 @@ export const command = defineCommand<Args>({
         implies: 'fix',
         describe: 'With --fix: overwrite also what was changed by hand or disabled on purpose',
       })
+      .option('behaviour', {
+        type: 'boolean',
+        describe: 'Also make every trigger fire, as test-db-triggers does',
+      })
       .option('dry-run', { type: 'boolean', implies: 'fix', describe: 'With --fix: print the SQL, change nothing' }),
-  async run({ schema, table, fix, overrideDrift, dryRun }, { operation }) {
+  async run({ schema, table, fix, overrideDrift, dryRun, behaviour }, { operation }) {
     const { verifyTriggers } = await import('../../app/core/db-operations/trigger-drift.js');
-    const verified = await verifyTriggers({ ...operation, schema, table, fix, overrideDrift, dryRun });
+    const verified = await verifyTriggers({ ...operation, schema, table, fix, overrideDrift, dryRun, behaviour });
     return {
       data: verified,
       ...(verified.ok || dryRun === true ? {} : { error: drift(verified) }),
@@ -43,7 +50,7 @@ export const command = defineCommand<Args>({
   },
 });
 
-function describe({ ok, counts, triggers, fixed }: VerifiedTriggers, paint: Paint): string {
+function describe({ ok, counts, triggers, fixed, behaviour }: VerifiedTriggers, paint: Paint): string {
   const drifted = triggers.filter(({ isDrift }) => isDrift);
   const summary = Object.entries(counts)
     .filter(([, count]) => count > 0)
@@ -56,6 +63,7 @@ function describe({ ok, counts, triggers, fixed }: VerifiedTriggers, paint: Pain
       ...one.differences.map((difference) => `  ${words(difference)}`),
       `  ${paint.cyan('→')} ${one.recommendation}`,
     ]),
+    ...(behaviour === null ? [] : [renderTestedTriggers(behaviour, paint)]),
     `${ok ? `${paint.green('✓')} ` : ''}${summary === '' ? 'There are no triggers.' : summary}`,
   ].join('\n');
 }
@@ -66,7 +74,9 @@ function words({ field, expected, actual }: Difference): string {
 
 function drift({ triggers }: VerifiedTriggers): ManageDbError {
   const drifted = triggers.filter(({ isDrift }) => isDrift);
-  return new ManageDbError('DRIFT', `${sentence(drifted)} not as declared and installed.`, {
+  const message =
+    drifted.length === 0 ? 'A trigger does not work' : `${sentence(drifted)} not as declared and installed`;
+  return new ManageDbError('DRIFT', `${message}.`, {
     hint: 'See the lines: manage_db diff-db-triggers. Heal: manage_db verify-db-triggers --fix',
     details: { drifted: drifted.length },
   });

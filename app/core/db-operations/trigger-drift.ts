@@ -10,6 +10,7 @@ import { DRIFT_STATES, type DriftState, type JudgedTrigger, type TriggerReport }
 import { functionKey } from '../triggers/function-file.js';
 import { keyOf } from '../triggers/planned-trigger.js';
 import { sidesOf } from '../triggers/trigger-diff.js';
+import { type TestTriggersResult, testTriggers } from './trigger-test.js';
 import { inTriggerTransaction, lockPatience } from './trigger-work/in-trigger-transaction.js';
 import { readPacks } from './trigger-work/packs.js';
 import { readDrift } from './trigger-work/read-drift.js';
@@ -30,6 +31,8 @@ export interface VerifyTriggersOptions extends Omit<ListTriggersOptions, 'state'
   readonly fix?: boolean | undefined;
   /** With `fix`: also overwrites what somebody has changed by hand or disabled on purpose. */
   readonly overrideDrift?: boolean | undefined;
+  /** Also makes every trigger fire, see `testTriggers`. Refused where the database is protected. */
+  readonly behaviour?: boolean | undefined;
   /** Milliseconds that one wait for locks may last; 2500 by default. */
   readonly lockTimeoutMs?: number | undefined;
 }
@@ -41,6 +44,8 @@ export interface VerifiedTriggers {
   readonly triggers: readonly TriggerReport[];
   /** What `fix` has done; `null` without it. */
   readonly fixed: ApplyTriggersResult | null;
+  /** What making them fire has shown; `null` without `behaviour`. */
+  readonly behaviour: TestTriggersResult | null;
 }
 
 export interface DiffTriggersOptions extends Omit<ListTriggersOptions, 'state'> {
@@ -79,6 +84,7 @@ export function listTriggers(options: ListTriggersOptions = {}): Promise<ListedT
  * @example const { ok, triggers } = await verifyTriggers({ env: 'production' });
  */
 export function verifyTriggers(options: VerifyTriggersOptions = {}): Promise<VerifiedTriggers> {
+  if (options.behaviour === true) return verifyBehaviour(options);
   if (options.fix === true) return guarded('heal-db-triggers', options, (target) => heal(target, options));
   if (options.overrideDrift === true || options.dryRun === true) {
     throw new ManageDbError('USAGE', 'overrideDrift and dryRun are about what is fixed. Nothing was changed.', {
@@ -90,6 +96,19 @@ export function verifyTriggers(options: VerifyTriggersOptions = {}): Promise<Ver
     await remember(target, reports);
     return verified(reports, null);
   });
+}
+
+async function verifyBehaviour({
+  behaviour: _behaviour,
+  ...options
+}: VerifyTriggersOptions): Promise<VerifiedTriggers> {
+  const verified = await verifyTriggers(options);
+  const { fix: _fix, overrideDrift: _override, lockTimeoutMs: _timeout, dryRun: _dryRun, ...selection } = options;
+  const behaviour = await testTriggers(selection);
+  const works = behaviour.triggers.every(
+    ({ events, functionErrors }) => functionErrors.length === 0 && events.every(({ state }) => state !== 'failed'),
+  );
+  return { ...verified, ok: verified.ok && works, behaviour };
 }
 
 /**
@@ -151,7 +170,7 @@ function reportsOf(judged: readonly JudgedTrigger[]): readonly TriggerReport[] {
 function verified(triggers: readonly TriggerReport[], fixed: ApplyTriggersResult | null): VerifiedTriggers {
   const counts = Object.fromEntries(DRIFT_STATES.map((state) => [state, 0])) as Record<DriftState, number>;
   for (const { state } of triggers) counts[state] += 1;
-  return { ok: triggers.every(({ isDrift }) => !isDrift), counts, triggers, fixed };
+  return { ok: triggers.every(({ isDrift }) => !isDrift), counts, triggers, fixed, behaviour: null };
 }
 
 /** When a trigger was last found in order, where the login may write that down. It is no part of the answer. */

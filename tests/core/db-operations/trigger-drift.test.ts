@@ -297,6 +297,14 @@ describe('the drift of triggers', () => {
     expect(json().data).to.have.nested.property('counts.dropped', 1);
     expect((await workspace.cli(['verify-db-triggers', '--env', 'testing', '--fix'])).code).to.equal(0);
     expect((await workspace.cli(['verify_triggers', '--env', 'testing'])).code).to.equal(0);
+    const behaviour = await workspace.cli(['verify-db-triggers', '--env', 'testing', '--behaviour', '--json']);
+    expect(behaviour.code, behaviour.stdout).to.equal(0);
+    expect(behaviour.json().data).to.have.nested.property('behaviour.counts.failed', 0);
+    await client.query(`create or replace function track_user_changes() returns trigger language plpgsql as
+      $$ begin new.nothing := 1; return new; end $$`);
+    const broken = await workspace.cli(['verify-db-triggers', '--env', 'testing', '--behaviour', '--json']);
+    expect([broken.code, broken.json().error?.code]).to.deep.equal([4, 'DRIFT']);
+    expect(broken.json().data).to.have.nested.property('behaviour.counts.failed').that.is.greaterThan(0);
     const refused = await workspace.cli(['verify-db-triggers', '--override-drift', '--json']);
     expect([refused.code, refused.json().error?.code]).to.deep.equal([2, 'USAGE']);
   });

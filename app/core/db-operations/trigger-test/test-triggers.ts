@@ -3,6 +3,7 @@ import { readTestableTriggers, type TestableTrigger } from '../../../database/ca
 import type { TriggerEvent } from '../../../database/catalog/triggers.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { currentActor } from '../../../services/actor.js';
+import { PIN_TRANSACTION } from '../../../services/catalog-path.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
 import { nearest } from '../../nearest.js';
@@ -56,8 +57,10 @@ export async function exerciseTriggers(
   { signal, onProgress, ...selection }: TriggerSelection & OperationControls,
 ): Promise<TestTriggersResult> {
   try {
-    return await withConnection(target.settings, { signal }, async (db) => {
+    // the functions of triggers find what they name as they do in the application
+    return await withConnection(target.settings, { signal, searchPath: 'application' }, async (db) => {
       const { triggers, models } = await rolledBack(db, async () => {
+        await db.query(PIN_TRANSACTION);
         const selected = await selectTriggers(db, selection);
         const oids = [...new Set(selected.map(({ relationOid }) => relationOid))];
         return { triggers: selected, models: await readModels(db, oids) };
