@@ -1,12 +1,17 @@
 // What the triggers cost, as ratios to the same statement without them: `npm run bench`. Each pair in turns, medians of runs.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import pg from 'pg';
+import { readDrift } from '../../app/core/db-operations/trigger-work/read-drift.js';
 import { applyPacks } from '../../app/core/triggers/apply.js';
 import { auditPack } from '../../app/core/triggers/audit/audit-pack.js';
 import type { AuditPackSettings } from '../../app/core/triggers/audit/audit-pack-settings.js';
+import { defineTrigger } from '../../app/core/triggers/declaration.js';
+import { everyTable } from '../../app/core/triggers/every-table.js';
+import type { TriggerPack } from '../../app/core/triggers/pack.js';
 import { withWorkspaceRoot } from '../../app/core/workspace-root.js';
 import { ensureSchema } from '../../app/database/schema/ensure-schema.js';
 import { startEmbeddedServer, stopEmbeddedServer } from '../../app/services/embedded-postgres.js';
@@ -41,6 +46,9 @@ async function main(): Promise<void> {
       await audit(client, { data, only: ['public.audited'] });
       await client.end();
     }
+    await admin.query('create database bench_many template template0');
+    await admin.query('create database bench_psql template template0');
+    await many(open, (database) => `postgresql://${user}:${encodeURIComponent(password)}@${host}:${port}/${database}`);
   } finally {
     await admin.end();
     await withWorkspaceRoot(workspace, () => stopEmbeddedServer(workspace));
@@ -71,6 +79,81 @@ async function audit(client: pg.Client, settings: AuditPackSettings): Promise<vo
   process.stdout.write(
     `audit (${settings.data}), ${ROWS} rows: INSERT ${ratio(i, pi)} of ${Math.round(pi)} ms, UPDATE ${ratio(u, pu)} of ${Math.round(pu)} ms\n`,
   );
+}
+
+const TABLES = 2500;
+const EACH = 4;
+
+/** 10,000 triggers: what it takes to apply them, against psql with the same statements, and to verify them. */
+async function many(
+  open: (database: string) => Promise<pg.Client>,
+  urlOf: (database: string) => string,
+): Promise<void> {
+  const tables = Array.from({ length: TABLES }, (_, index) => `create table t${index} (id integer, body text)`);
+  const pack: TriggerPack = {
+    name: 'bench',
+    functionFiles: [],
+    functionSchema: 'public',
+    declarations: Array.from({ length: EACH }, (_, index) =>
+      defineTrigger(`touch_${index}`, {
+        table: everyTable({ having: ['id'] }),
+        timing: 'before',
+        on: ['update'],
+        function: 'touch',
+      }),
+    ),
+  };
+  const clients = [await open('bench_many'), await open('bench_psql')];
+  for (const client of clients) {
+    for (let start = 0; start < TABLES; start += 500) await client.query(tables.slice(start, start + 500).join(';'));
+    await client.query(`create function touch() returns trigger language plpgsql as 'begin return new; end'`);
+    await client.query('vacuum analyze');
+  }
+  const [client] = clients as [pg.Client, pg.Client];
+  const filter = { environment: 'development', dryRun: false, lockTimeoutMs: 1000 } as const;
+  await client.query('begin');
+  await ensureSchema(client);
+  await client.query('commit');
+  const start = performance.now();
+  await client.query('begin');
+  const { statements } = await applyPacks(client, [pack], filter);
+  await client.query('commit');
+  const applying = performance.now() - start;
+  const file = join(mkdtempSync(join(tmpdir(), 'manage-db-bench-sql-')), 'triggers.sql');
+  writeFileSync(file, `${statements.join(';\n')};\n`);
+  const psqlStart = performance.now();
+  const psql = spawnSync('psql', ['-1', '-q', '-X', '-v', 'ON_ERROR_STOP=1', '-f', file, urlOf('bench_psql')], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const psqlTime = performance.now() - psqlStart;
+  if (psql.status !== 0) throw new Error('psql failed');
+  const verifying: number[] = [];
+  for (let run = 0; run < RUNS; run += 1) {
+    await client.query('begin read only');
+    verifying.push(
+      await elapsed(async () => {
+        const drift = await readDrift(client, [pack], { environment: 'development' });
+        if (drift.length !== TABLES * EACH || drift.some(({ report }) => report.isDrift)) throw new Error('drift');
+      }),
+    );
+    await client.query('rollback');
+  }
+  const again = await elapsed(async () => {
+    await client.query('begin');
+    await applyPacks(client, [pack], filter);
+    await client.query('commit');
+  });
+  process.stdout.write(
+    `${statements.length} triggers on ${TABLES} tables: applied in ${ratio(applying, psqlTime)} of psql -1 -f (${Math.round(psqlTime)} ms), ` +
+      `again in ${Math.round(again)} ms, verified in ${Math.round(median(verifying))} ms\n`,
+  );
+  for (const one of clients) await one.end();
+}
+
+async function elapsed(work: () => Promise<void>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
 }
 
 async function timed(client: pg.Client, sql: string): Promise<number> {

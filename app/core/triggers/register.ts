@@ -26,8 +26,7 @@ export async function register(
   const functions = functionRecords(plan, files).filter((called) => !leave.has(functionKey(called)));
   await registerTriggerFunctions(db, functions, { by });
   const records = plan.triggers.filter(isNews).map((planned) => ({
-    schema: planned.target.schema,
-    table: planned.target.name,
+    tableOid: planned.target.oid,
     name: planned.declaration.name,
     version: planned.declaration.version,
     declaredMode: planned.declaration.mode,

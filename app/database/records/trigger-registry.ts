@@ -84,8 +84,7 @@ export async function readTriggerRecords(
 
 /** What is to be registered about an installed trigger; everything else is read from the catalog. */
 export interface TriggerRecord {
-  readonly schema: string;
-  readonly table: string;
+  readonly tableOid: number;
   readonly name: string;
   readonly version: number;
   readonly declaredMode: TriggerMode;
@@ -110,9 +109,9 @@ export async function registerTriggers(
     select l.schema_name, l.table_name, l.trigger_name, w.version, w."declaredMode", w."wantedMode", w.declaration,
       w.checksum, l.fields, l.definition, l.function_schema, l.function_name, ${SERVER_VERSION}, 'dsl', w.pack, $2, $3
     from (${TRIGGERS}) l
-    join pg_catalog.jsonb_to_recordset($1::jsonb) as w (schema text, "table" text, name text, version integer,
+    join pg_catalog.jsonb_to_recordset($1::jsonb) as w ("tableOid" oid, name text, version integer,
       "declaredMode" text, "wantedMode" text, declaration jsonb, checksum text, pack text)
-      on w.schema = l.schema_name and w."table" = l.table_name and w.name = l.trigger_name
+      on w."tableOid" = l.table_oid and w.name = l.trigger_name
     on conflict (schema_name, table_name, trigger_name) do update set
       version = excluded.version, declared_mode = excluded.declared_mode, wanted_mode = excluded.wanted_mode,
       declaration = excluded.declaration, declaration_checksum = excluded.declaration_checksum, fields = excluded.fields,

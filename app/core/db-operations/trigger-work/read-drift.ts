@@ -32,11 +32,13 @@ export async function readDrift(
     `select pg_catalog.current_setting('server_version_num')::integer as version`,
   );
   const packs = await withGenerated(db, given, null);
+  // what protects the log of a pack is part of that pack's setup
+  const own = packs.filter(({ generate }) => generate !== undefined).map(({ functionSchema }) => functionSchema);
   const targets = await readTriggerTargets(db, columnsOf(packs), null);
   const judged = judgeTriggers({
     declared: declaredSet(packs, targets, { environment: filter.environment }).triggers,
     files: await readFunctionFiles(packs),
-    live: await readLiveTriggers(db),
+    live: (await readLiveTriggers(db)).filter(({ schema }) => !own.includes(schema)),
     liveFunctions: await readTriggerFunctions(db),
     records: await readTriggerRecords(db, null),
     serverVersionNum: rows[0]?.version ?? 0,
