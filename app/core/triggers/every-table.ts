@@ -9,6 +9,7 @@ export interface EveryTable {
   /** `null`: any. */
   readonly only: readonly string[] | null;
   readonly except: readonly string[];
+  readonly skip: string | null;
 }
 
 export interface EveryTableSpec {
@@ -20,6 +21,8 @@ export interface EveryTableSpec {
   readonly only?: readonly string[];
   /** Tables to leave out: `'schema.table'`, where `*` stands for anything. `manage_db.*` is always left out. */
   readonly except?: readonly string[];
+  /** Leaves all of them out, with this reason: for tables that look as if they were meant. */
+  readonly skip?: string;
 }
 
 /**
@@ -39,7 +42,7 @@ export function everyTable(spec: EveryTableSpec): EveryTable {
   for (const pattern of [...except, ...(spec.only ?? [])]) {
     if (!/^[^.]+\..+$/.test(pattern)) throw invalid(`"${pattern}" must be written as 'schema.table' or 'schema.*'`);
   }
-  return { kind: 'manage_db.every-table', having, lacking, only: spec.only ?? null, except };
+  return { kind: 'manage_db.every-table', having, lacking, only: spec.only ?? null, except, skip: spec.skip ?? null };
 }
 
 /** Whether `schema.table` is one of the patterns. */

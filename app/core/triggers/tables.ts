@@ -50,6 +50,7 @@ function expand(declaration: TriggerDeclaration, every: EveryTable, targets: rea
 }
 
 function reasonAgainst(every: EveryTable, target: TriggerTarget): string | null {
+  if (every.skip !== null) return every.skip;
   if (target.kind === 'f') return 'a foreign table: its rows are written on another server';
   for (const [column, types] of Object.entries(every.having)) {
     const live = target.columns[column];

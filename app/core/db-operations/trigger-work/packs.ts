@@ -3,6 +3,7 @@ import { ManageDbError } from '../../errors.js';
 import { auditPack, auditSchema } from '../../triggers/audit/audit-pack.js';
 import { basePack } from '../../triggers/base-pack.js';
 import type { TriggerPack } from '../../triggers/pack.js';
+import { securityPack } from '../../triggers/security-pack.js';
 import { loadWorkspaceTriggers } from '../../triggers/workspace-pack.js';
 
 /**
@@ -13,10 +14,11 @@ import { loadWorkspaceTriggers } from '../../triggers/workspace-pack.js';
 export async function readPacks(): Promise<TriggerPack[]> {
   const { triggersDir } = await getWorkspace();
   const workspace = await loadWorkspaceTriggers(triggersDir);
-  if (workspace.audit === null) return [basePack(workspace.base), workspace.pack];
+  const packs = [basePack(workspace.base), securityPack(workspace.security), workspace.pack];
+  if (workspace.audit === null) return packs;
   // the log is no table of the application
   const log = `${auditSchema(workspace.audit)}.*`;
-  const others = [basePack(workspace.base), workspace.pack].map((pack) => exceptTables(pack, log));
+  const others = packs.map((pack) => exceptTables(pack, log));
   return [...others, auditPack(workspace.audit)];
 }
 

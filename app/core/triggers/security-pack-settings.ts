@@ -1,0 +1,48 @@
+import { type HashFormat, type SecurityPolicy, securityPolicy } from './security-policy.js';
+
+/** What a workspace may set about the security pack. */
+export interface SecurityPackSettings {
+  /** `false`: the pack is off. What is installed stays. */
+  readonly enabled?: boolean;
+  /** The schema of the pack's functions; `public` by default. */
+  readonly functionSchema?: string;
+  /** Tables to leave alone: `'legacy.*'`. */
+  readonly except?: readonly string[];
+  /** `false`: passwords are not hashed. */
+  readonly passwords?: PasswordSettings | false;
+}
+
+export interface PasswordSettings {
+  /** Columns that hold passwords; `['password_hash']` by default. What is in them can never be read again. */
+  readonly columns?: readonly string[];
+  /** Only in these tables: `'clinic.users'`. */
+  readonly only?: readonly string[];
+  /** Of bcrypt, 4 to 31; each one more doubles the time. 12 by default, about 0.2 s a password. */
+  readonly cost?: number;
+  /** What is kept as it is, beside bcrypt; every {@link HashFormat} by default. */
+  readonly hashes?: readonly HashFormat[];
+  /** A regular expression of PostgreSQL for hashes of another format, for the whole value. */
+  readonly otherHashes?: string;
+}
+
+export interface SecurityPackConfiguration {
+  readonly kind: 'manage_db.security-pack';
+  readonly settings: SecurityPolicy;
+}
+
+/**
+ * Settings of the security pack, exported by one `*.trigger.ts` file of the workspace.
+ *
+ * @throws ManageDbError `INVALID_CONFIGURATION` with every problem at once
+ * @example
+ * export default configureSecurityPack({
+ *   passwords: { columns: ['password_hash', 'password'], only: ['clinic.users'], cost: 13 },
+ * });
+ */
+export function configureSecurityPack(settings: SecurityPackSettings = {}): SecurityPackConfiguration {
+  return { kind: 'manage_db.security-pack', settings: securityPolicy(settings) };
+}
+
+export function isSecurityPackConfiguration(value: unknown): value is SecurityPackConfiguration {
+  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'manage_db.security-pack';
+}

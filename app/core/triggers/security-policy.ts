@@ -1,0 +1,49 @@
+import { ManageDbError } from '../errors.js';
+import * as z from '../schema.js';
+
+/**
+ * Formats of hashes that are recognised, also as Django, Werkzeug and passlib write them. `disabled` are `!`, `*` and the
+ * like, which say that an account has no password.
+ */
+const HASH_FORMATS = ['bcrypt', 'argon2', 'scrypt', 'pbkdf2', 'scram', 'disabled'] as const;
+export type HashFormat = (typeof HASH_FORMATS)[number];
+
+const column = z.string().check(z.minLength(1), z.regex(/^[^\0]*$/, 'a name has no zero byte'));
+const tables = z.array(z.string().check(z.regex(/^[^.]+\..+$/s, "write it as 'schema.table' or 'schema.*'")));
+
+const passwords = z.strictObject({
+  columns: z._default(z.array(column).check(z.minLength(1)), ['password_hash']),
+  only: z.optional(tables),
+  cost: z._default(z.int().check(z.gte(4), z.lte(31)), 12),
+  hashes: z._default(z.array(z.enum(HASH_FORMATS)), [...HASH_FORMATS]),
+  otherHashes: z.optional(z.string().check(z.minLength(1))),
+});
+
+const policy = z.strictObject({
+  enabled: z._default(z.boolean(), true),
+  functionSchema: z._default(column, 'public'),
+  except: z._default(tables, []),
+  passwords: z._default(z.nullable(passwords), () => passwords.parse({})),
+});
+
+/** The settings of the security pack with everything that was left out filled in. `null`: that part is off. */
+export type SecurityPolicy = z.infer<typeof policy>;
+export type PasswordPolicy = z.infer<typeof passwords>;
+
+/** @throws ManageDbError `INVALID_CONFIGURATION` with every problem at once */
+export function securityPolicy(settings: unknown): SecurityPolicy {
+  const parsed = policy.safeParse(withPartsOff(settings));
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'the settings'}: ${message}`);
+  throw new ManageDbError('INVALID_CONFIGURATION', `configureSecurityPack: ${problems.join('; ')}.`, {
+    hint: 'Correct the settings, then run: manage_db apply-db-triggers --pack security --dry-run',
+    details: { problems },
+  });
+}
+
+/** `passwords: false` becomes `null`: of a union zod would not say what is wrong. */
+function withPartsOff(settings: unknown): unknown {
+  if (typeof settings !== 'object' || settings === null) return settings;
+  const entries: [string, unknown][] = Object.entries(settings);
+  return Object.fromEntries(entries.map(([key, value]) => [key, value === false && key !== 'enabled' ? null : value]));
+}
