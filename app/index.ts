@@ -149,6 +149,7 @@ export type { Difference, DriftState, TriggerReport } from './core/triggers/drif
 export { type EveryTable, type EveryTableSpec, everyTable } from './core/triggers/every-table.js';
 export {
   configureSecurityPack,
+  type LockoutSettings,
   type PasswordSettings,
   type SecurityPackSettings,
 } from './core/triggers/security-pack-settings.js';

@@ -10,6 +10,8 @@ export interface SecurityPackSettings {
   readonly except?: readonly string[];
   /** `false`: passwords are not hashed. */
   readonly passwords?: PasswordSettings | false;
+  /** `false`: accounts are not locked. */
+  readonly lockout?: LockoutSettings | false;
 }
 
 export interface PasswordSettings {
@@ -25,6 +27,21 @@ export interface PasswordSettings {
   readonly otherHashes?: string;
 }
 
+export interface LockoutSettings {
+  /** The column that counts failed logins; `failed_login_attempts` by default. */
+  readonly failures?: string;
+  /** The column that says until when the account is locked; `locked_until` by default. */
+  readonly lockedUntil?: string;
+  /** The column that changes with a successful login, where there is one; `last_login_at` by default. */
+  readonly lastLogin?: string;
+  /** Only in these tables: `'clinic.users'`. */
+  readonly only?: readonly string[];
+  /** How many failures lock; 5 by default. */
+  readonly limit?: number;
+  /** For how long, in minutes; 15 by default. */
+  readonly minutes?: number;
+}
+
 export interface SecurityPackConfiguration {
   readonly kind: 'manage_db.security-pack';
   readonly settings: SecurityPolicy;
@@ -37,6 +54,7 @@ export interface SecurityPackConfiguration {
  * @example
  * export default configureSecurityPack({
  *   passwords: { columns: ['password_hash', 'password'], only: ['clinic.users'], cost: 13 },
+ *   lockout: { lastLogin: 'last_seen', limit: 10, minutes: 30 },
  * });
  */
 export function configureSecurityPack(settings: SecurityPackSettings = {}): SecurityPackConfiguration {

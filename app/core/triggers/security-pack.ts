@@ -1,16 +1,24 @@
 import { join } from 'node:path';
 import { packageRoot } from '../../services/package-root.js';
 import { defineTrigger, type TriggerDeclaration } from './declaration.js';
-import { everyTable } from './every-table.js';
+import { type EveryTable, everyTable } from './every-table.js';
 import type { TriggerPack } from './pack.js';
-import { type PasswordPolicy, type SecurityPolicy, securityPolicy } from './security-policy.js';
+import { type LockoutPolicy, type PasswordPolicy, type SecurityPolicy, securityPolicy } from './security-policy.js';
 
 const TEXT_TYPES = ['text', 'character varying', 'character'];
+const INTEGER_TYPES = ['integer', 'bigint', 'smallint'];
+/** Without a time zone, it would depend on the session's whether a moment has passed. */
+const MOMENT_TYPES = ['timestamp with time zone'];
+const TIMESTAMP_TYPES = [...MOMENT_TYPES, 'timestamp without time zone'];
 
-/** The security pack: passwords are hashed, on every table that has the columns. */
+/** The security pack: passwords are hashed and accounts locked, on every table that has the columns. */
 export function securityPack(policy: SecurityPolicy = securityPolicy({})): TriggerPack {
-  const { enabled, functionSchema, except, passwords } = policy;
-  const declarations = enabled ? [...(passwords === null ? [] : hashPasswords(passwords, except))] : [];
+  const { functionSchema, except, passwords, lockout } = policy;
+  const parts = [
+    passwords === null ? [] : hashPasswords(passwords, except),
+    lockout === null ? [] : lockAccounts(lockout, except),
+  ];
+  const declarations = policy.enabled ? parts.flat() : [];
   return {
     name: 'security',
     functionFiles: [...new Set(declarations.map((declaration) => fileOf(declaration.function)))],
@@ -55,4 +63,25 @@ function leavePasswords(except: readonly string[]): TriggerDeclaration {
     on: ['insert', 'update'],
     function: 'hash_password',
   });
+}
+
+function lockAccounts(lockout: LockoutPolicy, except: readonly string[]): TriggerDeclaration[] {
+  const { failures, lockedUntil, lastLogin, only, limit, minutes } = lockout;
+  const scope = { except, ...(only && { only }) };
+  const having = { [failures]: INTEGER_TYPES, [lockedUntil]: MOMENT_TYPES };
+  const declare = (table: EveryTable, login: string): TriggerDeclaration =>
+    defineTrigger('lock_account', {
+      table,
+      timing: 'before',
+      on: ['insert', 'update'],
+      function: 'lock_account',
+      args: [failures, lockedUntil, login, `${limit}`, `${minutes}`],
+    });
+  const missing = (column: string): string => `it has no column ${column}`;
+  return [
+    declare(everyTable({ ...scope, having: { ...having, [lastLogin]: TIMESTAMP_TYPES } }), lastLogin),
+    declare(everyTable({ ...scope, having, lacking: [lastLogin] }), ''),
+    declare(everyTable({ ...scope, having: [failures], lacking: [lockedUntil], skip: missing(lockedUntil) }), ''),
+    declare(everyTable({ ...scope, having: [lockedUntil], lacking: [failures], skip: missing(failures) }), ''),
+  ];
 }

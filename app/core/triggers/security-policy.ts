@@ -19,16 +19,27 @@ const passwords = z.strictObject({
   otherHashes: z.optional(z.string().check(z.minLength(1))),
 });
 
+const lockout = z.strictObject({
+  failures: z._default(column, 'failed_login_attempts'),
+  lockedUntil: z._default(column, 'locked_until'),
+  lastLogin: z._default(column, 'last_login_at'),
+  only: z.optional(tables),
+  limit: z._default(z.int().check(z.gte(1)), 5),
+  minutes: z._default(z.number().check(z.positive()), 15),
+});
+
 const policy = z.strictObject({
   enabled: z._default(z.boolean(), true),
   functionSchema: z._default(column, 'public'),
   except: z._default(tables, []),
   passwords: z._default(z.nullable(passwords), () => passwords.parse({})),
+  lockout: z._default(z.nullable(lockout), () => lockout.parse({})),
 });
 
 /** The settings of the security pack with everything that was left out filled in. `null`: that part is off. */
 export type SecurityPolicy = z.infer<typeof policy>;
 export type PasswordPolicy = z.infer<typeof passwords>;
+export type LockoutPolicy = z.infer<typeof lockout>;
 
 /** @throws ManageDbError `INVALID_CONFIGURATION` with every problem at once */
 export function securityPolicy(settings: unknown): SecurityPolicy {
