@@ -152,6 +152,7 @@ export {
   type LockoutSettings,
   type PasswordSettings,
   type SecurityPackSettings,
+  type SessionSettings,
 } from './core/triggers/security-pack-settings.js';
 export type { HashFormat } from './core/triggers/security-policy.js';
 export type { Queryable } from './database/queryable.js';

@@ -12,6 +12,8 @@ export interface SecurityPackSettings {
   readonly passwords?: PasswordSettings | false;
   /** `false`: accounts are not locked. */
   readonly lockout?: LockoutSettings | false;
+  /** `false`: sessions are left to the application. */
+  readonly sessions?: SessionSettings | false;
 }
 
 export interface PasswordSettings {
@@ -42,6 +44,25 @@ export interface LockoutSettings {
   readonly minutes?: number;
 }
 
+export interface SessionSettings {
+  /** In these tables; by default in those whose names end in `session` or `sessions`. */
+  readonly only?: readonly string[];
+  /** The column of the user; `user_id` by default. */
+  readonly user?: string;
+  /** The column of the moment at which a session ends; `expires_at` by default. */
+  readonly expires?: string;
+  /** The column of the moment at which it was ended; `revoked_at` by default. */
+  readonly revoked?: string;
+  /** The column of its beginning, where there is one; `created_at` by default. */
+  readonly created?: string;
+  /** How long it lasts when nothing is said; 12 by default. */
+  readonly hours?: number;
+  /** From its beginning, however often it is prolonged; 720 (30 days) by default. */
+  readonly maximumHours?: number;
+  /** How many active sessions a user may have; 10 by default, `null`: any number. */
+  readonly limit?: number | null;
+}
+
 export interface SecurityPackConfiguration {
   readonly kind: 'manage_db.security-pack';
   readonly settings: SecurityPolicy;
@@ -55,6 +76,7 @@ export interface SecurityPackConfiguration {
  * export default configureSecurityPack({
  *   passwords: { columns: ['password_hash', 'password'], only: ['clinic.users'], cost: 13 },
  *   lockout: { lastLogin: 'last_seen', limit: 10, minutes: 30 },
+ *   sessions: { only: ['clinic.logins'], hours: 1, maximumHours: 24, limit: 3 },
  * });
  */
 export function configureSecurityPack(settings: SecurityPackSettings = {}): SecurityPackConfiguration {

@@ -28,18 +28,35 @@ const lockout = z.strictObject({
   minutes: z._default(z.number().check(z.positive()), 15),
 });
 
+const sessions = z
+  .strictObject({
+    only: z._default(tables, ['*.*session', '*.*sessions', '*.*Session', '*.*Sessions']),
+    user: z._default(column, 'user_id'),
+    expires: z._default(column, 'expires_at'),
+    revoked: z._default(column, 'revoked_at'),
+    created: z._default(column, 'created_at'),
+    hours: z._default(z.number().check(z.positive()), 12),
+    maximumHours: z._default(z.number().check(z.positive()), 720),
+    limit: z._default(z.nullable(z.int().check(z.gte(1))), 10),
+  })
+  .check(
+    z.refine(({ hours, maximumHours }) => hours <= maximumHours, 'hours must not be more than maximumHours (720)'),
+  );
+
 const policy = z.strictObject({
   enabled: z._default(z.boolean(), true),
   functionSchema: z._default(column, 'public'),
   except: z._default(tables, []),
   passwords: z._default(z.nullable(passwords), () => passwords.parse({})),
   lockout: z._default(z.nullable(lockout), () => lockout.parse({})),
+  sessions: z._default(z.nullable(sessions), () => sessions.parse({})),
 });
 
 /** The settings of the security pack with everything that was left out filled in. `null`: that part is off. */
 export type SecurityPolicy = z.infer<typeof policy>;
 export type PasswordPolicy = z.infer<typeof passwords>;
 export type LockoutPolicy = z.infer<typeof lockout>;
+export type SessionPolicy = z.infer<typeof sessions>;
 
 /** @throws ManageDbError `INVALID_CONFIGURATION` with every problem at once */
 export function securityPolicy(settings: unknown): SecurityPolicy {

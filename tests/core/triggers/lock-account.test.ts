@@ -14,7 +14,7 @@ const TABLES = `
   create table simple (id integer primary key, failed_login_attempts smallint, locked_until timestamptz);
   create table local_time (id integer primary key, failed_login_attempts integer, locked_until timestamp);
   create table half (id integer primary key, failed_login_attempts integer);
-  create table other_half (id integer primary key, locked_until timestamptz);
+  create table jobs (id integer primary key, locked_until timestamptz);
   create table "Us""ers" (id integer primary key, "Fai'led" bigint, "Lo cked" timestamptz, "Lógin" timestamp);`;
 
 describe('lock_account', () => {
@@ -215,7 +215,6 @@ describe('lock_account', () => {
     expect(skipped.map(({ table, name, reason }) => `${table} ${name}: ${reason}`)).to.deep.equal([
       'local_time lock_account: locked_until is of type timestamp without time zone; the trigger is for timestamp with time zone',
       'half lock_account: it has no column locked_until',
-      'other_half lock_account: it has no column failed_login_attempts',
     ]);
   });
 });
