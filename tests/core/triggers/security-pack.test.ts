@@ -1,0 +1,121 @@
+import { expect } from 'chai';
+import type pg from 'pg';
+import { verifyTriggers } from '../../../app/core/db-operations/trigger-drift.js';
+import { testTriggers } from '../../../app/core/db-operations/trigger-test.js';
+import { ManageDbError } from '../../../app/core/errors.js';
+import type { ApplyTriggersResult } from '../../../app/core/triggers/apply.js';
+import { configureSecurityPack } from '../../../app/core/triggers/security-pack-settings.js';
+import { openClient } from '../../database/open-client.js';
+import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
+import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
+import { stampAs } from '../../support/stamp.js';
+
+const TABLES = `
+  create table users (id serial primary key, email text, password_hash text, failed_login_attempts integer not null default 0,
+    locked_until timestamptz, last_login_at timestamptz, created_at timestamptz, updated_at timestamptz);
+  create table user_sessions (id serial primary key, user_id integer references users, expires_at timestamptz, revoked_at timestamptz);`;
+
+describe('the security pack', () => {
+  let database: ScratchDatabase;
+  let workspace: ScratchWorkspace;
+  let client: pg.Client;
+
+  beforeEach(async () => {
+    database = await scratchDatabase(TABLES);
+    client = await openClient(database.url);
+    await stampAs(client, 'testing');
+    workspace = scratchWorkspace({ '.env.testing': `TESTING_DATABASE_URL=${database.url}\n` });
+  });
+  afterEach(async () => {
+    await client.end();
+    await workspace.remove();
+    await database.drop();
+  });
+
+  const apply = async (): Promise<ApplyTriggersResult> => {
+    const result = await workspace.cli(['apply-db-triggers', '--pack', 'security', '--env', 'testing', '--json']);
+    expect(result.code, result.stderr).to.equal(0);
+    return result.json().data as ApplyTriggersResult;
+  };
+  const names = (triggers: readonly { table: string; name: string }[]) =>
+    triggers.map(({ table, name }) => `${table} ${name}`);
+
+  it('is applied by name, applied again without doing anything, verified and tested, without pgcrypto', async () => {
+    const installed = [
+      'user_sessions guard_session',
+      'user_sessions limit_sessions',
+      'users check_password_hash',
+      'users hash_password',
+      'users lock_account',
+    ];
+    expect(names((await apply()).created)).to.deep.equal(installed);
+    const again = await apply();
+    expect(again).to.deep.include({ created: [], replaced: [], statements: [] });
+    expect(names(again.unchanged)).to.deep.equal(installed);
+    const { triggers } = await workspace.run(() => verifyTriggers({ env: 'testing' }));
+    expect(
+      triggers.filter(({ name }) => installed.some((each) => each.endsWith(` ${name}`))).map(({ state }) => state),
+    ).to.deep.equal(Array(5).fill('in_sync'));
+    await client.query(`insert into users (email) values ('a@b')`);
+    await client.query('insert into user_sessions (user_id) values (1)');
+    const tested = await workspace.run(() => testTriggers({ env: 'testing' }));
+    const quiet = tested.triggers.flatMap(({ name, events }) =>
+      events
+        .filter(({ state }) => state !== 'fired')
+        .map(({ event, state, detail }) => `${name} ${event} ${state} ${detail}`),
+    );
+    expect(quiet).to.deep.equal([]);
+    const { rows } =
+      await client.query(`select tgname as n from pg_trigger where tgenabled = 'A' and not tgisinternal and
+      tgrelid = 'users'::regclass order by 1`);
+    expect(rows.map(({ n }) => n)).to.deep.equal(['check_password_hash', 'hash_password']);
+  });
+
+  it('is configured by a file of the workspace, in parts or altogether', async () => {
+    workspace.write({
+      'triggers/security.trigger.ts': `import { configureSecurityPack } from 'manage_db';
+        export default configureSecurityPack({ functionSchema: 'guards', passwords: { cost: 5 }, lockout: false, sessions: { limit: null } });`,
+    });
+    await client.query('create schema guards; create extension pgcrypto schema guards');
+    expect(names((await apply()).created)).to.deep.equal([
+      'user_sessions guard_session',
+      'users check_password_hash',
+      'users hash_password',
+    ]);
+    await client.query(`insert into users (password_hash) values ('secret')`);
+    const { rows } = await client.query(`select password_hash ~ '^\\$2a\\$05\\$' as h from users`);
+    expect(rows).to.deep.equal([{ h: true }]);
+    workspace.write({
+      'triggers/security.trigger.ts': `import { configureSecurityPack } from 'manage_db';
+        export default configureSecurityPack({ enabled: false });`,
+    });
+    expect(await apply()).to.deep.include({ created: [], unchanged: [], skipped: [], statements: [] });
+  });
+
+  it('says everything that is wrong with its settings at once', () => {
+    const wrong = {
+      passwords: { cost: 3, hashes: ['md5'], colums: [] },
+      lockout: { limit: 0 },
+      sessions: { hours: 5, maximumHours: 1 },
+      except: ['users'],
+    };
+    let error: unknown;
+    try {
+      configureSecurityPack(wrong as object);
+    } catch (thrown) {
+      error = thrown;
+    }
+    if (!(error instanceof ManageDbError)) throw new Error('nothing was thrown');
+    expect(error.code).to.equal('INVALID_CONFIGURATION');
+    for (const place of [
+      'passwords.cost',
+      'passwords.hashes.0',
+      '"colums"',
+      'lockout.limit',
+      'except.0',
+      'sessions: hours must not',
+    ]) {
+      expect(error.message).to.contain(place);
+    }
+  });
+});
