@@ -147,6 +147,7 @@ export { type BasePackSettings, configureBasePack } from './core/triggers/base-p
 export { defineTrigger, type TriggerDeclaration, type TriggerSpec } from './core/triggers/declaration.js';
 export type { Difference, DriftState, TriggerReport } from './core/triggers/drift.js';
 export { type EveryTable, type EveryTableSpec, everyTable } from './core/triggers/every-table.js';
+export { configureSecurityPack, type SecurityPackSettings } from './core/triggers/security-pack-settings.js';
 export type { Queryable } from './database/queryable.js';
 export { currentActor, withActor } from './services/actor.js';
 export { connectTo } from './services/connection/engine.js';

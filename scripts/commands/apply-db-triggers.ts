@@ -20,7 +20,11 @@ export const command = defineCommand<Args>({
   ],
   builder: (yargs) =>
     yargs
-      .option('pack', { type: 'string', requiresArg: true, describe: 'Only this pack: base, or workspace' })
+      .option('pack', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'Only this pack: base, security, audit, or workspace',
+      })
       .option('schema', { type: 'string', requiresArg: true, describe: 'Only in this schema' })
       .option('table', { type: 'string', requiresArg: true, describe: 'Only on this table: name, or schema.name' })
       .option('per-table', {

@@ -18,17 +18,25 @@ import {
 import { defineTrigger, isTriggerDeclaration, type TriggerDeclaration } from './declaration.js';
 import { everyTable } from './every-table.js';
 import { DEFAULT_FUNCTION_SCHEMA, type TriggerPack } from './pack.js';
+import {
+  configureSecurityPack,
+  isSecurityPackConfiguration,
+  type SecurityPackConfiguration,
+  type SecurityPackSettings,
+} from './security-pack-settings.js';
 
 /** What a workspace's `*.trigger.ts` files say. */
 export interface WorkspaceTriggers {
   readonly pack: TriggerPack;
   readonly base: BasePackSettings;
+  /** `null`: it is not used. */
+  readonly security: SecurityPackSettings | null;
   /** `null`: nothing is audited. */
   readonly audit: AuditPackSettings | null;
 }
 
 /** What `import … from 'manage_db'` gives in a trigger file: it must meet this very copy of it. */
-const MODULE = { defineTrigger, everyTable, configureBasePack, configureAuditPack };
+const MODULE = { defineTrigger, everyTable, configureBasePack, configureSecurityPack, configureAuditPack };
 
 /**
  * Reads all `*.trigger.ts` (or .js, .mts, .mjs) below `folder`, and the functions in `functions/*.sql`. Every export of a
@@ -40,6 +48,7 @@ export async function loadWorkspaceTriggers(folder: string): Promise<WorkspaceTr
   const files = declarationFiles(folder);
   const declarations: TriggerDeclaration[] = [];
   let base: BasePackSettings = {};
+  let security: SecurityPackSettings | null = null;
   let audit: AuditPackSettings | null = null;
   for (const [path, module] of await importAll(files)) {
     const exported = exportsOf(module);
@@ -47,6 +56,7 @@ export async function loadWorkspaceTriggers(folder: string): Promise<WorkspaceTr
     const configurations = exported.filter(isConfiguration);
     for (const { kind, settings } of configurations) {
       if (kind === 'manage_db.base-pack') base = settings;
+      else if (kind === 'manage_db.security-pack') security = settings;
       else audit = settings;
     }
     if (configurations.length === 0 && found.length === 0)
@@ -61,12 +71,15 @@ export async function loadWorkspaceTriggers(folder: string): Promise<WorkspaceTr
       declarations,
     },
     base,
+    security,
     audit,
   };
 }
 
-function isConfiguration(value: unknown): value is BasePackConfiguration | AuditPackConfiguration {
-  return isBasePackConfiguration(value) || isAuditPackConfiguration(value);
+type Configuration = BasePackConfiguration | SecurityPackConfiguration | AuditPackConfiguration;
+
+function isConfiguration(value: unknown): value is Configuration {
+  return isBasePackConfiguration(value) || isSecurityPackConfiguration(value) || isAuditPackConfiguration(value);
 }
 
 function declarationFiles(folder: string): string[] {

@@ -3,6 +3,7 @@ import { ManageDbError } from '../../errors.js';
 import { auditPack, auditSchema } from '../../triggers/audit/audit-pack.js';
 import { basePack } from '../../triggers/base-pack.js';
 import type { TriggerPack } from '../../triggers/pack.js';
+import { securityPack } from '../../triggers/security-pack.js';
 import { loadWorkspaceTriggers } from '../../triggers/workspace-pack.js';
 
 /**
@@ -13,11 +14,12 @@ import { loadWorkspaceTriggers } from '../../triggers/workspace-pack.js';
 export async function readPacks(): Promise<TriggerPack[]> {
   const { triggersDir } = await getWorkspace();
   const workspace = await loadWorkspaceTriggers(triggersDir);
-  if (workspace.audit === null) return [basePack(workspace.base), workspace.pack];
+  const security = workspace.security === null ? [] : [securityPack(workspace.security)];
+  const plain = [basePack(workspace.base), ...security, workspace.pack];
+  if (workspace.audit === null) return plain;
   // the log is no table of the application
   const log = `${auditSchema(workspace.audit)}.*`;
-  const others = [basePack(workspace.base), workspace.pack].map((pack) => exceptTables(pack, log));
-  return [...others, auditPack(workspace.audit)];
+  return [...plain.map((pack) => exceptTables(pack, log)), auditPack(workspace.audit)];
 }
 
 function exceptTables(pack: TriggerPack, pattern: string): TriggerPack {
