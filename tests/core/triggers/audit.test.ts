@@ -298,6 +298,62 @@ describe('the audit pack', () => {
     ).to.deep.equal([{ tgname: 'refuse_change' }]);
   });
 
+  it('never makes a write fail: whatever the columns are called, and of whatever type they are', async () => {
+    await client.query(`
+      create extension citext; create extension ltree;
+      create type colour as enum ('red', 'blue');
+      create table trees (id ltree, colour colour, note text, primary key (id, colour));
+      create type pair as (a json, b integer);
+      create domain positive as integer check (value > 0);
+      create table odd (id integer primary key, moment text, xid text, client text, keys text, secret text, ignored text, o text, n text, old text,
+        new text, c text, k text, v text, m text, app_user text, is_known text, r text, d text, tg_op text);
+      create table types (id point, "a.b" json, x xml, p point, ci citext, pr pair, dom positive, j json[], b bit varying, r int4range, ts tsvector,
+        mr int4multirange, i inet, m money, f float8, by bytea, iv interval, e text[], u uuid, o oid);
+      create table wide (id integer primary key, ${Array.from({ length: 300 }, (_, n) => `c${n} integer default ${n}`).join(', ')});
+      create table same (id citext primary key, note text);
+      create table nested (id integer primary key, parent integer, depth integer);
+      create function grow() returns trigger language plpgsql as $$ begin
+        if new.depth < 3 then update nested set depth = new.depth + 1, id = id + 100 where id = new.id; end if; return null; end $$;
+      create trigger aa_grow after update on nested for each row execute function grow()`);
+    await apply();
+    await client.query(
+      `insert into odd (id, moment, xid, client, old, new, o, n) values (1, 'a', 'b', 'c', 'd', 'e', 'f', 'g')`,
+    );
+    expect(await changes(`update odd set moment = 'x', xid = 'y', n = 'z'`)).to.have.length(2);
+    await client.query(`insert into types ("a.b", x, p, ci, pr, dom, j, b, r, ts, f, by) values ('{"a": 1}', '<a/>', '(1,2)', 'A', row('{}', 1), 1,
+      array['{}'::json], b'101', '[1,2)', 'a b', 'NaN', '\\x00')`);
+    expect(
+      await changes(
+        `update types set x = '<b/>', p = '(2,1)', ci = 'a', pr = row('[]', 2), j = array['[]'::json]; delete from types`,
+      ),
+    ).to.have.length(4);
+    await client.query('insert into wide (id) values (1)');
+    await logged();
+    expect(await changes('update wide set c7 = -1, c299 = null')).to.deep.equal([
+      'UPDATE wide 1 {c7,c299} {"c7": 7, "c299": 299} {"c7": -1, "c299": null}',
+    ]);
+    await client.query(`insert into trees values ('a.b', 'red', 'x')`);
+    await logged();
+    expect(await changes(`update trees set note = 'y'; update trees set colour = 'blue'`)).to.deep.equal([
+      `UPDATE trees ["a.b", "red"] {note} {"note": "x"} {"note": "y"}`,
+      `UPDATE trees ["a.b", "red"] {colour} {"colour": "red"} {"colour": "blue"}`,
+    ]);
+    await client.query(`insert into same values ('A', 'x')`);
+    expect((await changes(`update same set id = 'a'`)).at(-1)).to.equal('UPDATE same A {id} {"id": "A"} {"id": "a"}');
+    await client.query('insert into nested values (1, null, 0), (2, null, 5)');
+    await logged();
+    expect((await changes('update nested set depth = 1 where id = 1')).sort()).to.deep.equal([
+      'UPDATE nested 1 {depth} {"depth": 0} {"depth": 1}',
+      'UPDATE nested 1 {id,depth} {"id": 1, "depth": 1} {"id": 101, "depth": 2}',
+      'UPDATE nested 101 {id,depth} {"id": 101, "depth": 2} {"id": 201, "depth": 3}',
+    ]);
+    expect(
+      await changes(
+        'begin; update nested set id = 7 where id = 2; savepoint s; update nested set id = 8 where id = 7; rollback to s; update nested set depth = 9 where id = 7; commit',
+      ),
+    ).to.deep.equal(['UPDATE nested 2 {id} {"id": 2} {"id": 7}', 'UPDATE nested 7 {depth} {"depth": 5} {"depth": 9}']);
+  });
+
   it('says which tables are audited, wholly, partly or not at all', async () => {
     await client.query('create table fresh (id integer); alter table loose disable trigger audit_delete');
     await client.query(`create table days_2027 partition of days for values from ('2027-01-01') to ('2028-01-01')`);

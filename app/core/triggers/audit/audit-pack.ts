@@ -5,7 +5,7 @@ import { ManageDbError } from '../../errors.js';
 import { defineTrigger, type TriggerDeclaration, type TriggerSpec } from '../declaration.js';
 import { matchesPattern } from '../every-table.js';
 import type { GeneratedFunction, GeneratedTriggers, TriggerPack } from '../pack.js';
-import { auditFunction } from './audit-function.js';
+import { auditFunction, keyText } from './audit-function.js';
 import { auditChainSetup, auditLogSetup } from './audit-log.js';
 import type { AuditPackSettings } from './audit-pack-settings.js';
 
@@ -124,7 +124,7 @@ function declare(table: AuditableTable, called: GeneratedFunction): TriggerDecla
   ]);
   if (table.key.length === 0) return statements;
   const changes = table.key.map(
-    (column) => `old.${escapeIdentifier(column)} is distinct from new.${escapeIdentifier(column)}`,
+    (column) => `${keyText(table, 'old', column)} is distinct from ${keyText(table, 'new', column)}`,
   );
   // late among those that fire before the row: the others may still change the key
   return [...statements, on(table, 'zz_audit_key', { timing: 'before', on: ['update'], when: changes.join(' or ') })];
