@@ -26,6 +26,14 @@ export { redact } from './config/redaction.js';
 export { SECURITY_SETTINGS, type SecuritySettings } from './config/settings.js';
 export { getWorkspace, type Workspace } from './config/workspace.js';
 export {
+  type AuditCoverage,
+  type AuditedTable,
+  type AuditFinding,
+  auditCoverage,
+  type VerifiedAuditLog,
+  verifyAuditLog,
+} from './core/db-operations/audit-log.js';
+export {
   type BackupFormat,
   type BackupOptions,
   type BackupResult,

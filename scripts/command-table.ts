@@ -128,6 +128,20 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/test-db-triggers.js'),
   },
   {
+    name: 'show-audit-coverage',
+    summary: 'Show which tables are not audited, or not wholly',
+    group: 'Triggers',
+    aliases: ['audit_coverage'],
+    load: () => import('./commands/show-audit-coverage.js'),
+  },
+  {
+    name: 'verify-audit-log',
+    summary: 'Check that nobody has changed what the audit triggers have logged',
+    group: 'Triggers',
+    aliases: ['verify_audit_log'],
+    load: () => import('./commands/verify-audit-log.js'),
+  },
+  {
     name: 'enable-db-trigger',
     positionals: '<name>',
     summary: 'Let a trigger fire again: in ordinary sessions, always, or only when replicating',

@@ -62,6 +62,7 @@ const EXIT_CODES = {
   MIGRATION_EDITED: EXIT.failed,
   SCHEMA_TOO_NEW: EXIT.failed,
   OPERATION_LOG_BROKEN: EXIT.failed,
+  AUDIT_LOG_BROKEN: EXIT.failed,
   LOCK_TIMEOUT: EXIT.lockTimeout,
   INTERRUPTED: EXIT.interrupted,
   INTERNAL: EXIT.failed,

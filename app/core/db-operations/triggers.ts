@@ -10,7 +10,7 @@ import { inTriggerTransaction, lockPatience, type TriggerTransactions } from './
 import { choosePacks, readPacks } from './trigger-work/packs.js';
 
 export interface ApplyTriggersOptions extends OperationOptions {
-  /** Only this pack: `base`, `security`, `audit`, or `workspace` for the declarations of the triggers folder. All of them by default. */
+  /** Only this pack: `base`, `security`, `audit`, or `workspace` for the declarations of the triggers folder. */
   readonly pack?: string | undefined;
   readonly schema?: string | undefined;
   /** `'users'` in any schema, or `'clinic.users'`. */

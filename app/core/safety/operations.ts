@@ -41,6 +41,8 @@ export const OPERATIONS = {
   'show-operation-log': read,
   'verify-operation-log': read,
   'kill-switch-status': read,
+  'verify-audit-log': read,
+  'show-audit-coverage': read,
   'list-db-triggers': read,
   'verify-db-triggers': read,
   'diff-db-triggers': read,

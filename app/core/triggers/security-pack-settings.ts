@@ -2,8 +2,6 @@ import { type HashFormat, type SecurityPolicy, securityPolicy } from './security
 
 /** What a workspace may set about the security pack. */
 export interface SecurityPackSettings {
-  /** `false`: the pack is off. What is installed stays. */
-  readonly enabled?: boolean;
   /** The schema of the pack's functions; `public` by default. */
   readonly functionSchema?: string;
   /** Tables to leave alone: `'legacy.*'`. */
@@ -26,20 +24,20 @@ export interface PasswordSettings {
   /** What is kept as it is, beside bcrypt; every {@link HashFormat} by default. */
   readonly hashes?: readonly HashFormat[];
   /** A regular expression of PostgreSQL for hashes of another format, for the whole value. */
-  readonly otherHashes?: string;
+  readonly alsoHashed?: string;
 }
 
 export interface LockoutSettings {
   /** The column that counts failed logins; `failed_login_attempts` by default. */
-  readonly failures?: string;
+  readonly failedColumn?: string;
   /** The column that says until when the account is locked; `locked_until` by default. */
-  readonly lockedUntil?: string;
+  readonly untilColumn?: string;
   /** The column that changes with a successful login, where there is one; `last_login_at` by default. */
-  readonly lastLogin?: string;
+  readonly loginColumn?: string;
   /** Only in these tables: `'clinic.users'`. */
   readonly only?: readonly string[];
   /** How many failures lock; 5 by default. */
-  readonly limit?: number;
+  readonly attempts?: number;
   /** For how long, in minutes; 15 by default. */
   readonly minutes?: number;
 }
@@ -48,18 +46,18 @@ export interface SessionSettings {
   /** In these tables; by default in those whose names end in `session` or `sessions`. */
   readonly only?: readonly string[];
   /** The column of the user; `user_id` by default. */
-  readonly user?: string;
+  readonly userColumn?: string;
   /** The column of the moment at which a session ends; `expires_at` by default. */
-  readonly expires?: string;
+  readonly expiresColumn?: string;
   /** The column of the moment at which it was ended; `revoked_at` by default. */
-  readonly revoked?: string;
+  readonly revokedColumn?: string;
   /** The column of its beginning, where there is one; `created_at` by default. */
-  readonly created?: string;
-  /** How long it lasts when nothing is said; 12 by default. */
-  readonly hours?: number;
-  /** From its beginning, however often it is prolonged; 720 (30 days) by default. */
-  readonly maximumHours?: number;
-  /** How many active sessions a user may have; 10 by default, `null`: any number. */
+  readonly createdColumn?: string;
+  /** How long it lasts when nothing is said; 720 (12 hours) by default. */
+  readonly minutes?: number;
+  /** From its beginning, however often it is prolonged; 43200 (30 days) by default. */
+  readonly maximumMinutes?: number;
+  /** How many active sessions a user may have; 5 by default, `null`: any number. */
   readonly limit?: number | null;
 }
 
@@ -69,14 +67,15 @@ export interface SecurityPackConfiguration {
 }
 
 /**
- * Settings of the security pack, exported by one `*.trigger.ts` file of the workspace.
+ * Hashes passwords, locks accounts and manages sessions on the tables that have the columns; exported by one
+ * `*.trigger.ts` file. Without it nothing of that happens.
  *
  * @throws ManageDbError `INVALID_CONFIGURATION` with every problem at once
  * @example
  * export default configureSecurityPack({
  *   passwords: { columns: ['password_hash', 'password'], only: ['clinic.users'], cost: 13 },
- *   lockout: { lastLogin: 'last_seen', limit: 10, minutes: 30 },
- *   sessions: { only: ['clinic.logins'], hours: 1, maximumHours: 24, limit: 3 },
+ *   lockout: { loginColumn: 'last_seen', attempts: 10, minutes: 30 },
+ *   sessions: { only: ['clinic.logins'], minutes: 60, maximumMinutes: 1440, limit: 3 },
  * });
  */
 export function configureSecurityPack(settings: SecurityPackSettings = {}): SecurityPackConfiguration {

@@ -3,13 +3,7 @@ import { packageRoot } from '../../services/package-root.js';
 import { defineTrigger, type TriggerDeclaration } from './declaration.js';
 import { type EveryTable, everyTable } from './every-table.js';
 import type { TriggerPack } from './pack.js';
-import {
-  type LockoutPolicy,
-  type PasswordPolicy,
-  type SecurityPolicy,
-  type SessionPolicy,
-  securityPolicy,
-} from './security-policy.js';
+import type { LockoutPolicy, PasswordPolicy, SecurityPolicy, SessionPolicy } from './security-policy.js';
 
 const TEXT_TYPES = ['text', 'character varying', 'character'];
 const INTEGER_TYPES = ['integer', 'bigint', 'smallint'];
@@ -17,15 +11,14 @@ const INTEGER_TYPES = ['integer', 'bigint', 'smallint'];
 const MOMENT_TYPES = ['timestamp with time zone'];
 const TIMESTAMP_TYPES = [...MOMENT_TYPES, 'timestamp without time zone'];
 
-/** The security pack: passwords are hashed, accounts locked and sessions ended, on every table that has the columns. */
-export function securityPack(policy: SecurityPolicy = securityPolicy({})): TriggerPack {
+/** The security pack: passwords are hashed, accounts locked and sessions managed, on every table that has the columns. */
+export function securityPack(policy: SecurityPolicy): TriggerPack {
   const { functionSchema, except, passwords, lockout, sessions } = policy;
-  const parts = [
-    passwords === null ? [] : hashPasswords(passwords, except),
-    lockout === null ? [] : lockAccounts(lockout, except),
-    sessions === null ? [] : guardSessions(sessions, except),
+  const declarations = [
+    ...(passwords === null ? [] : hashPasswords(passwords, except)),
+    ...(lockout === null ? [] : lockAccounts(lockout, except)),
+    ...(sessions === null ? [] : manageSessions(sessions, except)),
   ];
-  const declarations = policy.enabled ? parts.flat() : [];
   return {
     name: 'security',
     functionFiles: [...new Set(declarations.map((declaration) => fileOf(declaration.function)))],
@@ -38,22 +31,24 @@ function fileOf(name: string): string {
   return join(packageRoot(), 'app', 'database', 'triggers', 'security', `${name}.sql`);
 }
 
-/** Two triggers a column: one that hashes, and one that looks whether a later trigger has undone it. */
+/**
+ * Two triggers a column: one that hashes, late among those that fire before the row, and one that looks whether a still
+ * later one has undone it.
+ */
 function hashPasswords(passwords: PasswordPolicy, except: readonly string[]): TriggerDeclaration[] {
-  const { columns, only, cost, hashes, otherHashes } = passwords;
-  const triggers = columns.flatMap((column, index) => {
-    const suffix = index === 0 ? '' : `_in_${column}`;
+  const { columns, only, cost, hashes, alsoHashed } = passwords;
+  const triggers = columns.flatMap((column) => {
     const args = [column, `${cost}`, hashes.join(',')];
     const trigger = {
       table: everyTable({ having: { [column]: TEXT_TYPES }, except, ...(only && { only }) }),
       on: ['insert', 'update'],
       function: 'hash_password',
-      args: otherHashes === undefined ? args : [...args, `^(?:${otherHashes})$`],
+      args: alsoHashed === undefined ? args : [...args, `^(?:${alsoHashed})$`],
       mode: 'always',
     } as const;
     return [
-      defineTrigger(`hash_password${suffix}`, { ...trigger, timing: 'before' }),
-      defineTrigger(`check_password_hash${suffix}`, { ...trigger, timing: 'after' }),
+      defineTrigger(`zz_hash_${column}`, { ...trigger, timing: 'before' }),
+      defineTrigger(`zz_check_${column}`, { ...trigger, timing: 'after' }),
     ];
   });
   return columns.includes('password') ? triggers : [...triggers, leavePasswords(except)];
@@ -63,7 +58,7 @@ function hashPasswords(passwords: PasswordPolicy, except: readonly string[]): Tr
 function leavePasswords(except: readonly string[]): TriggerDeclaration {
   const skip =
     "password may have to be read again; if not: configureSecurityPack({ passwords: { columns: ['password'] } })";
-  return defineTrigger('hash_password', {
+  return defineTrigger('zz_hash_password', {
     table: everyTable({ having: { password: null }, lacking: ['password_hash'], except, skip }),
     timing: 'before',
     on: ['insert', 'update'],
@@ -72,26 +67,26 @@ function leavePasswords(except: readonly string[]): TriggerDeclaration {
 }
 
 function lockAccounts(lockout: LockoutPolicy, except: readonly string[]): TriggerDeclaration[] {
-  const { failures, lockedUntil, lastLogin, only, limit, minutes } = lockout;
+  const { failedColumn, untilColumn, loginColumn, only, attempts, minutes } = lockout;
   const scope = { except, ...(only && { only }) };
-  const having = { [failures]: INTEGER_TYPES, [lockedUntil]: MOMENT_TYPES };
+  const having = { [failedColumn]: INTEGER_TYPES, [untilColumn]: MOMENT_TYPES };
   const declare = (table: EveryTable, login: string): TriggerDeclaration =>
     defineTrigger('lock_account', {
       table,
       timing: 'before',
       on: ['insert', 'update'],
       function: 'lock_account',
-      args: [failures, lockedUntil, login, `${limit}`, `${minutes}`],
+      args: [failedColumn, untilColumn, login, `${attempts}`, `${minutes}`],
     });
   return [
-    declare(everyTable({ ...scope, having: { ...having, [lastLogin]: TIMESTAMP_TYPES } }), lastLogin),
-    declare(everyTable({ ...scope, having, lacking: [lastLogin] }), ''),
-    declare(everyTable({ ...scope, having: [failures], lacking: [lockedUntil], skip: missing(lockedUntil) }), ''),
+    declare(everyTable({ ...scope, having: { ...having, [loginColumn]: TIMESTAMP_TYPES } }), loginColumn),
+    declare(everyTable({ ...scope, having, lacking: [loginColumn] }), ''),
+    declare(everyTable({ ...scope, having: [failedColumn], lacking: [untilColumn], skip: missing(untilColumn) }), ''),
   ];
 }
 
-function guardSessions(sessions: SessionPolicy, except: readonly string[]): TriggerDeclaration[] {
-  const { user, expires, revoked, created, only } = sessions;
+function manageSessions(sessions: SessionPolicy, except: readonly string[]): TriggerDeclaration[] {
+  const { userColumn: user, expiresColumn: expires, revokedColumn: revoked, createdColumn: created, only } = sessions;
   const scope = { only, except };
   const having = { [user]: null, [expires]: MOMENT_TYPES, [revoked]: MOMENT_TYPES };
   return [
@@ -106,18 +101,18 @@ function guardSessions(sessions: SessionPolicy, except: readonly string[]): Trig
 }
 
 function onSessions(
-  { user, expires, revoked, hours, maximumHours, limit }: SessionPolicy,
+  { userColumn: user, expiresColumn: expires, revokedColumn: revoked, minutes, maximumMinutes, limit }: SessionPolicy,
   table: EveryTable,
   created: string,
 ): TriggerDeclaration[] {
-  const guard = defineTrigger('guard_session', {
+  const managing = defineTrigger('manage_session', {
     table,
     timing: 'before',
     on: ['insert', 'update'],
-    function: 'guard_session',
-    args: [expires, revoked, created, `${hours}`, `${maximumHours}`],
+    function: 'manage_session',
+    args: [expires, revoked, created, `${minutes}`, `${maximumMinutes}`],
   });
-  if (limit === null) return [guard];
+  if (limit === null) return [managing];
   const limiting = defineTrigger('limit_sessions', {
     table,
     timing: 'after',
@@ -126,7 +121,7 @@ function onSessions(
     function: 'limit_sessions',
     args: [user, expires, revoked, created, `${limit}`],
   });
-  return [guard, limiting];
+  return [managing, limiting];
 }
 
 function missing(column: string): string {

@@ -16,35 +16,37 @@ const passwords = z.strictObject({
   only: z.optional(tables),
   cost: z._default(z.int().check(z.gte(4), z.lte(31)), 12),
   hashes: z._default(z.array(z.enum(HASH_FORMATS)), [...HASH_FORMATS]),
-  otherHashes: z.optional(z.string().check(z.minLength(1))),
+  alsoHashed: z.optional(z.string().check(z.minLength(1))),
 });
 
 const lockout = z.strictObject({
-  failures: z._default(column, 'failed_login_attempts'),
-  lockedUntil: z._default(column, 'locked_until'),
-  lastLogin: z._default(column, 'last_login_at'),
+  failedColumn: z._default(column, 'failed_login_attempts'),
+  untilColumn: z._default(column, 'locked_until'),
+  loginColumn: z._default(column, 'last_login_at'),
   only: z.optional(tables),
-  limit: z._default(z.int().check(z.gte(1)), 5),
+  attempts: z._default(z.int().check(z.gte(1)), 5),
   minutes: z._default(z.number().check(z.positive()), 15),
 });
 
 const sessions = z
   .strictObject({
     only: z._default(tables, ['*.*session', '*.*sessions', '*.*Session', '*.*Sessions']),
-    user: z._default(column, 'user_id'),
-    expires: z._default(column, 'expires_at'),
-    revoked: z._default(column, 'revoked_at'),
-    created: z._default(column, 'created_at'),
-    hours: z._default(z.number().check(z.positive()), 12),
-    maximumHours: z._default(z.number().check(z.positive()), 720),
-    limit: z._default(z.nullable(z.int().check(z.gte(1))), 10),
+    userColumn: z._default(column, 'user_id'),
+    expiresColumn: z._default(column, 'expires_at'),
+    revokedColumn: z._default(column, 'revoked_at'),
+    createdColumn: z._default(column, 'created_at'),
+    minutes: z._default(z.number().check(z.positive()), 720),
+    maximumMinutes: z._default(z.number().check(z.positive()), 43_200),
+    limit: z._default(z.nullable(z.int().check(z.gte(1))), 5),
   })
   .check(
-    z.refine(({ hours, maximumHours }) => hours <= maximumHours, 'hours must not be more than maximumHours (720)'),
+    z.refine(
+      ({ minutes, maximumMinutes }) => minutes <= maximumMinutes,
+      'minutes must not be more than maximumMinutes (43200)',
+    ),
   );
 
 const policy = z.strictObject({
-  enabled: z._default(z.boolean(), true),
   functionSchema: z._default(column, 'public'),
   except: z._default(tables, []),
   passwords: z._default(z.nullable(passwords), () => passwords.parse({})),
@@ -73,5 +75,5 @@ export function securityPolicy(settings: unknown): SecurityPolicy {
 function withPartsOff(settings: unknown): unknown {
   if (typeof settings !== 'object' || settings === null) return settings;
   const entries: [string, unknown][] = Object.entries(settings);
-  return Object.fromEntries(entries.map(([key, value]) => [key, value === false && key !== 'enabled' ? null : value]));
+  return Object.fromEntries(entries.map(([key, value]) => [key, value === false ? null : value]));
 }

@@ -23,13 +23,14 @@ import {
   isSecurityPackConfiguration,
   type SecurityPackConfiguration,
 } from './security-pack-settings.js';
-import { type SecurityPolicy, securityPolicy } from './security-policy.js';
+import type { SecurityPolicy } from './security-policy.js';
 
 /** What a workspace's `*.trigger.ts` files say. */
 export interface WorkspaceTriggers {
   readonly pack: TriggerPack;
   readonly base: BasePackSettings;
-  readonly security: SecurityPolicy;
+  /** `null`: it is not used. */
+  readonly security: SecurityPolicy | null;
   /** `null`: nothing is audited. */
   readonly audit: AuditPackSettings | null;
 }
@@ -70,7 +71,7 @@ export async function loadWorkspaceTriggers(folder: string): Promise<WorkspaceTr
       declarations,
     },
     base,
-    security: security ?? securityPolicy({}),
+    security,
     audit,
   };
 }

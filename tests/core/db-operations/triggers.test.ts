@@ -236,7 +236,7 @@ describe('apply-db-triggers', () => {
     expect(await tablesOf({ table: 'days' })).to.deep.equal(['days']);
     expect(await tablesOf({ table: 'public.users' })).to.deep.equal(['users']);
     expect(await tablesOf({ pack: 'workspace' })).to.deep.equal(['users']);
-    expect((await failure({ pack: 'clinc' })).hint).to.equal('Packs: base, security, workspace');
+    expect((await failure({ pack: 'clinc' })).hint).to.equal('Packs: base, workspace');
   });
 
   it('only says what it would do in a dry run', async () => {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type pg from 'pg';
+import { auditCoverage, verifyAuditLog } from '../../../app/core/db-operations/audit-log.js';
 import { verifyTriggers } from '../../../app/core/db-operations/trigger-drift.js';
 import { applyTriggers } from '../../../app/core/db-operations/triggers.js';
 import { openClient } from '../../database/open-client.js';
@@ -295,5 +296,163 @@ describe('the audit pack', () => {
     expect(
       (await client.query(`select tgname from pg_trigger where tgrelid = 'audit.audit_logs'::regclass`)).rows,
     ).to.deep.equal([{ tgname: 'refuse_change' }]);
+  });
+
+  it('never makes a write fail: whatever the columns are called, and of whatever type they are', async () => {
+    await client.query(`
+      create extension citext; create extension ltree;
+      create type colour as enum ('red', 'blue');
+      create table trees (id ltree, colour colour, note text, primary key (id, colour));
+      create type pair as (a json, b integer);
+      create domain positive as integer check (value > 0);
+      create table odd (id integer primary key, moment text, xid text, client text, keys text, secret text, ignored text, o text, n text, old text,
+        new text, c text, k text, v text, m text, app_user text, is_known text, r text, d text, tg_op text);
+      create table types (id point, "a.b" json, x xml, p point, ci citext, pr pair, dom positive, j json[], b bit varying, r int4range, ts tsvector,
+        mr int4multirange, i inet, m money, f float8, by bytea, iv interval, e text[], u uuid, o oid);
+      create table wide (id integer primary key, ${Array.from({ length: 300 }, (_, n) => `c${n} integer default ${n}`).join(', ')});
+      create table same (id citext primary key, note text);
+      create table nested (id integer primary key, parent integer, depth integer);
+      create function grow() returns trigger language plpgsql as $$ begin
+        if new.depth < 3 then update nested set depth = new.depth + 1, id = id + 100 where id = new.id; end if; return null; end $$;
+      create trigger aa_grow after update on nested for each row execute function grow()`);
+    await apply();
+    await client.query(
+      `insert into odd (id, moment, xid, client, old, new, o, n) values (1, 'a', 'b', 'c', 'd', 'e', 'f', 'g')`,
+    );
+    expect(await changes(`update odd set moment = 'x', xid = 'y', n = 'z'`)).to.have.length(2);
+    await client.query(`insert into types ("a.b", x, p, ci, pr, dom, j, b, r, ts, f, by) values ('{"a": 1}', '<a/>', '(1,2)', 'A', row('{}', 1), 1,
+      array['{}'::json], b'101', '[1,2)', 'a b', 'NaN', '\\x00')`);
+    expect(
+      await changes(
+        `update types set x = '<b/>', p = '(2,1)', ci = 'a', pr = row('[]', 2), j = array['[]'::json]; delete from types`,
+      ),
+    ).to.have.length(4);
+    await client.query('insert into wide (id) values (1)');
+    await logged();
+    expect(await changes('update wide set c7 = -1, c299 = null')).to.deep.equal([
+      'UPDATE wide 1 {c7,c299} {"c7": 7, "c299": 299} {"c7": -1, "c299": null}',
+    ]);
+    await client.query(`insert into trees values ('a.b', 'red', 'x')`);
+    await logged();
+    expect(await changes(`update trees set note = 'y'; update trees set colour = 'blue'`)).to.deep.equal([
+      `UPDATE trees ["a.b", "red"] {note} {"note": "x"} {"note": "y"}`,
+      `UPDATE trees ["a.b", "red"] {colour} {"colour": "red"} {"colour": "blue"}`,
+    ]);
+    await client.query(`insert into same values ('A', 'x')`);
+    expect((await changes(`update same set id = 'a'`)).at(-1)).to.equal('UPDATE same A {id} {"id": "A"} {"id": "a"}');
+    await client.query('insert into nested values (1, null, 0), (2, null, 5)');
+    await logged();
+    expect((await changes('update nested set depth = 1 where id = 1')).sort()).to.deep.equal([
+      'UPDATE nested 1 {depth} {"depth": 0} {"depth": 1}',
+      'UPDATE nested 1 {id,depth} {"id": 1, "depth": 1} {"id": 101, "depth": 2}',
+      'UPDATE nested 101 {id,depth} {"id": 101, "depth": 2} {"id": 201, "depth": 3}',
+    ]);
+    expect(
+      await changes(
+        'begin; update nested set id = 7 where id = 2; savepoint s; update nested set id = 8 where id = 7; rollback to s; update nested set depth = 9 where id = 7; commit',
+      ),
+    ).to.deep.equal(['UPDATE nested 2 {id} {"id": 2} {"id": 7}', 'UPDATE nested 7 {depth} {"depth": 5} {"depth": 9}']);
+  });
+
+  it('says which tables are audited, wholly, partly or not at all', async () => {
+    await client.query('create table fresh (id integer); alter table loose disable trigger audit_delete');
+    await client.query(`create table days_2027 partition of days for values from ('2027-01-01') to ('2028-01-01')`);
+    const { tables, counts } = await workspace.run(() => auditCoverage({ env: 'testing' }));
+    expect(counts).to.deep.equal({ audited: 5, partly: 2, not_audited: 1 });
+    expect(tables.filter(({ state }) => state !== 'audited')).to.deep.equal([
+      {
+        schema: 'public',
+        table: 'days',
+        state: 'partly',
+        missing: ['INSERT, UPDATE, DELETE, TRUNCATE on public.days_2027'],
+      },
+      { schema: 'public', table: 'fresh', state: 'not_audited', missing: ['INSERT, UPDATE, DELETE, TRUNCATE'] },
+      { schema: 'public', table: 'loose', state: 'partly', missing: ['DELETE'] },
+    ]);
+    const shown = await workspace.cli(['show-audit-coverage', '--env', 'testing']);
+    expect(shown.stdout).to.contain('5 audited, 2 partly, 1 not');
+  });
+
+  describe('with a hash chain', () => {
+    beforeEach(async () => {
+      configure('{ hashChain: true }');
+      await apply();
+      await changes(
+        `insert into users (id) select generate_series(1, 300); update users set email = 'x' where id < 20; delete from users where id = 300`,
+      );
+    });
+    const check = () => workspace.run(() => verifyAuditLog({ env: 'testing' }));
+    const kinds = async () => (await check()).findings.map(({ kind }) => kind);
+    /** As a superuser who knows what they do. */
+    const tamper = (sql: string) =>
+      client.query(`set session_replication_role = origin; do $$ declare t text; begin
+        for t in select c.oid::regclass::text from pg_class c join pg_trigger g on g.tgrelid = c.oid where g.tgname = 'refuse_change' loop
+          execute format('alter table %s disable trigger refuse_change', t); end loop; end $$;
+        ${sql};
+        do $$ declare t text; begin
+        for t in select c.oid::regclass::text from pg_class c join pg_trigger g on g.tgrelid = c.oid where g.tgname = 'refuse_change' loop
+          execute format('alter table %s enable always trigger refuse_change', t); end loop; end $$`);
+
+    it('is whole, also when many write at once, and in every isolation', async () => {
+      const others = await Promise.all([1, 2, 3].map(() => openClient(database.url)));
+      await Promise.all(
+        others.map(async (other, index) => {
+          for (let n = 0; n < 20; n += 1) await other.query(`insert into loose values (${index}, 'x')`);
+          await other.end();
+        }),
+      );
+      const late = await openClient(database.url);
+      await late.query('begin isolation level repeatable read; select from loose');
+      await client.query(`insert into loose values (9, 'y')`);
+      const error = await late.query(`insert into loose values (9, 'z')`).catch((thrown) => thrown);
+      expect(error.code).to.equal('40001');
+      await late.end();
+      expect(await check()).to.deep.equal({ ok: true, entries: 381, chained: 381, findings: [] });
+      expect((await workspace.cli(['verify-audit-log', '--env', 'testing'])).code).to.equal(0);
+      expect(await apply()).to.deep.include({ statements: [] });
+    });
+
+    it('shows what a superuser has changed, removed or cut off, and a table that is not protected', async () => {
+      await tamper(`update audit.audit_logs set user_id = 'nobody' where position = 7`);
+      expect(await kinds()).to.deep.equal(['changed']);
+      await tamper(`update audit.audit_logs set user_id = 'anna' where position = 7`);
+      expect(await kinds()).to.deep.equal([]);
+      await tamper('delete from audit.audit_logs where position between 10 and 12');
+      expect(await kinds()).to.deep.equal(['missing']);
+      await tamper('delete from audit.audit_logs where position > 300');
+      expect(await kinds()).to.deep.equal(['missing', 'end']);
+      const { code, json } = await workspace.cli(['verify-audit-log', '--env', 'testing', '--json']);
+      expect([code, json().error?.code]).to.deep.equal([1, 'AUDIT_LOG_BROKEN']);
+      await client.query('alter table audit.audit_logs_default disable trigger refuse_change');
+      expect(await kinds()).to.deep.equal(['unprotected', 'missing', 'end']);
+    });
+
+    it('is not broken by its retention', async () => {
+      await tamper(`create table audit.old as select * from audit.audit_logs where position <= 50;
+        delete from audit.audit_logs where position <= 50; drop table audit.old`);
+      expect(await kinds()).to.deep.equal(['missing']);
+      await client.query('update audit.audit_chain set first_position = 51');
+      expect(await kinds()).to.deep.equal([]);
+    });
+
+    it('can be switched off again', async () => {
+      configure('{}');
+      await apply();
+      await changes('insert into users (id) values (1000)');
+      expect(await check()).to.include({ ok: true, entries: 321, chained: 320 });
+    });
+  });
+
+  it('drops the months that need not be kept, and only these', async () => {
+    await client.query(
+      `create table audit.audit_logs_2020_01 partition of audit.audit_logs for values from ('2020-01-01') to ('2020-02-01')`,
+    );
+    configure('{ retentionMonths: 24 }');
+    expect((await apply()).statements.join()).to.contain('drop_partitions_before');
+    const { rows } = await client.query(
+      `select to_regclass('audit.audit_logs_2020_01') as old, to_regclass('audit.audit_logs_default') is not null as rest`,
+    );
+    expect(rows).to.deep.equal([{ old: null, rest: true }]);
+    expect(await apply()).to.deep.include({ statements: [] });
   });
 });

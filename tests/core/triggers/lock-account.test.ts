@@ -24,7 +24,7 @@ describe('lock_account', () => {
   const apply = async () => {
     const own = configureSecurityPack({
       passwords: false,
-      lockout: { failures: "Fai'led", lockedUntil: 'Lo cked', lastLogin: 'Lógin', limit: 2, minutes: 0.5 },
+      lockout: { failedColumn: "Fai'led", untilColumn: 'Lo cked', loginColumn: 'Lógin', attempts: 2, minutes: 0.5 },
     });
     const packs = [
       securityPack(configureSecurityPack({ passwords: false }).settings),
@@ -104,7 +104,7 @@ describe('lock_account', () => {
       'update users set failed_login_attempts = null',
     ]) {
       const error = await refusal(() => sql(attempt));
-      expect(error).to.deep.include({ code: '23514', table: 'users', constraint: 'lock_account' });
+      expect(error).to.deep.include({ code: '28000', table: 'users', constraint: 'lock_account' });
       expect(error.message).to.match(
         /^The login was refused: the account in public\.users is locked until \d{4}-\d\d-\d\dT[\d:.]+\+\d\d:\d\d\. Nothing was written\.$/,
       );

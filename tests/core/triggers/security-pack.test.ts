@@ -1,10 +1,14 @@
 import { expect } from 'chai';
 import type pg from 'pg';
+import { backupDatabase } from '../../../app/core/db-operations/backup.js';
+import { restoreDatabase } from '../../../app/core/db-operations/restore.js';
 import { verifyTriggers } from '../../../app/core/db-operations/trigger-drift.js';
 import { testTriggers } from '../../../app/core/db-operations/trigger-test.js';
+import { applyTriggers } from '../../../app/core/db-operations/triggers.js';
 import { ManageDbError } from '../../../app/core/errors.js';
 import type { ApplyTriggersResult } from '../../../app/core/triggers/apply.js';
 import { configureSecurityPack } from '../../../app/core/triggers/security-pack-settings.js';
+import { closeEngines } from '../../../app/services/database-service.js';
 import { openClient } from '../../database/open-client.js';
 import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
@@ -32,6 +36,11 @@ describe('the security pack', () => {
     await database.drop();
   });
 
+  const configure = (settings: string) =>
+    workspace.write({
+      'triggers/security.trigger.ts': `import { configureSecurityPack } from 'manage_db';
+        export default configureSecurityPack(${settings});`,
+    });
   const apply = async (): Promise<ApplyTriggersResult> => {
     const result = await workspace.cli(['apply-db-triggers', '--pack', 'security', '--env', 'testing', '--json']);
     expect(result.code, result.stderr).to.equal(0);
@@ -41,12 +50,13 @@ describe('the security pack', () => {
     triggers.map(({ table, name }) => `${table} ${name}`);
 
   it('is applied by name, applied again without doing anything, verified and tested, without pgcrypto', async () => {
+    configure('');
     const installed = [
-      'user_sessions guard_session',
       'user_sessions limit_sessions',
-      'users check_password_hash',
-      'users hash_password',
+      'user_sessions manage_session',
       'users lock_account',
+      'users zz_check_password_hash',
+      'users zz_hash_password_hash',
     ];
     expect(names((await apply()).created)).to.deep.equal(installed);
     const again = await apply();
@@ -68,35 +78,53 @@ describe('the security pack', () => {
     const { rows } =
       await client.query(`select tgname as n from pg_trigger where tgenabled = 'A' and not tgisinternal and
       tgrelid = 'users'::regclass order by 1`);
-    expect(rows.map(({ n }) => n)).to.deep.equal(['check_password_hash', 'hash_password']);
+    expect(rows.map(({ n }) => n)).to.deep.equal(['zz_check_password_hash', 'zz_hash_password_hash']);
   });
 
-  it('is configured by a file of the workspace, in parts or altogether', async () => {
-    workspace.write({
-      'triggers/security.trigger.ts': `import { configureSecurityPack } from 'manage_db';
-        export default configureSecurityPack({ functionSchema: 'guards', passwords: { cost: 5 }, lockout: false, sessions: { limit: null } });`,
-    });
+  it('does nothing until a trigger file says so', async () => {
+    const { code, stderr } = await workspace.cli(['apply-db-triggers', '--pack', 'security', '--env', 'testing']);
+    expect(code).to.equal(2);
+    expect(stderr).to.contain(
+      "import { configureSecurityPack } from 'manage_db'; export default configureSecurityPack();",
+    );
+    const { created } = await workspace.run(() => applyTriggers({ env: 'testing' }));
+    expect(names(created)).to.deep.equal(['users update_timestamp']);
+  });
+
+  it('does not hash a hash again in a backup and its restore', async () => {
+    configure('{ passwords: { cost: 4 } }');
+    await client.query('create extension pgcrypto');
+    await apply();
+    await client.query(`insert into users (password_hash) values ('secret')`);
+    const { rows } = await client.query('select password_hash from users');
+    await workspace.run(() => backupDatabase({ env: 'testing' }));
+    await client.end();
+    await workspace.run(() => closeEngines('testing'));
+    await workspace.run(() => restoreDatabase({ env: 'testing', id: 'latest', consent: { yes: true } }));
+    client = await openClient(database.url);
+    expect((await client.query('select password_hash from users')).rows).to.deep.equal(rows);
+  });
+
+  it('is configured in parts, which can be turned off', async () => {
+    configure(`{ functionSchema: 'guards', passwords: { cost: 5 }, lockout: false, sessions: { limit: null } }`);
     await client.query('create schema guards; create extension pgcrypto schema guards');
     expect(names((await apply()).created)).to.deep.equal([
-      'user_sessions guard_session',
-      'users check_password_hash',
-      'users hash_password',
+      'user_sessions manage_session',
+      'users zz_check_password_hash',
+      'users zz_hash_password_hash',
     ]);
     await client.query(`insert into users (password_hash) values ('secret')`);
     const { rows } = await client.query(`select password_hash ~ '^\\$2a\\$05\\$' as h from users`);
     expect(rows).to.deep.equal([{ h: true }]);
-    workspace.write({
-      'triggers/security.trigger.ts': `import { configureSecurityPack } from 'manage_db';
-        export default configureSecurityPack({ enabled: false });`,
-    });
+    configure('{ passwords: false, lockout: false, sessions: false }');
     expect(await apply()).to.deep.include({ created: [], unchanged: [], skipped: [], statements: [] });
   });
 
   it('says everything that is wrong with its settings at once', () => {
     const wrong = {
       passwords: { cost: 3, hashes: ['md5'], colums: [] },
-      lockout: { limit: 0 },
-      sessions: { hours: 5, maximumHours: 1 },
+      lockout: { attempts: 0 },
+      sessions: { minutes: 5, maximumMinutes: 1 },
       except: ['users'],
     };
     let error: unknown;
@@ -111,9 +139,9 @@ describe('the security pack', () => {
       'passwords.cost',
       'passwords.hashes.0',
       '"colums"',
-      'lockout.limit',
+      'lockout.attempts',
       'except.0',
-      'sessions: hours must not',
+      'sessions: minutes must not',
     ]) {
       expect(error.message).to.contain(place);
     }

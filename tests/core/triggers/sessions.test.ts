@@ -34,12 +34,12 @@ describe('sessions', () => {
       lockout: false,
       sessions: {
         only: ['public.Lo gins'],
-        user: 'Us"er',
-        expires: 'Ends',
-        revoked: 'Énded',
-        created: 'Began',
-        hours: 0.5,
-        maximumHours: 1,
+        userColumn: 'Us"er',
+        expiresColumn: 'Ends',
+        revokedColumn: 'Énded',
+        createdColumn: 'Began',
+        minutes: 30,
+        maximumMinutes: 60,
         limit: 1,
       },
     });
@@ -320,12 +320,12 @@ describe('sessions', () => {
   it('are left alone in other tables, with the reason, and nothing changes when it is applied again', async () => {
     const { created, replaced, statements, skipped, unchanged } = await apply();
     expect({ created, replaced, statements }).to.deep.equal({ created: [], replaced: [], statements: [] });
-    const guarded = unchanged.filter(({ name }) => name === 'guard_session').map(({ table }) => table);
+    const guarded = unchanged.filter(({ name }) => name === 'manage_session').map(({ table }) => table);
     expect(guarded).to.deep.equal(['Lo gins', 'bare_sessions', 'sessions', 'split_sessions']);
     expect(skipped.map(({ table, name, reason }) => `${table} ${name}: ${reason}`)).to.deep.equal([
-      'local_sessions guard_session: expires_at is of type timestamp without time zone; the trigger is for timestamp with time zone',
+      'local_sessions manage_session: expires_at is of type timestamp without time zone; the trigger is for timestamp with time zone',
       'local_sessions limit_sessions: expires_at is of type timestamp without time zone; the trigger is for timestamp with time zone',
-      'therapy_sessions guard_session: it has no column revoked_at',
+      'therapy_sessions manage_session: it has no column revoked_at',
     ]);
   });
 });

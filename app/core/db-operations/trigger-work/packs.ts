@@ -14,12 +14,12 @@ import { loadWorkspaceTriggers } from '../../triggers/workspace-pack.js';
 export async function readPacks(): Promise<TriggerPack[]> {
   const { triggersDir } = await getWorkspace();
   const workspace = await loadWorkspaceTriggers(triggersDir);
-  const packs = [basePack(workspace.base), securityPack(workspace.security), workspace.pack];
-  if (workspace.audit === null) return packs;
+  const security = workspace.security === null ? [] : [securityPack(workspace.security)];
+  const plain = [basePack(workspace.base), ...security, workspace.pack];
+  if (workspace.audit === null) return plain;
   // the log is no table of the application
   const log = `${auditSchema(workspace.audit)}.*`;
-  const others = packs.map((pack) => exceptTables(pack, log));
-  return [...others, auditPack(workspace.audit)];
+  return [...plain.map((pack) => exceptTables(pack, log)), auditPack(workspace.audit)];
 }
 
 function exceptTables(pack: TriggerPack, pattern: string): TriggerPack {
@@ -31,11 +31,24 @@ function exceptTables(pack: TriggerPack, pattern: string): TriggerPack {
   return { ...pack, declarations };
 }
 
+/** Packs that do nothing until they are configured, and by what. */
+const ON_REQUEST: Readonly<Record<string, string>> = { security: 'configureSecurityPack', audit: 'configureAuditPack' };
+
 /** @throws ManageDbError `USAGE` with the names that there are */
 export function choosePacks(packs: readonly TriggerPack[], name: string | undefined): readonly TriggerPack[] {
   if (name === undefined) return packs;
   const chosen = packs.filter((pack) => pack.name === name);
   if (chosen.length > 0) return chosen;
+  const configure = Object.hasOwn(ON_REQUEST, name) ? ON_REQUEST[name] : undefined;
+  if (configure !== undefined) {
+    throw new ManageDbError(
+      'USAGE',
+      `The trigger pack "${name}" is used only where a trigger file says so, and none does.`,
+      {
+        hint: `Write triggers/${name}.trigger.ts: import { ${configure} } from 'manage_db'; export default ${configure}();`,
+      },
+    );
+  }
   throw new ManageDbError('USAGE', `There is no trigger pack "${name}".`, {
     hint: `Packs: ${packs.map((pack) => pack.name).join(', ')}`,
   });

@@ -57,6 +57,7 @@ function bodyOf(table: AuditableTable, options: AuditFunctionOptions): string {
   const into = `insert into ${log} (${columns})`;
   const moved = `k.transaction_id = xid and k.table_name = ${escapeLiteral(sql.root)}`;
   return `
+#variable_conflict use_variable
 declare
   moment constant timestamp with time zone := clock_timestamp();
   xid constant bigint := pg_current_xact_id()::text::bigint;
@@ -187,12 +188,13 @@ class Pieces {
       names.filter((name) => this.table.columns.some((column) => column.name === name));
     const ignored = present(ignore);
     const secret = present(redact).filter((name) => !ignored.includes(name));
-    const masks = secret.flatMap((name) => [
-      escapeLiteral(name),
-      `case when ${row}.${escapeIdentifier(name)} is not null then '***' end`,
-    ]);
+    // one object each: a function takes no more than 100 arguments
+    const masks = secret.map((name) => {
+      const column = `${row}.${escapeIdentifier(name)}`;
+      return ` || jsonb_build_object(${escapeLiteral(name)}, case when ${column} is not null then '***' end)`;
+    });
     const data = ignored.length === 0 ? `to_jsonb(${row})` : `(to_jsonb(${row}) - ${this.names(ignored)})`;
-    return masks.length === 0 ? data : `(${data} || jsonb_build_object(${masks.join(', ')}))`;
+    return masks.length === 0 ? data : `(${data}${masks.join('')})`;
   }
 
   /** Of a row as JSON: what is to be kept, by the slower way. */
@@ -212,7 +214,8 @@ class Pieces {
         : `coalesce(to_json(${column})::text, 'null')`;
       return `case when ${condition} then ${escapeLiteral(`${JSON.stringify(name)}:`)} || ${value} end`;
     });
-    return `('{' || concat_ws(',', ${members.join(', ')}) || '}')::jsonb`;
+    // a function takes 100 arguments, an array any number
+    return `('{' || array_to_string(array[${members.join(', ')}]::text[], ',') || '}')::jsonb`;
   }
 
   updates({ into, common, who }: { into: string; common: string; who: string }): string {
@@ -224,7 +227,9 @@ class Pieces {
       union all
       select ${common}, null::text, ${who}, null::text[], null::jsonb, ${this.row('n')} from new_rows n;`;
     }
-    const same = key.map((name) => `o.${escapeIdentifier(name)} = n.${escapeIdentifier(name)}`).join(' and ');
+    const same = key
+      .map((name) => `${keyText(this.table, 'o', name)} = ${keyText(this.table, 'n', name)}`)
+      .join(' and ');
     const differs = this.written.map(({ name, isComparable }) => {
       const cast = isComparable ? '' : '::text';
       const column = escapeIdentifier(name);
@@ -241,6 +246,12 @@ class Pieces {
       from old_rows o join new_rows n on ${same}
       where ${any === '' ? 'false' : any};`;
   }
+}
+
+/** A key column, as text where PostgreSQL's own operators do not compare it: those of extensions are not in the path. */
+export function keyText({ columns }: AuditableTable, row: string, name: string): string {
+  const isComparable = columns.some((column) => column.name === name && column.isComparable);
+  return `${row}.${escapeIdentifier(name)}${isComparable ? '' : '::text'}`;
 }
 
 /** Types whose text is the same everywhere, and in JSON. */

@@ -21,7 +21,10 @@ export function auditLogSetup(schema: string): readonly string[] {
   client text not null,
   changed_columns text[],
   old_data jsonb,
-  new_data jsonb
+  new_data jsonb,
+  position bigint,
+  previous_hash bytea,
+  hash bytea
 ) partition by range (created_at)`,
     `create index if not exists audit_logs_record on ${s}.audit_logs (record_id)`,
     // written in this order: an index of a few pages, which costs nothing to keep
@@ -87,6 +90,10 @@ begin
       and (to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month') at time zone 'UTC' <= moment
     order by c.relname
   loop
+    if to_regclass('${s}.audit_chain') is not null then
+      execute format('update ${s}.audit_chain set first_position = greatest(first_position,
+        coalesce((select max(p.position) + 1 from %s p), first_position))', partition.name);
+    end if;
     execute format('drop table %s', partition.name);
     return next partition.relname;
   end loop;
@@ -102,4 +109,66 @@ set search_path = pg_catalog, pg_temp as $$
 $$`,
     `revoke all on all functions in schema ${s} from public`,
   ];
+}
+
+/**
+ * What chains the entries, each statement harmless where it is in place already. The row of audit_chain is locked from a
+ * transaction's first entry on: positions have no gaps, and a transaction with an older snapshot fails instead of
+ * writing beside the others.
+ */
+export function auditChainSetup(schema: string): readonly string[] {
+  const s = escapeIdentifier(schema);
+  return [
+    `create table if not exists ${s}.audit_chain (
+  is_the_only_row boolean primary key default true check (is_the_only_row),
+  first_position bigint not null default 1,
+  position bigint not null default 0,
+  hash bytea
+)`,
+    `insert into ${s}.audit_chain default values on conflict do nothing`,
+    `create index if not exists audit_logs_position on ${s}.audit_logs (position)`,
+    `create or replace function ${s}.chain_entry() returns trigger language plpgsql
+set search_path = pg_catalog, pg_temp as $$
+declare
+  head record;
+  newest record;
+begin
+  select c.position, c.hash into strict head from ${s}.audit_chain c for update;
+  -- those of this statement are not in audit_chain yet
+  select l.position, l.hash into newest from ${s}.audit_logs l where l.position > head.position order by l.position desc limit 1;
+  new.position := coalesce(newest.position, head.position) + 1;
+  new.previous_hash := coalesce(newest.hash, head.hash);
+  new.hash := ${entryHash('new')};
+  return new;
+end $$`,
+    `create or replace function ${s}.note_chain() returns trigger language plpgsql
+set search_path = pg_catalog, pg_temp as $$
+begin
+  update ${s}.audit_chain c set position = l.position, hash = l.hash
+  from (select n.position, n.hash from ${s}.audit_logs n where n.position is not null order by n.position desc limit 1) l
+  where l.position > c.position;
+  return null;
+end $$`,
+    `create or replace trigger chain_entry before insert on ${s}.audit_logs for each row execute function ${s}.chain_entry()`,
+    `create or replace trigger note_chain after insert on ${s}.audit_logs for each statement execute function ${s}.note_chain()`,
+    `alter table ${s}.audit_logs enable always trigger chain_entry, enable always trigger note_chain`,
+    `revoke all on all functions in schema ${s} from public`,
+  ];
+}
+
+/** The hash of an entry, in no way dependent on the settings of a session. */
+export function entryHash(row: string): string {
+  const columns = [
+    'transaction_id',
+    'action',
+    'schema_name',
+    'table_name',
+    'record_id',
+    'user_id',
+    'auth_id',
+    'client',
+  ];
+  const all = ['position', 'id', ...columns, 'changed_columns', 'old_data', 'new_data'].map((name) => `${row}.${name}`);
+  return `pg_catalog.sha256(coalesce(${row}.previous_hash, '') || pg_catalog.convert_to(pg_catalog.jsonb_build_array(${all.join(', ')},
+    extract(epoch from ${row}.created_at))::text, 'UTF8'))`;
 }

@@ -12,6 +12,11 @@ export interface AuditPackSettings {
   readonly ignore?: Readonly<Record<string, readonly string[]>>;
   /** What an UPDATE writes of the row before and after: only the changed columns (the default), or all of them. */
   readonly data?: 'changed' | 'whole';
+  /**
+   * Each entry holds the hash of the one before, so that `verify-audit-log` finds what somebody has changed or removed in
+   * spite of the triggers. Writers wait for each other until they commit: `false` by default.
+   */
+  readonly hashChain?: boolean;
   /** Months that the log is kept; for ever by default. */
   readonly retentionMonths?: number;
 }

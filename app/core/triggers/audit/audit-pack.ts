@@ -5,8 +5,8 @@ import { ManageDbError } from '../../errors.js';
 import { defineTrigger, type TriggerDeclaration, type TriggerSpec } from '../declaration.js';
 import { matchesPattern } from '../every-table.js';
 import type { GeneratedFunction, GeneratedTriggers, TriggerPack } from '../pack.js';
-import { auditFunction } from './audit-function.js';
-import { auditLogSetup } from './audit-log.js';
+import { auditFunction, keyText } from './audit-function.js';
+import { auditChainSetup, auditLogSetup } from './audit-log.js';
 import type { AuditPackSettings } from './audit-pack-settings.js';
 
 const DEFAULT_SCHEMA = 'audit';
@@ -124,7 +124,7 @@ function declare(table: AuditableTable, called: GeneratedFunction): TriggerDecla
   ]);
   if (table.key.length === 0) return statements;
   const changes = table.key.map(
-    (column) => `old.${escapeIdentifier(column)} is distinct from new.${escapeIdentifier(column)}`,
+    (column) => `${keyText(table, 'old', column)} is distinct from ${keyText(table, 'new', column)}`,
   );
   // late among those that fire before the row: the others may still change the key
   return [...statements, on(table, 'zz_audit_key', { timing: 'before', on: ['update'], when: changes.join(' or ') })];
@@ -158,9 +158,11 @@ async function missingSetup(
   owner: string | null,
 ): Promise<readonly string[]> {
   const schema = auditSchema(settings);
-  const { rows } = await db.query<{ mark: string | null; has_months: boolean; has_old: boolean }>(
+  const { rows } = await db.query<{ mark: string | null; has_months: boolean; has_old: boolean; has_chain: boolean }>(
     `
     select pg_catalog.obj_description(n.oid, 'pg_namespace') as mark,
+      exists (select from pg_catalog.pg_trigger t join pg_catalog.pg_class c on c.oid = t.tgrelid
+        where c.relnamespace = n.oid and c.relname = 'audit_logs' and t.tgname = 'chain_entry') as has_chain,
       exists (select from pg_catalog.pg_class c where c.relnamespace = n.oid and c.relname = 'audit_logs_' ||
         pg_catalog.to_char((pg_catalog.now() at time zone 'UTC') + interval '1 month', 'YYYY_MM')) as has_months,
       exists (select from pg_catalog.pg_class c where c.relnamespace = n.oid and c.relname ~ '^audit_logs_[0-9]{4}_[0-9]{2}$'
@@ -175,11 +177,26 @@ async function missingSetup(
   return [
     ...(isInPlace ? [] : [...auditLogSetup(schema), ...ownerSetup(s, owner), `comment on schema ${s} is '${MARK}'`]),
     ...(isInPlace && found.has_months ? [] : [`select ${s}.ensure_partitions()`]),
+    ...(settings.hashChain === true && found?.has_chain !== true
+      ? [...auditChainSetup(schema), ...chainGrants(s, owner)]
+      : []),
+    ...(settings.hashChain !== true && found?.has_chain === true
+      ? [`drop trigger chain_entry on ${s}.audit_logs`, `drop trigger note_chain on ${s}.audit_logs`]
+      : []),
     ...(isInPlace && found.has_old
       ? [
           `select ${s}.drop_partitions_before(pg_catalog.now() - pg_catalog.make_interval(months => ${settings.retentionMonths}))`,
         ]
       : []),
+  ];
+}
+
+function chainGrants(s: string, owner: string | null): readonly string[] {
+  if (owner === null) return [];
+  const role = escapeIdentifier(owner);
+  return [
+    `grant select, update on ${s}.audit_chain to ${role}`,
+    `grant execute on all functions in schema ${s} to ${role}`,
   ];
 }
 

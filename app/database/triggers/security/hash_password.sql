@@ -17,23 +17,20 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
   column_name constant text := coalesce(tg_argv[0], 'password_hash');
-  cost constant integer := coalesce(tg_argv[1], '12');
-  formats constant text[] := pg_catalog.string_to_array(tg_argv[2], ',');
-  place constant text := pg_catalog.format('%I.%I.%I', tg_table_schema, tg_table_name, column_name);
+  place text;
   given text;
   previous text;
   hashed text;
   extension_schema text;
 begin
-  execute pg_catalog.format('select ($1).%I::pg_catalog.text', column_name) into given using new;
-  if given is null then
-    return new;
-  end if;
   if tg_op = 'UPDATE' then
-    execute pg_catalog.format('select ($1).%I::pg_catalog.text', column_name) into previous using old;
-    if given = previous then
-      return new;
-    end if;
+    execute pg_catalog.format('select ($1).%1$I::pg_catalog.text, ($2).%1$I::pg_catalog.text', column_name)
+      into given, previous using new, old;
+  else
+    execute pg_catalog.format('select ($1).%I::pg_catalog.text', column_name) into given using new;
+  end if;
+  if given is null or given = previous then
+    return new;
   end if;
   if given ~ tg_argv[3] or exists (
     select from (values
@@ -50,16 +47,18 @@ begin
       -- not hashes, but marks of accounts without a password. Hashed, they would become passwords.
       ('disabled', '^(!|!!|\*|!\*|![A-Za-z0-9]{40})$')
     ) as known (format, pattern)
-    where (format = 'bcrypt' or formats is null or format = any (formats)) and given ~ pattern
+    where given ~ pattern
+      and (format = 'bcrypt' or tg_argv[2] is null or format = any (pg_catalog.string_to_array(tg_argv[2], ',')))
   ) then
     return new;
   end if;
 
+  place := pg_catalog.format('%I.%I.%I', tg_table_schema, tg_table_name, column_name);
   if tg_when = 'AFTER' then
     raise exception using
       errcode = 'check_violation', schema = tg_table_schema, table = tg_table_name, column = column_name,
       message = pg_catalog.format('The password for %s was refused: it is not hashed. Nothing was written.', place),
-      hint = 'The trigger hash_password is disabled, or one that sorts after it has set the password: list-db-triggers shows them.';
+      hint = 'The trigger that hashes it is disabled, or one that sorts after it has set the password: list-db-triggers shows them.';
   end if;
   if given = '' then
     raise exception using
@@ -95,7 +94,7 @@ begin
   end if;
   execute pg_catalog.format(
     'select %1$I.crypt($1, %1$I.gen_salt(''bf''::pg_catalog.text, $2))', extension_schema
-  ) into hashed using given, cost;
+  ) into hashed using given, coalesce(tg_argv[1], '12')::integer;
   begin
     new := pg_catalog.jsonb_populate_record(new, pg_catalog.jsonb_build_object(column_name, hashed));
   exception when string_data_right_truncation then

@@ -39,7 +39,7 @@ begin
     if old_locked_until > at_present then
       if logs_in or (failures < old_failures and locked_until is not distinct from old_locked_until) then
         raise exception using
-          errcode = 'check_violation', schema = tg_table_schema, table = tg_table_name, constraint = tg_name,
+          errcode = 'invalid_authorization_specification', schema = tg_table_schema, table = tg_table_name, constraint = tg_name,
           message = pg_catalog.format(
             'The login was refused: the account in %I.%I is locked until %s. Nothing was written.',
             tg_table_schema, tg_table_name, pg_catalog.to_json(old_locked_until) #>> '{}'),

@@ -1,7 +1,7 @@
--- guard_session(): a session ends, once and for all.
+-- manage_session(): a session ends, once and for all.
 --
--- Arguments: the columns of the expiry and of the revocation (timestamptz), that of the beginning or '', the hours that a session
--- lasts when nothing is said, and the hours from its beginning after which it has to end.
+-- Arguments: the columns of the expiry and of the revocation (timestamptz), that of the beginning or '', the minutes that a
+-- session lasts when nothing is said, and the minutes from its beginning after which it has to end.
 -- The expiry is set where it is missing, and never later than the maximum. It can be prolonged until then, but not once it has
 -- passed; without a column for the beginning nobody knows the maximum, and it cannot be prolonged at all.
 -- A revocation counts from now or earlier, and cannot be taken back or moved. The beginning never changes.
@@ -9,7 +9,7 @@
 -- What is not allowed is left undone, not refused: an application writes a whole row back with what it has read before
 -- somebody else has revoked the session, and must neither succeed with that nor fail in what it meant to write.
 -- Not ENABLE ALWAYS: what replication brings has been decided where it comes from.
-create or replace function guard_session() returns trigger
+create or replace function manage_session() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $function$
@@ -25,8 +25,8 @@ declare
   given jsonb;
   decided jsonb;
   at_present constant timestamptz := pg_catalog.clock_timestamp();
-  usual constant interval := interval '1 hour' * tg_argv[3]::float8;
-  maximum constant interval := interval '1 hour' * tg_argv[4]::float8;
+  usual constant interval := interval '1 minute' * tg_argv[3]::float8;
+  maximum constant interval := interval '1 minute' * tg_argv[4]::float8;
 begin
   execute 'select ' || columns into expires, revoked, begun using new;
   given := pg_catalog.jsonb_build_array(expires, revoked, begun);
@@ -62,5 +62,5 @@ begin
 end
 $function$;
 
-comment on function guard_session() is
+comment on function manage_session() is
   'manage_db, pack security: sessions expire, are not prolonged beyond a maximum, and stay revoked.';

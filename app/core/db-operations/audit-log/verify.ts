@@ -1,0 +1,116 @@
+import { escapeIdentifier } from 'pg';
+import type { Queryable } from '../../../database/queryable.js';
+import { codeOf, PermissionError } from '../../errors.js';
+import type { Target } from '../../safety/gate.js';
+import { entryHash } from '../../triggers/audit/audit-log.js';
+
+export interface AuditFinding {
+  /**
+   * `changed`: an entry is not as it was written; `missing`: entries are gone; `end`: the end is not the one that was
+   * written; `unprotected`: a table of the log has lost its triggers.
+   */
+  readonly kind: 'changed' | 'missing' | 'end' | 'unprotected';
+  readonly detail: string;
+}
+
+/** What is wrong with the log in `schema`, in order. Under an empty search_path. */
+export async function readAuditFindings(
+  db: Queryable,
+  schema: string,
+  { user, database }: Target,
+): Promise<{ readonly entries: number; readonly chained: number; readonly findings: readonly AuditFinding[] }> {
+  const s = escapeIdentifier(schema);
+  try {
+    const { rows } = await db.query<{ entries: number; chained: number }>(
+      `select pg_catalog.count(*)::double precision as entries, pg_catalog.count(l.position)::double precision as chained from ${s}.audit_logs l`,
+    );
+    const { entries = 0, chained = 0 } = rows[0] ?? {};
+    const links = await brokenLinks(db, s);
+    const isChained = await hasChain(db, schema);
+    const findings = [...(await unprotected(db, schema)), ...links, ...(isChained ? await wrongEnd(db, s) : [])];
+    return { entries, chained, findings };
+  } catch (error) {
+    if (codeOf(error) !== '42501') throw error;
+    throw new PermissionError(`${user} may not read the audit log of ${database}; nothing was checked.`, {
+      hint: `Let its owner run: grant usage on schema ${s} to ${escapeIdentifier(user)}; grant select on all tables in schema ${s} to ${escapeIdentifier(user)};`,
+      cause: error,
+    });
+  }
+}
+
+/** Every entry against its own hash, and every hash against the one before: in one pass through the server. */
+async function brokenLinks(db: Queryable, s: string): Promise<readonly AuditFinding[]> {
+  const { rows } = await db.query<{ kind: 'changed' | 'missing'; position: string; before: string | null }>(`
+    select case when not is_own then 'changed' else 'missing' end as kind, position::text as position, before::text as before
+    from (
+      select l.position, l.hash is not distinct from ${entryHash('l')} as is_own,
+        pg_catalog.lag(l.position) over w as before,
+        pg_catalog.lag(l.hash) over w is not distinct from l.previous_hash as is_linked
+      from ${s}.audit_logs l where l.position is not null
+      window w as (order by l.position)
+    ) checked
+    where not is_own or (before is not null and (position <> before + 1 or not is_linked))
+    order by position limit 1000`);
+  return rows.map(({ kind, position, before }) => ({
+    kind,
+    detail:
+      kind === 'changed'
+        ? `Entry ${position} is not as it was written.`
+        : `What follows entry ${before ?? '0'} is not what was written after it (next is ${position}).`,
+  }));
+}
+
+async function hasChain(db: Queryable, schema: string): Promise<boolean> {
+  const { rows } = await db.query<{ chain: string | null }>('select pg_catalog.to_regclass($1)::text as chain', [
+    `${schema}.audit_chain`,
+  ]);
+  return rows[0]?.chain != null;
+}
+
+async function wrongEnd(db: Queryable, s: string): Promise<readonly AuditFinding[]> {
+  const { rows } = await db.query<{
+    first: string | null;
+    wanted: string;
+    last: string | null;
+    head: string;
+    same: boolean;
+  }>(`
+    select f.position::text as first, c.first_position::text as wanted, l.position::text as last, c.position::text as head,
+      l.hash is not distinct from c.hash as same
+    from ${s}.audit_chain c
+    left join lateral (select a.position from ${s}.audit_logs a where a.position is not null order by a.position limit 1) f on true
+    left join lateral (select a.position, a.hash from ${s}.audit_logs a where a.position is not null order by a.position desc limit 1) l on true`);
+  const [found] = rows;
+  if (found === undefined) return [{ kind: 'end', detail: 'The record of the end of the chain is gone.' }];
+  const { first, wanted, last, head, same } = found;
+  const isEmptied = last === null && Number(wanted) > Number(head);
+  if (isEmptied) return [];
+  return [
+    ...(first === wanted || last === null
+      ? []
+      : [{ kind: 'missing', detail: `The log begins with entry ${first}, and not with ${wanted}.` } as const]),
+    ...((last ?? '0') === head && (same || last === null)
+      ? []
+      : [{ kind: 'end', detail: `The log ends with entry ${last ?? '0'}, and ${head} were written.` } as const]),
+  ];
+}
+
+async function unprotected(db: Queryable, schema: string): Promise<readonly AuditFinding[]> {
+  const { rows } = await db.query<{ name: string }>(
+    `
+    select pg_catalog.format('%I.%I', n.nspname, c.relname) as name
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = $1 and (c.relname = 'audit_logs' or exists (
+        select from pg_catalog.pg_inherits i join pg_catalog.pg_class p on p.oid = i.inhparent
+        where i.inhrelid = c.oid and p.relname = 'audit_logs' and p.relnamespace = n.oid))
+      and not exists (
+        select from pg_catalog.pg_trigger t
+        where t.tgrelid = c.oid and t.tgname = 'refuse_change' and t.tgenabled = 'A' and t.tgtype = 2 + 8 + 16 + 32)
+    order by 1`,
+    [schema],
+  );
+  return rows.map(({ name }) => ({
+    kind: 'unprotected',
+    detail: `${name} can be changed: its trigger refuse_change is gone or off.`,
+  }));
+}

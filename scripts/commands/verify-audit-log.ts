@@ -1,0 +1,44 @@
+import type { VerifiedAuditLog } from '../../app/core/db-operations/audit-log.js';
+import { ManageDbError } from '../../app/core/errors.js';
+import { defineCommand } from '../command.js';
+import { formatCount } from '../presenters/units.js';
+
+const SHOWN = 20;
+
+export const command = defineCommand({
+  isMutating: false,
+  examples: [['verify-audit-log --env production', 'whether anybody has changed what the triggers have logged']],
+  builder: (yargs) => yargs,
+  async run(_args, { operation }) {
+    const { verifyAuditLog } = await import('../../app/core/db-operations/audit-log.js');
+    const verified = await verifyAuditLog(operation);
+    const { ok, entries, chained } = verified;
+    return {
+      data: verified,
+      ...(ok ? {} : { error: broken(verified) }),
+      warnings:
+        chained === 0
+          ? [
+              'The log is not chained: what its owner removes in spite of the triggers is not found. Set hashChain in configureAuditPack.',
+            ]
+          : [],
+      text: (paint) =>
+        ok
+          ? `${paint.green('✓')} ${formatCount(entries)} entries, ${formatCount(chained)} of them chained and as they were written`
+          : '',
+    };
+  },
+});
+
+function broken({ findings, entries }: VerifiedAuditLog): ManageDbError {
+  const list = findings.slice(0, SHOWN).map(({ detail }) => `- ${detail}`);
+  const more = findings.length > SHOWN ? [`- and ${findings.length - SHOWN} more`] : [];
+  return new ManageDbError(
+    'AUDIT_LOG_BROKEN',
+    `The audit log (${entries} entries) is not as it was written:\n${[...list, ...more].join('\n')}`,
+    {
+      hint: 'Somebody with the rights of its owner has changed it. Compare with the log in a backup.',
+      details: { findings },
+    },
+  );
+}
