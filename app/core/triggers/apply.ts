@@ -56,7 +56,8 @@ export async function applyPacks(
   options: ApplyOptions,
 ): Promise<ApplyTriggersResult> {
   await db.query(
-    `select pg_catalog.set_config('lock_timeout', $1, true), pg_catalog.set_config('search_path', '', true)`,
+    `select pg_catalog.set_config('lock_timeout', $1, true), pg_catalog.set_config('search_path', '', true),
+      pg_catalog.set_config('quote_all_identifiers', 'off', true)`,
     [`${options.lockTimeoutMs}ms`],
   );
   if (options.dryRun) await db.query('savepoint manage_db_dry_run');

@@ -4,7 +4,7 @@ export interface AuditableColumn {
   readonly name: string;
   /** As format_type writes it under an empty search_path. */
   readonly type: string;
-  /** Whether PostgreSQL's own `=` tells every two values of it apart. */
+  /** Whether PostgreSQL's own `=` tells every two values of it apart: not 1.0 from 1.00, nor one interval from another. */
   readonly isComparable: boolean;
 }
 
@@ -52,14 +52,13 @@ export async function readAuditableTables(
     select n.nspname as schema, c.relname as name, coalesce(keys.columns, '{}') as key,
       (select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
           'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, null),
-          'isComparable', t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace
-            and t.typtype in ('b', 'e') and (a.attcollation = 0 or l.collisdeterministic)
-            and t.typname not in ('json', 'xml', 'point', 'lseg', 'path', 'box', 'polygon', 'line', 'circle')
-            and coalesce(e.typname, '') not in ('json', 'xml', 'point', 'lseg', 'path', 'box', 'polygon', 'line', 'circle')
+          'isComparable', t.typname in ('int2', 'int4', 'int8', 'oid', 'bool', 'date', 'timestamp', 'timestamptz', 'uuid', 'bytea')
+            and t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace
+            or t.typname in ('text', 'varchar') and t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace
+              and l.collisdeterministic
         ) order by a.attnum)
        from pg_catalog.pg_attribute a
        join pg_catalog.pg_type t on t.oid = a.atttypid
-       left join pg_catalog.pg_type e on e.oid = t.typelem
        left join pg_catalog.pg_collation l on l.oid = a.attcollation
        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
       coalesce((

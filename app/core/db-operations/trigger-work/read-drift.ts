@@ -26,7 +26,8 @@ export async function readDrift(
   if (table !== undefined) await requireRelation(db, table, schema);
   // printing a condition waits for whoever has the whole table
   await db.query(
-    `select pg_catalog.set_config('search_path', '', true), pg_catalog.set_config('lock_timeout', '5s', true)`,
+    `select pg_catalog.set_config('search_path', '', true), pg_catalog.set_config('lock_timeout', '5s', true),
+      pg_catalog.set_config('quote_all_identifiers', 'off', true)`,
   );
   const { rows } = await db.query<{ version: number }>(
     `select pg_catalog.current_setting('server_version_num')::integer as version`,

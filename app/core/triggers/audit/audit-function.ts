@@ -24,7 +24,7 @@ export function auditFunction(table: AuditableTable, options: AuditFunctionOptio
     schema: options.schema,
     name,
     sql: `create or replace function ${escapeIdentifier(options.schema)}.${escapeIdentifier(name)}() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp as ${tag}${body}${tag}`,
+language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' as ${tag}${body}${tag}`,
   };
 }
 
