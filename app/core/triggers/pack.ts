@@ -10,8 +10,12 @@ export interface GeneratedFunction {
 
 /** What a pack declares about the tables that it has found. */
 export interface GeneratedTriggers {
+  /** Why nothing may be applied: what the settings say about tables or columns that there are not, in sentences. */
+  readonly problems: readonly string[];
   /** What has to be executed first; empty where it is in place. */
   readonly setup: readonly string[];
+  /** What is executed before and after `functions`, where any of them is installed. */
+  readonly aroundFunctions: { readonly before: readonly string[]; readonly after: readonly string[] };
   readonly functions: readonly GeneratedFunction[];
   readonly declarations: readonly TriggerDeclaration[];
 }
@@ -26,6 +30,8 @@ export interface TriggerPack extends Partial<Omit<GeneratedTriggers, 'declaratio
   readonly declarations: readonly TriggerDeclaration[];
   /** Only reads. `tables`: the oids of those that are asked about, or all. */
   readonly generate?: (db: Queryable, tables: readonly number[] | null) => Promise<GeneratedTriggers>;
+  /** Only reads: what is to be executed once everything is applied, in a transaction of its own; empty where nothing is. */
+  readonly maintenance?: (db: Queryable) => Promise<readonly string[]>;
 }
 
 export const DEFAULT_FUNCTION_SCHEMA = 'public';

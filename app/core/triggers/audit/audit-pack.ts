@@ -75,7 +75,9 @@ async function generate(
     return { called: owned(called, owner), declarations: declare(table, called) };
   });
   return {
+    problems: [],
     setup: await missingSetup(db, settings, owner),
+    aroundFunctions: { before: [], after: [] },
     functions: parts.map(({ called }) => called),
     declarations: parts.flatMap(({ declarations }) => declarations),
   };
