@@ -2,9 +2,10 @@ import type { Queryable } from '../../database/queryable.js';
 import { getOperationSession } from '../../services/database-service.js';
 import { ManageDbError } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
+import { auditSchema } from '../triggers/audit/audit-pack.js';
 import { type AuditedTable, readCoverage } from './audit-log/coverage.js';
-import { type AuditFinding, readAuditFindings } from './audit-log/verify.js';
-import { readPacks } from './trigger-work/packs.js';
+import { type AuditFinding, type AuditLogPlace, readAuditFindings } from './audit-log/verify.js';
+import { readAuditSettings } from './trigger-work/packs.js';
 
 export type { AuditedTable } from './audit-log/coverage.js';
 export type { AuditFinding } from './audit-log/verify.js';
@@ -32,8 +33,8 @@ export interface AuditCoverage {
  */
 export function verifyAuditLog(options: OperationOptions = {}): Promise<VerifiedAuditLog> {
   return guarded('verify-audit-log', options, (target) =>
-    looking(target, options, async (db, schema) => {
-      const { entries, chained, findings } = await readAuditFindings(db, schema, target);
+    looking(target, options, async (db, place) => {
+      const { entries, chained, findings } = await readAuditFindings(db, place, target);
       return { ok: findings.length === 0, entries, chained, findings };
     }),
   );
@@ -47,7 +48,7 @@ export function verifyAuditLog(options: OperationOptions = {}): Promise<Verified
  */
 export function auditCoverage(options: OperationOptions = {}): Promise<AuditCoverage> {
   return guarded('show-audit-coverage', options, (target) =>
-    looking(target, options, async (db, schema) => {
+    looking(target, options, async (db, { schema }) => {
       const tables = await readCoverage(db, schema);
       const counts = { audited: 0, partly: 0, not_audited: 0 };
       for (const { state } of tables) counts[state] += 1;
@@ -59,17 +60,17 @@ export function auditCoverage(options: OperationOptions = {}): Promise<AuditCove
 async function looking<T>(
   { environment, database }: Target,
   { signal }: OperationOptions,
-  work: (db: Queryable, schema: string) => Promise<T>,
+  work: (db: Queryable, place: AuditLogPlace) => Promise<T>,
 ): Promise<T> {
-  const schema = await auditedSchema();
+  const place = await configuredPlace();
   const session = { env: environment, readOnly: true, isolation: 'repeatable read' } as const;
   return getOperationSession(
     async (db) => {
       await db.query(`select pg_catalog.set_config('search_path', '', true)`);
       const { rows } = await db.query<{ log: string | null }>(`select pg_catalog.to_regclass($1)::text as log`, [
-        `${schema}.audit_logs`,
+        `${place.schema}.audit_logs`,
       ]);
-      if (rows[0]?.log) return work(db, schema);
+      if (rows[0]?.log) return work(db, place);
       throw new ManageDbError('NOT_FOUND', `${database} has no audit log yet.`, {
         hint: `Apply the audit pack: manage_db apply-db-triggers --pack audit --env ${environment}`,
       });
@@ -78,9 +79,9 @@ async function looking<T>(
   );
 }
 
-async function auditedSchema(): Promise<string> {
-  const pack = (await readPacks()).find(({ name }) => name === 'audit');
-  if (pack !== undefined) return pack.functionSchema;
+async function configuredPlace(): Promise<AuditLogPlace> {
+  const settings = await readAuditSettings();
+  if (settings !== null) return { schema: auditSchema(settings), isChained: settings.hashChain === true };
   throw new ManageDbError('USAGE', 'Nothing is audited: no trigger file configures the audit pack.', {
     hint: "Write triggers/audit.trigger.ts: import { configureAuditPack } from 'manage_db'; export default configureAuditPack();",
   });

@@ -22,8 +22,8 @@ const EVENTS = [
 export async function readCoverage(db: Queryable, schema: string): Promise<readonly AuditedTable[]> {
   const logged = new Map<string, number>();
   for (const { schema: in_, table, functionSchema, mode, fields } of await readLiveTriggers(db)) {
-    // one that fires before the row logs nothing
-    if (functionSchema !== schema || mode === 'disabled' || mode === 'replica' || (fields.type & 2) !== 0) continue;
+    // those with conditions only note which rows are moved
+    if (functionSchema !== schema || mode === 'disabled' || mode === 'replica' || fields.when !== null) continue;
     const key = JSON.stringify([in_, table]);
     logged.set(key, (logged.get(key) ?? 0) | fields.type);
   }

@@ -2,21 +2,32 @@ import { escapeIdentifier } from 'pg';
 import type { Queryable } from '../../../database/queryable.js';
 import { codeOf, PermissionError } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
-import { entryHash } from '../../triggers/audit/audit-log.js';
+import { entryHash, REFUSE_CHANGE_BODY } from '../../triggers/audit/audit-log.js';
+import { LOG_WRITER } from '../../triggers/audit/audit-setup.js';
 
 export interface AuditFinding {
   /**
    * `changed`: an entry is not as it was written; `missing`: entries are gone; `end`: the end is not the one that was
-   * written; `unprotected`: a table of the log has lost its triggers.
+   * written; `unchained`: an entry was written beside the chain; `unprotected`: somebody may write into the log, or change it.
    */
-  readonly kind: 'changed' | 'missing' | 'end' | 'unprotected';
+  readonly kind: 'changed' | 'missing' | 'end' | 'unchained' | 'unprotected';
   readonly detail: string;
 }
 
-/** What is wrong with the log in `schema`, in order. Under an empty search_path. */
+/** Where the log is, and whether its entries are to be chained. */
+export interface AuditLogPlace {
+  readonly schema: string;
+  readonly isChained: boolean;
+}
+
+/**
+ * What is wrong with the log, in order. Under an empty search_path.
+ *
+ * @throws PermissionError to whom may not read the log
+ */
 export async function readAuditFindings(
   db: Queryable,
-  schema: string,
+  { schema, isChained }: AuditLogPlace,
   { user, database }: Target,
 ): Promise<{ readonly entries: number; readonly chained: number; readonly findings: readonly AuditFinding[] }> {
   const s = escapeIdentifier(schema);
@@ -26,8 +37,15 @@ export async function readAuditFindings(
     );
     const { entries = 0, chained = 0 } = rows[0] ?? {};
     const links = await brokenLinks(db, s);
-    const isChained = await hasChain(db, schema);
-    const findings = [...(await unprotected(db, schema)), ...links, ...(isChained ? await wrongEnd(db, s) : [])];
+    const hasEnd = await hasChain(db, schema);
+    const findings = [
+      ...(await unprotected(db, schema)),
+      ...(await strangers(db, schema)),
+      ...links,
+      ...(hasEnd ? await wrongEnd(db, s) : []),
+      ...(hasEnd && isChained ? await unchained(db, s) : []),
+      ...(isChained && !hasEnd ? [NOT_CHAINED] : []),
+    ];
     return { entries, chained, findings };
   } catch (error) {
     if (codeOf(error) !== '42501') throw error;
@@ -95,22 +113,60 @@ async function wrongEnd(db: Queryable, s: string): Promise<readonly AuditFinding
   ];
 }
 
+const NOT_CHAINED: AuditFinding = {
+  kind: 'unchained',
+  detail: 'The entries are to be chained, and are not yet: manage_db apply-db-triggers --pack audit',
+};
+
+async function unchained(db: Queryable, s: string): Promise<readonly AuditFinding[]> {
+  const { rows } = await db.query<{ id: string }>(`
+    select l.id::text as id from ${s}.audit_logs l cross join ${s}.audit_chain c
+    where l.position is null and l.id > c.unchained_until order by l.id limit 1000`);
+  return rows.map(({ id }) => ({ kind: 'unchained', detail: `The entry with id ${id} was written beside the chain.` }));
+}
+
+/** The log and its partitions: needs $1, the schema. */
+const LOG_TABLES = `
+    select c.oid, c.relowner, c.relacl, pg_catalog.format('%I.%I', n.nspname, c.relname) as name
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = $1 and (c.relname = 'audit_logs' or exists (
+      select from pg_catalog.pg_inherits i join pg_catalog.pg_class p on p.oid = i.inhparent
+      where i.inhrelid = c.oid and p.relname = 'audit_logs' and p.relnamespace = n.oid))`;
+
+/** The trigger, and what it calls, as they were made. */
 async function unprotected(db: Queryable, schema: string): Promise<readonly AuditFinding[]> {
   const { rows } = await db.query<{ name: string }>(
     `
-    select pg_catalog.format('%I.%I', n.nspname, c.relname) as name
-    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = $1 and (c.relname = 'audit_logs' or exists (
-        select from pg_catalog.pg_inherits i join pg_catalog.pg_class p on p.oid = i.inhparent
-        where i.inhrelid = c.oid and p.relname = 'audit_logs' and p.relnamespace = n.oid))
-      and not exists (
-        select from pg_catalog.pg_trigger t
-        where t.tgrelid = c.oid and t.tgname = 'refuse_change' and t.tgenabled = 'A' and t.tgtype = 2 + 8 + 16 + 32)
+    select l.name from (${LOG_TABLES}) l
+    where not exists (
+      select from pg_catalog.pg_trigger t
+      join pg_catalog.pg_proc f on f.oid = t.tgfoid
+      join pg_catalog.pg_namespace fn on fn.oid = f.pronamespace
+      where t.tgrelid = l.oid and t.tgname = 'refuse_change' and t.tgenabled = 'A' and t.tgtype = 2 + 8 + 16 + 32
+        and t.tgqual is null and fn.nspname = $1 and f.proname = 'refuse_change' and f.prosrc = $2)
     order by 1`,
-    [schema],
+    [schema, REFUSE_CHANGE_BODY],
   );
   return rows.map(({ name }) => ({
     kind: 'unprotected',
-    detail: `${name} can be changed: its trigger refuse_change is gone or off.`,
+    detail: `${name} can be changed: its trigger refuse_change is gone, off, or does something else.`,
+  }));
+}
+
+async function strangers(db: Queryable, schema: string): Promise<readonly AuditFinding[]> {
+  const { rows } = await db.query<{ name: string; grantee: string; rights: string }>(
+    `
+    select l.name, coalesce(r.rolname, 'everybody') as grantee,
+      pg_catalog.string_agg(a.privilege_type, ', ' order by a.privilege_type) as rights
+    from (${LOG_TABLES}) l cross join lateral pg_catalog.aclexplode(l.relacl) a
+    left join pg_catalog.pg_roles r on r.oid = a.grantee
+    where a.grantee <> l.relowner and a.privilege_type in ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER')
+      and not (a.privilege_type = 'INSERT' and coalesce(r.rolname = $2, false))
+    group by 1, 2 order by 1, 2`,
+    [schema, LOG_WRITER],
+  );
+  return rows.map(({ name, grantee, rights }) => ({
+    kind: 'unprotected',
+    detail: `${grantee} has been given ${rights} on ${name}.`,
   }));
 }

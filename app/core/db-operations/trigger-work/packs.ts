@@ -1,6 +1,7 @@
 import { getWorkspace } from '../../../config/workspace.js';
 import { ManageDbError } from '../../errors.js';
 import { auditPack, auditSchema } from '../../triggers/audit/audit-pack.js';
+import type { AuditPackSettings } from '../../triggers/audit/audit-pack-settings.js';
 import { basePack } from '../../triggers/base-pack.js';
 import type { TriggerPack } from '../../triggers/pack.js';
 import { securityPack } from '../../triggers/security-pack.js';
@@ -20,6 +21,16 @@ export async function readPacks(): Promise<TriggerPack[]> {
   // the log is no table of the application
   const log = `${auditSchema(workspace.audit)}.*`;
   return [...plain.map((pack) => exceptTables(pack, log)), auditPack(workspace.audit)];
+}
+
+/**
+ * What the workspace says about the audit; `null`: nothing, so nothing is audited.
+ *
+ * @throws ManageDbError `INVALID_CONFIGURATION` naming the file
+ */
+export async function readAuditSettings(): Promise<AuditPackSettings | null> {
+  const { triggersDir } = await getWorkspace();
+  return (await loadWorkspaceTriggers(triggersDir)).audit;
 }
 
 function exceptTables(pack: TriggerPack, pattern: string): TriggerPack {

@@ -1,15 +1,35 @@
 import { createHash } from 'node:crypto';
 import { escapeIdentifier, escapeLiteral } from 'pg';
-import type { AuditableColumn, AuditableTable } from '../../../database/catalog/auditable-tables.js';
+import {
+  type AuditableColumn,
+  type AuditableTable,
+  COLUMN_SIGNATURE,
+  IS_KEY,
+  IS_SEEN,
+  KEY_COLUMNS,
+} from '../../../database/catalog/auditable-tables.js';
 import type { GeneratedFunction } from '../pack.js';
+import { anyColumns, rowsAsJson } from './any-columns.js';
+import { type AuditedColumns, RowExpressions, textArray } from './row-expressions.js';
 
-export interface AuditFunctionOptions {
+export interface AuditFunctionOptions extends AuditedColumns {
   /** Where the log is. */
   readonly schema: string;
-  readonly redact: readonly string[];
-  readonly ignore: readonly string[];
   readonly data: 'changed' | 'whole';
+  readonly isChained: boolean;
 }
+
+/** Settings of the session that change how values are written. */
+const PINNED = [
+  'search_path = pg_catalog, pg_temp',
+  `timezone = 'UTC'`,
+  `datestyle = 'ISO, YMD'`,
+  `intervalstyle = 'postgres'`,
+  'extra_float_digits = 1',
+  `bytea_output = 'hex'`,
+  `lc_monetary = 'C'`,
+  'quote_all_identifiers = off',
+];
 
 /**
  * The function that logs one table, for all its triggers: written for the columns that the table has now, because a
@@ -20,11 +40,13 @@ export function auditFunction(table: AuditableTable, options: AuditFunctionOptio
   const name = functionName(table);
   const body = bodyOf(table, options);
   const tag = tagFor(body);
+  const signature = `${escapeIdentifier(options.schema)}.${escapeIdentifier(name)}()`;
   return {
     schema: options.schema,
     name,
-    sql: `create or replace function ${escapeIdentifier(options.schema)}.${escapeIdentifier(name)}() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' as ${tag}${body}${tag}`,
+    sql: `create or replace function ${signature} returns trigger
+language plpgsql security definer ${PINNED.map((setting) => `set ${setting}`).join(' ')} as ${tag}${body}${tag};
+revoke all on function ${signature} from public`,
   };
 }
 
@@ -32,11 +54,15 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp set time
 function functionName({ schema, name }: AuditableTable): string {
   const plain = `log_${schema}$${name}`;
   if (/^log_[^$.]+\$[^$.]+$/.test(plain) && Buffer.byteLength(plain) <= 63) return plain;
-  const hash = createHash('sha256')
+  return `log_${tableHash({ schema, name })}`;
+}
+
+/** 12 letters that hardly another table has. */
+export function tableHash({ schema, name }: Pick<AuditableTable, 'schema' | 'name'>): string {
+  return createHash('sha256')
     .update(JSON.stringify([schema, name]))
     .digest('hex')
     .slice(0, 12);
-  return `log_${hash}`;
 }
 
 function tagFor(body: string): string {
@@ -46,217 +72,222 @@ function tagFor(body: string): string {
   }
 }
 
-function bodyOf(table: AuditableTable, options: AuditFunctionOptions): string {
+const COLUMNS =
+  'created_at, transaction_id, action, schema_name, table_name, record_id, user_id, auth_id, client, changed_columns, old_data, new_data';
+/** Of the names of variables, for the entries of one call. */
+const COMMON = 'moment, xid, tg_op, logged_schema, logged_table';
+const WHO = 'app_user, session_user, client';
+
+function bodyOf(given: AuditableTable, options: AuditFunctionOptions): string {
+  // restoring a dump gives the columns of heirs another order
+  const order = given.needsRowTriggers ? 'a.attname collate "C"' : 'a.attnum';
+  const table = given.needsRowTriggers ? { ...given, columns: [...given.columns].sort(byName) } : given;
   const s = escapeIdentifier(options.schema);
-  const log = `${s}.audit_logs`;
-  const sql = new Pieces(table, options);
-  const common = `moment, xid, tg_op, ${escapeLiteral(table.schema)}, ${escapeLiteral(table.name)}`;
-  const who = 'app_user, session_user, client';
-  const columns =
-    'created_at, transaction_id, action, schema_name, table_name, record_id, user_id, auth_id, client, changed_columns, old_data, new_data';
-  const into = `insert into ${log} (${columns})`;
-  const moved = `k.transaction_id = xid and k.table_name = ${escapeLiteral(sql.root)}`;
+  const rows = new RowExpressions(table, options);
+  const key = rows.key?.columns ?? [];
+  const into = `insert into ${s}.audit_logs (${COLUMNS})`;
+  const parts = { table, rows, options, into, s };
   return `
 #variable_conflict use_variable
 declare
+${options.isChained ? `  -- who writes waits for who wrote before: entries have their positions in the order of their times\n  head constant bigint := (select c.position from ${s}.audit_chain c for update);\n` : ''}\
   moment constant timestamp with time zone := clock_timestamp();
   xid constant bigint := pg_current_xact_id()::text::bigint;
+  depth constant integer := pg_trigger_depth();
+  root constant oid := coalesce(pg_partition_root(tg_relid), tg_relid);
   app_user constant text := nullif(current_setting('app.current_user', true), '');
   client constant text := concat_ws(' ', nullif(current_setting('application_name'), ''), host(inet_client_addr()));
-  is_known constant boolean := ${sql.signature()};
-  keys constant text[] := ${sql.names(table.key)};
-  ignored constant text[] := ${sql.names(options.ignore)};
-  secret text[] := ${sql.names(options.redact)};
+  keys text[] := ${textArray(key)};
+  ignored constant text[] := ${textArray(options.ignore)};
+  secret text[] := ${textArray(options.redact)};
+  logged_schema text;
+  logged_table text;
+  signature text[];
+  names text[];
+  is_known boolean;
+  has_key boolean;
+  json_as_text boolean := false;
+  old_id text;
+  new_id text;
+  old_rows_as_json text;
+  new_rows_as_json text;
 begin
+${noteKeys({ table, rows, s })}\
+  select n.nspname, c.relname, array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and ${IS_SEEN} order by ${order}),
+    array(select ${COLUMN_SIGNATURE} from pg_attribute a where a.attrelid = c.oid and ${IS_SEEN} order by ${order}),
+    exists (select from pg_index i where i.indrelid = c.oid and ${IS_KEY} and ${KEY_COLUMNS} = keys)
+  into strict logged_schema, logged_table, names, signature, has_key
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = root;
+
   if tg_op = 'TRUNCATE' then
     ${into}
-    values (${common}, null, ${who}, null, null, case when tg_table_name <> ${escapeLiteral(table.name)} then
+    values (${COMMON}, null, ${WHO}, null, null, case when tg_relid <> root then
       jsonb_build_object('partition', format('%I.%I', tg_table_schema, tg_table_name)) end);
     return null;
   end if;
-  if not is_known and exists (select from unnest(secret) c where c <> all (${sql.presentNames()})) then
-    -- a secret column has another name now: which one, nobody has said
-    secret := secret || array(select c from unnest(${sql.presentNames()}) c where c <> all (${sql.names(table.columns.map(({ name }) => name))}));
-  end if;
 
-  if tg_when = 'BEFORE' then
-    insert into ${s}.moved_keys
-    values (xid, ${escapeLiteral(sql.root)}, ${s}.record_id(to_jsonb(old), keys), ${s}.record_id(to_jsonb(new), keys));
-    return new;
+  is_known := signature = ${textArray(table.columns.map((column) => column.signature))}${key.length === 0 ? '' : ' and has_key'}
+    and logged_schema = ${escapeLiteral(table.schema)} and logged_table = ${escapeLiteral(table.name)};
+  if not is_known then
+    ${unknownColumns(table, options)}
   end if;
-
-  if tg_level = 'ROW' then
-    ${into}
-    select ${common}, ${s}.record_id(coalesce(r.o, r.n), keys), ${who}, r.changed, ${sql.kept('r.o', 'r.changed')}, ${sql.kept('r.n', 'r.changed')}
-    from (select d.o, d.n, case when tg_op = 'UPDATE' then array(
-        select k from jsonb_each(d.n) as n (k, v) where d.o -> k is distinct from v and k <> all (ignored)) end as changed
-      from (select case when tg_op <> 'INSERT' then to_jsonb(old) end as o, case when tg_op <> 'DELETE' then to_jsonb(new) end as n) d) r
-    where tg_op <> 'UPDATE' or r.changed <> '{}';
-    return null;
-  end if;
-
-  if tg_op = 'INSERT' and is_known then
-    ${into}
-    select ${common}, ${sql.id('n')}, ${who}, null, null, ${sql.row('n')} from new_rows n;
-  elsif tg_op = 'DELETE' and is_known then
-    ${into}
-    select ${common}, ${sql.id('o')}, ${who}, null, ${sql.row('o')}, null from old_rows o;
-  elsif tg_op = 'INSERT' then
-    ${into}
-    select ${common}, ${s}.record_id(to_jsonb(n), keys), ${who}, null, null, ${s}.without(to_jsonb(n), secret, ignored) from new_rows n;
-  elsif tg_op = 'DELETE' then
-    ${into}
-    select ${common}, ${s}.record_id(to_jsonb(o), keys), ${who}, null, ${s}.without(to_jsonb(o), secret, ignored), null from old_rows o;
-  else
-    if is_known and not exists (select from ${s}.moved_keys k where ${moved}) then
-      ${sql.updates({ into, common, who })}
-    else
-      with o as (select ${s}.record_id(to_jsonb(o), keys) as id, to_jsonb(o) as data from old_rows o),
-      n as (select ${s}.record_id(to_jsonb(n), keys) as id, to_jsonb(n) as data from new_rows n),
-      m as (
-        delete from ${s}.moved_keys k
-        where ${moved} and exists (select from o where o.id = k.old_id) and exists (select from n where n.id = k.new_id)
-        returning k.old_id, k.new_id
-      ),
-      paired as (
-        select o.id, o.data as o, n.data as n from o join m on m.old_id = o.id join n on n.id = m.new_id
-        union all
-        select coalesce(o.id, n.id), o.data, n.data
-        from (select * from o where not exists (select from m where m.old_id = o.id)) o
-        full join (select * from n where not exists (select from m where m.new_id = n.id)) n on n.id = o.id
-      ),
-      compared as (
-        select p.*, case when p.o is not null and p.n is not null then array(
-          select k from jsonb_each(p.n) as f (k, v) where p.o -> k is distinct from v and k <> all (ignored)) end as changed
-        from paired p
-      )
-      ${into}
-      select ${common}, c.id, ${who}, c.changed, ${sql.kept('c.o', 'c.changed')}, ${sql.kept('c.n', 'c.changed')}
-      from compared c where c.changed is null or c.changed <> '{}';
-    end if;
-  end if;
-  return null;
+${withJson(table, fastWays(parts), slowWay(parts))}
 end `;
 }
 
-/** The parts that name columns. */
-class Pieces {
-  readonly root: string;
-  private readonly written: readonly AuditableColumn[];
+function byName(a: AuditableColumn, b: AuditableColumn): number {
+  return Buffer.compare(Buffer.from(a.name), Buffer.from(b.name));
+}
 
-  constructor(
-    private readonly table: AuditableTable,
-    private readonly options: AuditFunctionOptions,
-  ) {
-    this.root = JSON.stringify([table.schema, table.name]);
-    this.written = table.columns.filter(({ name }) => !options.ignore.includes(name));
+interface Parts {
+  readonly table: AuditableTable;
+  readonly rows: RowExpressions;
+  readonly options: AuditFunctionOptions;
+  readonly into: string;
+  readonly s: string;
+}
+
+/** Row by row: which key becomes which, for the end of the statement; of partitions also the rows that go and come. */
+function noteKeys({ table, rows, s }: Pick<Parts, 'table' | 'rows' | 's'>): string {
+  const key = rows.key?.columns ?? [];
+  if (key.length === 0) return '';
+  const insert = (kind: string, columns: string, values: string) =>
+    `insert into ${s}.moving_rows (transaction_id, relation, depth, kind, ${columns}) ${values.replace('KIND', `'${kind}'`)}`;
+  const moved = (side: 'old' | 'new', kind: string) => `
+        ${rowsAsJson(side)}
+        execute format($sql$${insert(kind, `${side}_id, data`, `select $3, $4, $5, KIND, $6, x.data from (%s) x (data)`)}$sql$, ${side}_rows_as_json)
+        using old, new, xid, root, depth, ${side}_id;`;
+  const moves = `
+      elsif tg_op = 'DELETE' then${moved('old', 'left')}
+      else${moved('new', 'arrived')}`;
+  return `  if tg_when = 'BEFORE' or tg_nargs = 1 then
+    json_as_text := true;
+    -- where the key has another name now, the rows of this statement are paired without it
+    if (select count(*) from pg_attribute a where a.attrelid = tg_relid and not a.attisdropped and a.attname = any (keys)) = cardinality(keys) then
+      if tg_op <> 'INSERT' then old_id := ${rows.id('old')}; end if;
+      if tg_op <> 'DELETE' then new_id := ${rows.id('new')}; end if;
+      if tg_when = 'BEFORE' then
+        ${insert('key', 'old_id, new_id', 'values (xid, root, depth, KIND, old_id, new_id)')};
+        perform set_config('manage_db.moving', (depth - 1)::text, true);${table.isPartitioned ? moves : ''}
+      end if;
+    end if;
+    if tg_when = 'BEFORE' then return new; end if;
+    return null;
+  end if;
+`;
+}
+
+/** What is the key now, and which columns may hold secrets. */
+function unknownColumns({ columns }: AuditableTable, { redact }: AuditFunctionOptions): string {
+  const known = textArray(columns.map(({ name }) => name));
+  const hiding = `
+    if not secret <@ names or array(select c from unnest(${known}) with ordinality u (c, n) where c = any (names) order by n)
+      <> array(select c from unnest(names) with ordinality u (c, n) where c = any (${known}) order by n)
+    then
+      -- a secret column is gone, or has another name: which one, nobody has said
+      secret := secret || array(select c from unnest(names) c where not (has_key and c = any (keys)));
+    else
+      secret := secret || array(select c from unnest(names) c where c <> all (${known}));
+    end if;`;
+  return `if not has_key then
+      keys := coalesce((select ${KEY_COLUMNS} from pg_index i where i.indrelid = root and i.indisprimary), '{}');
+    end if;${redact.length === 0 ? '' : hiding}
+    if keys && (secret || ignored) then keys := '{}'; end if;`;
+}
+
+/** Values of the type json may be such that jsonb refuses them: then all of them are kept as text. */
+function withJson({ columns }: AuditableTable, fast: string, slow: string): string {
+  if (!columns.some(({ isJson }) => isJson)) {
+    return `  if is_known then\n${fast}\n  end if;\n${slow}\n  return null;`;
   }
+  return `  begin
+  if is_known then\n${fast}\n  end if;
+${slow}
+  return null;
+  exception when data_exception or program_limit_exceeded then
+    json_as_text := true;
+${slow}
+  return null;
+  end;`;
+}
 
-  names(names: readonly string[]): string {
-    return names.length === 0 ? `'{}'` : `array[${names.map((name) => escapeLiteral(name)).join(', ')}]::text[]`;
+/** Each ends the call where it was enough. */
+function fastWays({ table, rows, options, into, s }: Parts): string {
+  const old = rows.alias('o');
+  const next = rows.alias('n');
+  if (table.needsRowTriggers) {
+    const differences = rows.differences('old', 'new');
+    const kept = (row: string) => (options.data === 'whole' ? rows.data(row) : rows.changedData(row, differences));
+    return `    if tg_op = 'INSERT' then
+      ${into} values (${COMMON}, ${rows.id('new')}, ${WHO}, null, null, ${rows.data('new')});
+    elsif tg_op = 'DELETE' then
+      ${into} values (${COMMON}, ${rows.id('old')}, ${WHO}, null, ${rows.data('old')}, null);
+    elsif ${anyOf(differences)} then
+      ${into} values (${COMMON}, ${rows.id('old')}, ${WHO}, ${changedNames(differences)}, ${kept('old')}, ${kept('new')});
+    end if;
+    return null;`;
   }
+  const { isPartitioned } = table;
+  const isFree = isPartitioned
+    ? ` and not exists (select from ${s}.moving_rows m where m.transaction_id = xid and m.relation = root)`
+    : '';
+  return `    if tg_op = 'INSERT'${isFree} then
+      ${into}
+      select ${COMMON}, ${rows.id(next)}, ${WHO}, null, null, ${rows.data(next)} from new_rows ${next};
+      return null;
+    elsif tg_op = 'DELETE'${isFree} then
+      ${into}
+      select ${COMMON}, ${rows.id(old)}, ${WHO}, null, ${rows.data(old)}, null from old_rows ${old};
+      return null;${rows.key?.isDeferrable === true ? '' : fastUpdate({ table, rows, options, into, s })}
+    end if;`;
+}
 
-  presentNames(): string {
-    return `array(select a.attname::text from pg_attribute a where a.attrelid = tg_relid and a.attnum > 0 and not a.attisdropped)`;
-  }
-
-  /** Whether the table has the columns that the function was written for. */
-  signature(): string {
-    const known = this.table.columns.map(({ name, type }) => `${name} ${type}`).sort(byCodeUnits);
-    return `(
-    select array_agg(a.attname || ' ' || format_type(a.atttypid, null) order by (a.attname || ' ' || format_type(a.atttypid, null)) collate "C")
-    from pg_attribute a where a.attrelid = tg_relid and a.attnum > 0 and not a.attisdropped
-  ) is not distinct from ${this.names(known)}`;
-  }
-
-  id(row: string): string {
-    const { key } = this.table;
-    if (key.length === 0) return 'null';
-    const [only] = this.table.columns.filter(({ name }) => name === key[0]);
-    // as JSON writes it, which no setting of the session changes
-    if (key.length === 1 && only !== undefined) {
-      const column = `${row}.${escapeIdentifier(only.name)}`;
-      return PLAIN_AS_TEXT.includes(only.type) ? `${column}::text` : `(to_jsonb(${column}) #>> '{}')`;
-    }
-    return `jsonb_build_array(${key.map((name) => `${row}.${escapeIdentifier(name)}`).join(', ')})::text`;
-  }
-
-  /** The whole row, without what is ignored, and with the secrets masked. */
-  row(row: string): string {
-    const { ignore, redact } = this.options;
-    const present = (names: readonly string[]): readonly string[] =>
-      names.filter((name) => this.table.columns.some((column) => column.name === name));
-    const ignored = present(ignore);
-    const secret = present(redact).filter((name) => !ignored.includes(name));
-    // one object each: a function takes no more than 100 arguments
-    const masks = secret.map((name) => {
-      const column = `${row}.${escapeIdentifier(name)}`;
-      return ` || jsonb_build_object(${escapeLiteral(name)}, case when ${column} is not null then '***' end)`;
-    });
-    const data = ignored.length === 0 ? `to_jsonb(${row})` : `(to_jsonb(${row}) - ${this.names(ignored)})`;
-    return masks.length === 0 ? data : `(${data}${masks.join('')})`;
-  }
-
-  /** Of a row as JSON: what is to be kept, by the slower way. */
-  kept(row: string, changed: string): string {
-    const s = escapeIdentifier(this.options.schema);
-    const all = `${s}.without(${row}, secret, ignored)`;
-    if (this.options.data === 'whole') return all;
-    return `case when ${changed} is null then ${all} else ${s}.without(${row}, secret, ignored) - array(select jsonb_object_keys(${row}) except select unnest(${changed})) end`;
-  }
-
-  /** The changed columns as JSON, put together as text: making the whole row of it first would cost twice as much. */
-  private changedOf(row: string, differs: readonly (readonly [name: string, condition: string])[]): string {
-    const members = differs.map(([name, condition]) => {
-      const column = `${row}.${escapeIdentifier(name)}`;
-      const value = this.options.redact.includes(name)
-        ? `case when ${column} is null then 'null' else '"***"' end`
-        : `coalesce(to_json(${column})::text, 'null')`;
-      return `case when ${condition} then ${escapeLiteral(`${JSON.stringify(name)}:`)} || ${value} end`;
-    });
-    // a function takes 100 arguments, an array any number
-    return `('{' || array_to_string(array[${members.join(', ')}]::text[], ',') || '}')::jsonb`;
-  }
-
-  updates({ into, common, who }: { into: string; common: string; who: string }): string {
-    const { key } = this.table;
-    if (key.length === 0) {
-      // which row became which, nobody can say
-      return `${into}
-      select ${common}, null::text, ${who}, null::text[], ${this.row('o')}, null::jsonb from old_rows o
+function fastUpdate({ rows, options, into, s }: Parts): string {
+  const old = rows.alias('o');
+  const next = rows.alias('n');
+  if (rows.key === null) {
+    // which row became which, nobody can say
+    return `
+    elsif tg_op = 'UPDATE' then
+      ${into}
+      select ${COMMON}, null::text, ${WHO}, null::text[], ${rows.data(old)}, null::jsonb from old_rows ${old}
       union all
-      select ${common}, null::text, ${who}, null::text[], null::jsonb, ${this.row('n')} from new_rows n;`;
-    }
-    const same = key
-      .map((name) => `${keyText(this.table, 'o', name)} = ${keyText(this.table, 'n', name)}`)
-      .join(' and ');
-    const differs = this.written.map(({ name, isComparable }) => {
-      const cast = isComparable ? '' : '::text';
-      const column = escapeIdentifier(name);
-      return [name, `o.${column}${cast} is distinct from n.${column}${cast}`] as const;
-    });
-    const changed = `array_remove(array[${differs
-      .map(([name, condition]) => `case when ${condition} then ${escapeLiteral(name)} end`)
-      .join(', ')}]::text[], null)`;
-    const keep = (row: string): string =>
-      this.options.data === 'whole' ? this.row(row) : this.changedOf(row, differs);
-    const any = differs.map(([, condition]) => condition).join(' or ');
-    return `${into}
-      select ${common}, ${this.id('o')}, ${who}, ${changed}, ${keep('o')}, ${keep('n')}
-      from old_rows o join new_rows n on ${same}
-      where ${any === '' ? 'false' : any};`;
+      select ${COMMON}, null::text, ${WHO}, null::text[], null::jsonb, ${rows.data(next)} from new_rows ${next};
+      return null;`;
   }
+  const differences = rows.differences(old, next);
+  const isAlone = `${rows.isMissing(old)} or ${rows.isMissing(next)}`;
+  const kept = (row: string) => {
+    const whole = `case when ${rows.isMissing(row)} then null else ${rows.data(row)} end`;
+    return options.data === 'whole'
+      ? whole
+      : `case when ${isAlone} then ${whole} else ${rows.changedData(row, differences)} end`;
+  };
+  return `
+    elsif tg_op = 'UPDATE' and not exists (select from ${s}.moving_rows m where m.transaction_id = xid and m.relation = root) then
+      ${into}
+      select ${COMMON}, case when ${rows.isMissing(old)} then ${rows.id(next)} else ${rows.id(old)} end, ${WHO},
+        case when not (${isAlone}) then ${changedNames(differences)} end, ${kept(old)}, ${kept(next)}
+      from old_rows ${old} full join new_rows ${next} on ${rows.isSameKey(old, next)}
+      where ${isAlone} or ${anyOf(differences)};
+      return null;`;
 }
 
-/** A key column, as text where PostgreSQL's own operators do not compare it: those of extensions are not in the path. */
-export function keyText({ columns }: AuditableTable, row: string, name: string): string {
-  const isComparable = columns.some((column) => column.name === name && column.isComparable);
-  return `${row}.${escapeIdentifier(name)}${isComparable ? '' : '::text'}`;
+function anyOf(differences: ReturnType<RowExpressions['differences']>): string {
+  return differences.length === 0 ? 'false' : differences.map(([, condition]) => condition).join(' or ');
 }
 
-/** Types whose text is the same everywhere, and in JSON. */
-const PLAIN_AS_TEXT = ['smallint', 'integer', 'bigint', 'uuid', 'text', 'character varying'];
+function changedNames(differences: ReturnType<RowExpressions['differences']>): string {
+  const names = differences.map(([name, condition]) => `case when ${condition} then ${escapeLiteral(name)} end`);
+  return `array_remove(array[${names.join(', ')}]::text[], null)`;
+}
 
-function byCodeUnits(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+function slowWay({ table, options, into, s }: Parts): string {
+  return anyColumns({
+    s,
+    into,
+    isWhole: options.data === 'whole',
+    isPartitioned: table.isPartitioned,
+    needsRowTriggers: table.needsRowTriggers,
+  });
 }

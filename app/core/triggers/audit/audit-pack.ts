@@ -1,18 +1,16 @@
-import { escapeIdentifier } from 'pg';
 import { type AuditableTable, readAuditableTables } from '../../../database/catalog/auditable-tables.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
+import { nearest } from '../../nearest.js';
 import { defineTrigger, type TriggerDeclaration, type TriggerSpec } from '../declaration.js';
 import { matchesPattern } from '../every-table.js';
 import type { GeneratedFunction, GeneratedTriggers, TriggerPack } from '../pack.js';
-import { auditFunction, keyText } from './audit-function.js';
-import { auditChainSetup, auditLogSetup } from './audit-log.js';
+import { auditFunction, tableHash } from './audit-function.js';
 import type { AuditPackSettings } from './audit-pack-settings.js';
+import { type AuditLogSettings, auditLogSetup, auditRetention } from './audit-setup.js';
+import { RowExpressions } from './row-expressions.js';
 
 const DEFAULT_SCHEMA = 'audit';
-
-/** Owns the functions, and may do nothing but write into the log. */
-const OWNER = 'manage_db_audit';
 
 /**
  * The audit pack: every change of the tables of the application, in a log that nobody changes. Its functions are
@@ -27,7 +25,13 @@ export function auditPack(settings: AuditPackSettings): TriggerPack {
     functionSchema: schema,
     declarations: [],
     generate: (db, tables) => generate(db, settings, tables),
+    maintenance: (db) => auditRetention(db, logSettings(settings)),
   };
+}
+
+function logSettings(settings: AuditPackSettings): AuditLogSettings {
+  const { hashChain = false, retentionMonths = null } = settings;
+  return { schema: auditSchema(settings), isChained: hashChain, retentionMonths };
 }
 
 export function auditSchema({ schema = DEFAULT_SCHEMA }: AuditPackSettings): string {
@@ -47,9 +51,9 @@ function refuseProblems({
     ...tables
       .filter((table) => !/^[^.]+\..+$/.test(table))
       .map((table) => `"${table}" must be written as 'schema.table'`),
-    ...(schema === undefined || /^[a-z_][a-z0-9_]*$/.test(schema)
+    ...(schema === undefined || (/^[a-z_][a-z0-9_]*$/.test(schema) && !NOT_OWN.test(schema))
       ? []
-      : ['schema must be a plain name in small letters']),
+      : ['schema must be a plain name in small letters, and not public, manage_db or one of PostgreSQL']),
     ...(retentionMonths === undefined || (Number.isInteger(retentionMonths) && retentionMonths > 0)
       ? []
       : ['retentionMonths must be 1, 2, 3 …']),
@@ -60,27 +64,61 @@ function refuseProblems({
   });
 }
 
+const NOT_OWN = /^(public|manage_db|information_schema|pg_.*)$/;
+
 async function generate(
   db: Queryable,
   settings: AuditPackSettings,
   only: readonly number[] | null,
 ): Promise<GeneratedTriggers> {
+  const { redact = {}, ignore = {}, data = 'changed', hashChain: isChained = false } = settings;
   const schema = auditSchema(settings);
-  const owner = await readOwner(db);
   const tables = (await readAuditableTables(db, only)).filter((table) => isAudited(table, settings));
+  const log = await auditLogSetup(db, logSettings(settings));
   const parts = tables.map((table) => {
-    const name = `${table.schema}.${table.name}`;
-    const { redact = {}, ignore = {}, data = 'changed' } = settings;
-    const called = auditFunction(table, { schema, redact: redact[name] ?? [], ignore: ignore[name] ?? [], data });
-    return { called: owned(called, owner), declarations: declare(table, called) };
+    const columns = { redact: columnsFor(redact, table), ignore: columnsFor(ignore, table) };
+    const called = auditFunction(table, { schema, ...columns, data, isChained });
+    return { called, declarations: declare(table, called, new RowExpressions(table, columns)) };
   });
   return {
-    problems: [],
-    setup: await missingSetup(db, settings, owner),
-    aroundFunctions: { before: [], after: [] },
-    functions: parts.map(({ called }) => called),
-    declarations: parts.flatMap(({ declarations }) => declarations),
+    ...log,
+    problems: [...log.problems, ...(only === null ? unknownNames(tables, settings) : [])],
+    functions: [...log.functions, ...parts.map(({ called }) => called)],
+    declarations: [...log.declarations, ...parts.flatMap(({ declarations }) => declarations)],
   };
+}
+
+/** Those of `byTable` that the table has. */
+function columnsFor(
+  byTable: Readonly<Record<string, readonly string[]>>,
+  { schema, name, columns }: AuditableTable,
+): string[] {
+  const named = Object.entries(byTable).flatMap(([pattern, names]) =>
+    matchesPattern([pattern], schema, name) ? names : [],
+  );
+  return [...new Set(named)].filter((one) => columns.some((column) => column.name === one));
+}
+
+/** A name that is written wrong would leave a secret in the clear. */
+function unknownNames(tables: readonly AuditableTable[], settings: AuditPackSettings): string[] {
+  return (['redact', 'ignore'] as const).flatMap((setting) =>
+    Object.entries(settings[setting] ?? {}).flatMap(([pattern, names]) => {
+      const matching = tables.filter(({ schema, name }) => matchesPattern([pattern], schema, name));
+      if (matching.length === 0) {
+        const all = tables.map(({ schema, name }) => `${schema}.${name}`);
+        return [`${setting} names ${pattern}, and no audited table is called so${orRather(pattern, all)}`];
+      }
+      const columns = [...new Set(matching.flatMap((table) => table.columns.map(({ name }) => name)))];
+      return names
+        .filter((name) => !columns.includes(name))
+        .map((name) => `${setting} names the column ${name} of ${pattern}, which has none${orRather(name, columns)}`);
+    }),
+  );
+}
+
+function orRather(name: string, names: readonly string[]): string {
+  const suggestion = nearest(name, names);
+  return suggestion === null ? '' : ` (rather ${suggestion}?)`;
 }
 
 function isAudited({ schema, name }: AuditableTable, settings: AuditPackSettings): boolean {
@@ -89,7 +127,7 @@ function isAudited({ schema, name }: AuditableTable, settings: AuditPackSettings
   return only === undefined || matchesPattern(only, schema, name);
 }
 
-function declare(table: AuditableTable, called: GeneratedFunction): TriggerDeclaration[] {
+function declare(table: AuditableTable, called: GeneratedFunction, rows: RowExpressions): TriggerDeclaration[] {
   const call = { function: `${called.schema}.${called.name}`, mode: 'always' } as const;
   const on = (
     { schema, name }: { schema: string; name: string },
@@ -124,97 +162,24 @@ function declare(table: AuditableTable, called: GeneratedFunction): TriggerDecla
     }),
     on(relation, 'audit_truncate', { timing: 'after', on: ['truncate'], level: 'statement' }),
   ]);
-  if (table.key.length === 0) return statements;
-  const changes = table.key.map(
-    (column) => `${keyText(table, 'old', column)} is distinct from ${keyText(table, 'new', column)}`,
-  );
+  if (rows.key === null) return statements;
+  // names of their own: a table that becomes a partition brings its own along
+  const hash = tableHash(table).slice(0, 6);
   // late among those that fire before the row: the others may still change the key
-  return [...statements, on(table, 'zz_audit_key', { timing: 'before', on: ['update'], when: changes.join(' or ') })];
-}
-
-/** `null`: there is no such role, and this login may not make one. */
-async function readOwner(db: Queryable): Promise<string | null> {
-  const { rows } = await db.query<{ is_owner: boolean }>(
-    `
-    select case when exists (select from pg_catalog.pg_roles r where r.rolname = $1)
-      then pg_catalog.pg_has_role($1, 'MEMBER') else me.rolsuper or me.rolcreaterole end as is_owner
-    from pg_catalog.pg_roles me where me.rolname = current_user`,
-    [OWNER],
-  );
-  return rows[0]?.is_owner === true ? OWNER : null;
-}
-
-function owned({ schema, name, sql }: GeneratedFunction, owner: string | null): GeneratedFunction {
-  const signature = `${escapeIdentifier(schema)}.${escapeIdentifier(name)}()`;
-  const giving = owner === null ? '' : `;\nalter function ${signature} owner to ${escapeIdentifier(owner)}`;
-  return { schema, name, sql: `${sql};\nrevoke all on function ${signature} from public${giving}` };
-}
-
-/** Says which form of the log a schema has. */
-const MARK = 'manage_db: the audit log, form 1';
-
-/** What has to be executed before the functions; nothing where the log is as it should be. */
-async function missingSetup(
-  db: Queryable,
-  settings: AuditPackSettings,
-  owner: string | null,
-): Promise<readonly string[]> {
-  const schema = auditSchema(settings);
-  const { rows } = await db.query<{ mark: string | null; has_months: boolean; has_old: boolean; has_chain: boolean }>(
-    `
-    select pg_catalog.obj_description(n.oid, 'pg_namespace') as mark,
-      exists (select from pg_catalog.pg_trigger t join pg_catalog.pg_class c on c.oid = t.tgrelid
-        where c.relnamespace = n.oid and c.relname = 'audit_logs' and t.tgname = 'chain_entry') as has_chain,
-      exists (select from pg_catalog.pg_class c where c.relnamespace = n.oid and c.relname = 'audit_logs_' ||
-        pg_catalog.to_char((pg_catalog.now() at time zone 'UTC') + interval '1 month', 'YYYY_MM')) as has_months,
-      exists (select from pg_catalog.pg_class c where c.relnamespace = n.oid and c.relname ~ '^audit_logs_[0-9]{4}_[0-9]{2}$'
-        and pg_catalog.to_date(pg_catalog.right(c.relname, 7), 'YYYY_MM') + interval '1 month'
-          <= (pg_catalog.now() at time zone 'UTC') - pg_catalog.make_interval(months => $2::integer)) as has_old
-    from (select $1::text as name) wanted left join pg_catalog.pg_namespace n on n.nspname = wanted.name`,
-    [schema, settings.retentionMonths ?? null],
-  );
-  const [found] = rows;
-  const s = escapeIdentifier(schema);
-  const isInPlace = found?.mark === MARK;
+  const keys = on(table, `zz_audit_key_${hash}`, {
+    timing: 'before',
+    on: ['update'],
+    when: rows.isOtherKey('old', 'new'),
+  });
+  if (!table.isPartitioned) return [...statements, keys];
+  const moves = { timing: 'after', args: ['moved'], when: IS_MOVING } as const;
   return [
-    ...(isInPlace ? [] : [...auditLogSetup(schema), ...ownerSetup(s, owner), `comment on schema ${s} is '${MARK}'`]),
-    ...(isInPlace && found.has_months ? [] : [`select ${s}.ensure_partitions()`]),
-    ...(settings.hashChain === true && found?.has_chain !== true
-      ? [...auditChainSetup(schema), ...chainGrants(s, owner)]
-      : []),
-    ...(settings.hashChain !== true && found?.has_chain === true
-      ? [`drop trigger chain_entry on ${s}.audit_logs`, `drop trigger note_chain on ${s}.audit_logs`]
-      : []),
-    ...(isInPlace && found.has_old
-      ? [
-          `select ${s}.drop_partitions_before(pg_catalog.now() - pg_catalog.make_interval(months => ${settings.retentionMonths}))`,
-        ]
-      : []),
+    ...statements,
+    keys,
+    on(table, `audit_left_${hash}`, { ...moves, on: ['delete'] }),
+    on(table, `audit_arrived_${hash}`, { ...moves, on: ['insert'] }),
   ];
 }
 
-function chainGrants(s: string, owner: string | null): readonly string[] {
-  if (owner === null) return [];
-  const role = escapeIdentifier(owner);
-  return [
-    `grant select, update on ${s}.audit_chain to ${role}`,
-    `grant execute on all functions in schema ${s} to ${role}`,
-  ];
-}
-
-function ownerSetup(s: string, owner: string | null): readonly string[] {
-  if (owner === null) return [];
-  const role = escapeIdentifier(owner);
-  return [
-    `do $$ begin
-  if not exists (select from pg_catalog.pg_roles r where r.rolname = '${owner}') then
-    create role ${role} nologin;
-    execute pg_catalog.format('grant ${role} to %I', current_user);
-  end if;
-end $$`,
-    `grant usage, create on schema ${s} to ${role}`,
-    `grant select, insert on ${s}.audit_logs to ${role}`,
-    `grant select, insert, delete on ${s}.moved_keys to ${role}`,
-    `grant execute on all functions in schema ${s} to ${role}`,
-  ];
-}
+/** Set by zz_audit_key: the statement gives rows another key, and so perhaps another partition. */
+const IS_MOVING = `pg_catalog.current_setting('manage_db.moving', true) = pg_catalog.pg_trigger_depth()::text`;
