@@ -15,7 +15,7 @@ export const command = defineCommand<Args>({
   isMutating: true,
   examples: [
     ['apply-db-triggers', 'all packs, on every table that has the columns'],
-    ['apply-db-triggers --dry-run', 'the exact SQL, and nothing happens'],
+    ['apply-db-triggers --dry-run', 'the exact SQL and its locks, and nothing happens'],
     ['apply-db-triggers --pack base --schema billing', 'one pack, in one schema'],
   ],
   builder: (yargs) =>
@@ -39,7 +39,7 @@ export const command = defineCommand<Args>({
   },
 });
 
-const CHANGES = ['created', 'replaced', 'enabled', 'disabled', 'dropped'] as const;
+const CHANGES = ['created', 'replaced', 'enabled', 'disabled', 'dropped', 'removed'] as const;
 
 function describe(result: ApplyTriggersResult, isDryRun: boolean, paint: Paint): string {
   const lines = CHANGES.flatMap((change) =>
@@ -60,12 +60,16 @@ function describe(result: ApplyTriggersResult, isDryRun: boolean, paint: Paint):
 }
 
 /** Reasons, each once, with the tables it holds for. */
-function skippedLines({ skipped }: ApplyTriggersResult, paint: Paint): readonly string[] {
-  return [...groupByReason(skipped)].map(([reason, items]) => {
+function skippedLines({ skipped, skippedFunctions }: ApplyTriggersResult, paint: Paint): readonly string[] {
+  const functions = skippedFunctions.map(({ schema, name, reason }) =>
+    paint.dim(`- skipped function ${schema}.${name}(): ${reason}`),
+  );
+  const triggers = [...groupByReason(skipped)].map(([reason, items]) => {
     const tables = [...new Set(items.map(({ schema, table }) => `${schema}.${table}`))];
     const shown = tables.slice(0, 5).join(', ') + (tables.length > 5 ? `, … (${tables.length})` : '');
     return paint.dim(`- skipped ${shown}: ${reason}`);
   });
+  return [...triggers, ...functions];
 }
 
 type Skipped = ApplyTriggersResult['skipped'];

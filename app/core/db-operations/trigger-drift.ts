@@ -12,6 +12,7 @@ import { keyOf } from '../triggers/planned-trigger.js';
 import { sidesOf } from '../triggers/trigger-diff.js';
 import { type TestTriggersResult, testTriggers } from './trigger-test.js';
 import { inTriggerTransaction, lockPatience } from './trigger-work/in-trigger-transaction.js';
+import { maintainPacks } from './trigger-work/maintain-packs.js';
 import { readPacks } from './trigger-work/packs.js';
 import { readDrift } from './trigger-work/read-drift.js';
 
@@ -200,14 +201,17 @@ async function heal(target: Target, options: VerifyTriggersOptions): Promise<Ver
     ...(schema === undefined ? {} : { schema }),
     ...(table === undefined ? {} : { table }),
   };
-  const { lockTimeoutMs, lockBudgetMs } = lockPatience(options);
+  const work = { target, signal, ...lockPatience(options) };
   options.onProgress?.({ step: 'healing triggers' });
-  return inTriggerTransaction({ target, signal, lockTimeoutMs, lockBudgetMs }, async (db) => {
+  const healed = await inTriggerTransaction(work, async (db, lockTimeoutMs) => {
     if (!dryRun) await ensureSchema(db);
     const scope = healing(await readDrift(db, packs, filter), overrideDrift);
-    const fixed = await applyPacks(db, packs, { ...filter, ...scope, dryRun, lockTimeoutMs });
-    return verified(reportsOf(await readDrift(db, packs, filter)), fixed);
+    const fixed = await applyPacks(db, packs, { ...filter, ...scope, dryRun, lockTimeoutMs, missingFunctions: 'skip' });
+    return { result: verified(reportsOf(await readDrift(db, packs, filter)), fixed), fixed };
   });
+  const maintained = await maintainPacks(work, packs, { dryRun });
+  const fixed = { ...healed.fixed, statements: [...healed.fixed.statements, ...maintained] };
+  return { ...healed.result, fixed };
 }
 
 /** What may be touched, and what is somebody's own. */
@@ -220,6 +224,7 @@ function healing(judged: readonly JudgedTrigger[], overrideDrift: boolean) {
   );
   return {
     leave: overrideDrift ? new Set<string>() : keys(isByHand),
+    overridesFunctions: overrideDrift,
     leaveFunctions: overrideDrift ? new Set<string>() : new Set(overridden),
     enforceMode: keys(
       ({ report }) =>

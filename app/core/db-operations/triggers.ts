@@ -7,6 +7,7 @@ import type { TriggerPack } from '../triggers/pack.js';
 import { requireRelation } from './inspection/find-relation.js';
 import { requireSchema } from './inspection/require-schema.js';
 import { inTriggerTransaction, lockPatience, type TriggerTransactions } from './trigger-work/in-trigger-transaction.js';
+import { maintainPacks } from './trigger-work/maintain-packs.js';
 import { choosePacks, readPacks } from './trigger-work/packs.js';
 
 export interface ApplyTriggersOptions extends OperationOptions {
@@ -28,8 +29,9 @@ export interface ApplyTriggersOptions extends OperationOptions {
 
 /**
  * Installs the declared triggers and their functions, in one transaction (all or nothing) or table by table. What is in
- * place is not touched, nothing is dropped but a constraint trigger that has to be created anew, and what was left out
- * comes with its reason.
+ * place is not touched; nothing is dropped but a constraint trigger that has to be created anew, and what a generating pack
+ * would not install any more; what was left out comes with its reason, functions that somebody has changed by hand too.
+ * Once it is committed, the packs' tables are maintained.
  *
  * @throws ManageDbError `LOCK_TIMEOUT` naming the session in the way, `SQL_FAILED`, `NOT_FOUND`, `USAGE`,
  *   `INVALID_CONFIGURATION`, and what the gate and connecting throw
@@ -50,20 +52,27 @@ export async function applyTriggersTo(
   options: Omit<ApplyTriggersOptions, 'env' | 'consent' | 'onTarget'>,
 ): Promise<ApplyTriggersResult> {
   const { dryRun = false, signal, schema, table, onProgress } = options;
-  const packs = choosePacks(await readPacks(), options.pack);
+  const { pack } = options;
+  const packs = await readPacks();
+  const covered = choosePacks(packs, pack);
   const work: TriggerTransactions = { target, signal, ...lockPatience(options) };
   onProgress?.({ step: 'applying triggers' });
   const wanted: ApplyOptions = {
     environment: target.environment,
     dryRun,
     lockTimeoutMs: work.lockTimeoutMs,
+    ...(pack === undefined ? {} : { pack }),
     ...(schema === undefined ? {} : { schema }),
     ...(table === undefined ? {} : { table }),
   };
   const isPerTable = !dryRun && (options.perTable ?? target.isProtected);
-  return isPerTable
-    ? applyPerTable(packs, wanted, { work, options })
-    : inTriggerTransaction(work, (db) => applyIn(db, packs, wanted, options));
+  const applied = isPerTable
+    ? await applyPerTable(packs, wanted, { work, options })
+    : await inTriggerTransaction(work, (db, lockTimeoutMs) =>
+        applyIn(db, packs, { ...wanted, lockTimeoutMs }, options),
+      );
+  const maintained = await maintainPacks(work, covered, { dryRun });
+  return { ...applied, statements: [...applied.statements, ...maintained] };
 }
 
 async function applyIn(
@@ -91,14 +100,16 @@ async function applyPerTable(
   const onPlan = (found: readonly number[]): void => {
     tables = found;
   };
-  let result = await inTriggerTransaction(work, (db) =>
-    applyIn(db, packs, { ...wanted, part: 'functions', onPlan }, options),
+  let result = await inTriggerTransaction(work, (db, lockTimeoutMs) =>
+    applyIn(db, packs, { ...wanted, lockTimeoutMs, part: 'functions', onPlan }, options),
   );
   for (const [index, table] of tables.entries()) {
     options.onProgress?.({ step: 'applying triggers', done: index, total: tables.length, isDetail: true });
     try {
       const one = { ...wanted, part: 'triggers', tables: [table] } as const;
-      const applied = await inTriggerTransaction(work, (db) => applyPacks(db, packs, one));
+      const applied = await inTriggerTransaction(work, (db, lockTimeoutMs) =>
+        applyPacks(db, packs, { ...one, lockTimeoutMs }),
+      );
       result = together(result, applied);
     } catch (error) {
       throw withProgress(error, index, tables.length);
@@ -115,7 +126,9 @@ function together(a: ApplyTriggersResult, b: ApplyTriggersResult): ApplyTriggers
     enabled: [...a.enabled, ...b.enabled],
     disabled: [...a.disabled, ...b.disabled],
     dropped: [...a.dropped, ...b.dropped],
+    removed: [...a.removed, ...b.removed],
     skipped: a.skipped,
+    skippedFunctions: a.skippedFunctions,
     statements: [...a.statements, ...b.statements],
   };
 }

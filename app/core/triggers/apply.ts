@@ -1,15 +1,18 @@
-import type { TriggerTarget } from '../../database/catalog/trigger-targets.js';
+import { readRelationNames } from '../../database/catalog/relation-names.js';
 import type { Queryable } from '../../database/queryable.js';
+import { readTriggerRecords } from '../../database/records/trigger-registry.js';
+import { ManageDbError } from '../errors.js';
 import { createTrigger, dropTrigger, tableName } from './create-trigger.js';
-import { installFunctions } from './install-functions.js';
-import { withLockErrors } from './locks.js';
+import { functionKey } from './function-file.js';
+import { type InstalledFunctions, installFunctions } from './install-functions.js';
+import { type LockWish, withLockErrors } from './locks.js';
 import { modeLetter, readSpecialModes, setMode } from './modes.js';
-import { type TriggerPack, withGenerated } from './pack.js';
+import { coveredPacks, type TriggerPack, withGenerated } from './pack.js';
 import { type PlanOptions, planTriggers } from './plan.js';
-import type { PlannedTrigger, Skipped, TriggerPlan, TriggerRef } from './planned-trigger.js';
-import { isNews, register } from './register.js';
+import type { PlannedTrigger, Skipped, SkippedFunction, TriggerPlan, TriggerRef } from './planned-trigger.js';
+import { isNews, type Registration, register } from './register.js';
 
-export type { TriggerRef } from './planned-trigger.js';
+export type { SkippedFunction, TriggerRef } from './planned-trigger.js';
 
 /** What applying did, or with `dryRun` would do. */
 export interface ApplyTriggersResult {
@@ -22,8 +25,12 @@ export interface ApplyTriggersResult {
   readonly disabled: readonly TriggerRef[];
   /** Constraint triggers that were dropped and created again, because PostgreSQL cannot replace them. */
   readonly dropped: readonly TriggerRef[];
+  /** That a generating pack had installed and would not any more, or that somebody had made of its functions: dropped. */
+  readonly removed: readonly TriggerRef[];
   readonly skipped: readonly Skipped[];
-  /** The SQL, in the order in which it is executed. Empty when everything is in place. */
+  /** Functions that somebody has changed by hand, and that were left so. */
+  readonly skippedFunctions: readonly SkippedFunction[];
+  /** The SQL, locks included, in the order in which it is executed. Empty when everything is in place. */
   readonly statements: readonly string[];
 }
 
@@ -33,6 +40,11 @@ export interface ApplyOptions extends PlanOptions {
   readonly lockTimeoutMs: number;
   /** Functions ({@link functionKey}) whose files are not executed. */
   readonly leaveFunctions?: ReadonlySet<string>;
+  /**
+   * Whether functions that somebody has changed by hand are overwritten by their files; where there is no file, they count
+   * as right from then on. They stay as they are where absent.
+   */
+  readonly overridesFunctions?: boolean;
   /** Whether functions and triggers are done, or only one of them. */
   readonly part?: 'functions' | 'triggers';
   /** With `part: 'functions'`: told the tables (oids, in order) whose triggers are not as they shall be. */
@@ -44,11 +56,13 @@ const BATCH = 200;
 
 /**
  * Brings functions and triggers of the packs `given` into the database, in the open transaction of `db`, and registers them. What
- * is as declared is not touched. A trigger that somebody disabled stays disabled, also when it is replaced. With `dryRun`
+ * is as declared is not touched. A trigger that somebody disabled stays disabled, also when it is replaced, and a function
+ * that somebody has changed by hand stays so. What a generating pack had installed and would not any more is dropped. With `dryRun`
  * everything is undone again, and no table is locked but those of {@link readConditions}, for a moment.
  *
  * @param db where it is no dry run, with the schema manage_db in place
- * @throws TriggerLockError when a table stays locked; ManageDbError `SQL_FAILED`, `NOT_FOUND`
+ * @throws TriggerLockError when a table stays locked; ManageDbError `SQL_FAILED`, `NOT_FOUND`, and
+ *   `INVALID_CONFIGURATION` when a pack's settings speak of what there is not
  */
 export async function applyPacks(
   db: Queryable,
@@ -62,21 +76,33 @@ export async function applyPacks(
   );
   if (options.dryRun) await db.query('savepoint manage_db_dry_run');
   const packs = await withGenerated(db, given, options.tables ?? null);
-  const setup = packs.flatMap((pack) => pack.setup ?? []);
-  for (const statement of setup) await db.query(statement);
-  const leave = options.leaveFunctions ?? new Set();
-  const functions = await installFunctions(db, packs, { leave, isInstalled: options.part === 'triggers' });
-  const registration = { files: functions.files, leave, environment: options.environment };
+  const covered = coveredPacks(packs, options.pack);
+  refuseProblems(covered);
+  const isPrepared = options.part === 'triggers';
+  const setup = isPrepared ? [] : await setUp(db, covered);
+  const { functions: registered } = await readTriggerRecords(db, []);
+  const overrides = options.overridesFunctions === true;
+  const functions = isPrepared
+    ? PREPARED
+    : await installFunctions(db, covered, { leave: options.leaveFunctions ?? new Set(), registered, overrides });
+  const registration: Registration = {
+    files: functions.files,
+    leave: new Set(functions.skipped.map(functionKey)),
+    known: overrides ? new Set() : new Set(registered.map(functionKey)),
+    environment: options.environment,
+  };
+  const { skipped } = functions;
   let plan = await planTriggers(db, packs, options);
   if (options.part === 'functions') {
-    await register(db, { triggers: [], skipped: [] }, registration);
+    await register(db, { triggers: [], removals: [], skipped: [] }, registration);
     const tables = tablesToDo(plan);
     options.onPlan?.([...tables]);
     const done = plan.triggers.filter(({ target }) => !tables.has(target.oid));
-    return summarise({ ...plan, triggers: done }, [...setup, ...functions.statements]);
+    return summarise({ ...plan, triggers: done, removals: [] }, skipped, [...setup, ...functions.statements]);
   }
-  if (!options.dryRun && changed(plan).length > 0) {
-    await lockTables(db, plan);
+  const locks = lockStatements(plan);
+  if (!options.dryRun && locks.length > 0) {
+    await withLockErrors(wishOf(plan), () => db.query(locks.join(';\n')));
     // somebody else may have been at it while we waited
     plan = await planTriggers(db, packs, options);
   }
@@ -86,7 +112,49 @@ export async function applyPacks(
     await execute(db, plan, statements);
     await register(db, plan, registration);
   }
-  return summarise(plan, [...setup, ...functions.statements, ...statements]);
+  return summarise(plan, skipped, [...setup, ...functions.statements, ...locks, ...statements]);
+}
+
+/** Of functions that a part before this one has installed. */
+const PREPARED: InstalledFunctions = { files: [], skipped: [], statements: [] };
+
+function refuseProblems(packs: readonly TriggerPack[]): void {
+  const problems = packs.flatMap((pack) => pack.problems ?? []);
+  const [pack] = packs.filter((one) => (one.problems ?? []).length > 0);
+  if (pack === undefined) return;
+  throw new ManageDbError('INVALID_CONFIGURATION', `${problems.join(' ')} Nothing was changed.`, {
+    hint: `Correct the settings of the ${pack.name} pack in the triggers folder.`,
+    details: { problems },
+  });
+}
+
+/** Returns what was executed. */
+async function setUp(db: Queryable, packs: readonly TriggerPack[]): Promise<readonly string[]> {
+  const done: string[] = [];
+  for (const pack of packs) {
+    if ((pack.setup ?? []).length > 0) done.push(...(await executeForPack(db, pack, pack.setup ?? [])));
+  }
+  return done;
+}
+
+/**
+ * Executes statements about the tables of the pack itself; returns them.
+ *
+ * @throws TriggerLockError when one of these tables stays locked
+ */
+export async function executeForPack(
+  db: Queryable,
+  { name, functionSchema }: TriggerPack,
+  statements: readonly string[],
+): Promise<readonly string[]> {
+  const relations = await readRelationNames(db);
+  const wish: LockWish = {
+    tables: relations.filter(({ schema }) => schema === functionSchema),
+    waitsFor: 'everybody',
+    name: `the tables of the ${name} pack (schema ${functionSchema})`,
+  };
+  for (const statement of statements) await withLockErrors(wish, () => db.query(statement));
+  return statements;
 }
 
 /** Whether anything is to be done to the trigger itself. */
@@ -95,8 +163,8 @@ export function isChanged({ action, setsMode }: PlannedTrigger): boolean {
 }
 
 /** In oid order, as everything here that locks. */
-function tablesToDo({ triggers }: TriggerPlan): ReadonlySet<number> {
-  const oids = triggers.filter(isNews).map(({ target }) => target.oid);
+function tablesToDo({ triggers, removals }: TriggerPlan): ReadonlySet<number> {
+  const oids = [...triggers.filter(isNews), ...removals].map(({ target }) => target.oid);
   return new Set(oids.sort((a, b) => a - b));
 }
 
@@ -104,24 +172,27 @@ function changed(plan: TriggerPlan): PlannedTrigger[] {
   return plan.triggers.filter(isChanged);
 }
 
-function targetsOf(plan: TriggerPlan): TriggerTarget[] {
-  return changed(plan).map(({ target }) => target);
+function isDropping({ triggers, removals }: TriggerPlan): boolean {
+  return removals.length > 0 || triggers.some(({ action }) => action === 'recreate');
+}
+
+function wishOf(plan: TriggerPlan): LockWish {
+  const tables = [...changed(plan), ...plan.removals].map(({ target }) => target);
+  return { tables, waitsFor: isDropping(plan) ? 'everybody' : 'writers' };
 }
 
 /** All locks first and in oid order, so that two that apply at once, or an application, cannot deadlock with us half-way. */
-async function lockTables(db: Queryable, plan: TriggerPlan): Promise<void> {
-  // LOCK TABLE on a view would lock the tables below it; CREATE TRIGGER on a view does not
-  const tables = changed(plan).filter(({ target }) => target.kind !== 'v');
+function lockStatements(plan: TriggerPlan): readonly string[] {
   // DROP TRIGGER takes the strongest lock there is: from the beginning, not on top of a weaker one
-  const dropping = new Set(tables.filter(({ action }) => action === 'recreate').map(({ target }) => target.oid));
-  const byOid = new Map(tables.map((planned) => [planned.target.oid, tableName(planned)]));
-  const locks = [...byOid]
+  const dropping = [...changed(plan).filter(({ action }) => action === 'recreate'), ...plan.removals];
+  const strongest = new Set(dropping.map(({ target }) => target.oid));
+  // LOCK TABLE on a view would lock the tables below it, which CREATE TRIGGER does not; it knows no foreign tables
+  const tables = [...changed(plan), ...plan.removals].filter(({ target: { kind } }) => kind === 'r' || kind === 'p');
+  return [...new Map(tables.map((planned) => [planned.target.oid, tableName(planned)]))]
     .sort(([a], [b]) => a - b)
     .map(
-      ([oid, name]) => `lock table ${name} in ${dropping.has(oid) ? 'access exclusive' : 'share row exclusive'} mode`,
+      ([oid, name]) => `lock table ${name} in ${strongest.has(oid) ? 'access exclusive' : 'share row exclusive'} mode`,
     );
-  if (locks.length === 0) return;
-  await withLockErrors(targetsOf(plan), () => db.query(locks.join(';\n')));
 }
 
 async function triggerStatements(db: Queryable, plan: TriggerPlan): Promise<string[]> {
@@ -130,12 +201,18 @@ async function triggerStatements(db: Queryable, plan: TriggerPlan): Promise<stri
     (action === 'replace' || action === 'recreate') && !setsMode && installed !== null ? [installed.oid] : [],
   );
   const modes = kept.length === 0 ? [] : await readSpecialModes(db, kept);
-  return [...todo.flatMap(definingStatements), ...modes.map((mode) => setMode(mode, 'one')), ...todo.flatMap(modeOf)];
+  return [
+    ...plan.removals.map(dropTrigger),
+    ...todo.flatMap(definingStatements),
+    ...modes.map((mode) => setMode(mode, 'one')),
+    ...todo.flatMap(modeOf),
+  ];
 }
 
 function definingStatements(planned: PlannedTrigger): string[] {
   if (planned.action === 'unchanged') return [];
-  return [...(planned.action === 'recreate' ? [dropTrigger(planned)] : []), createTrigger(planned)];
+  const { action, target, declaration } = planned;
+  return [...(action === 'recreate' ? [dropTrigger({ target, name: declaration.name })] : []), createTrigger(planned)];
 }
 
 function modeOf({ setsMode, wantedMode, declaration, target }: PlannedTrigger): string[] {
@@ -146,11 +223,15 @@ function modeOf({ setsMode, wantedMode, declaration, target }: PlannedTrigger): 
 
 async function execute(db: Queryable, plan: TriggerPlan, statements: readonly string[]): Promise<void> {
   for (let start = 0; start < statements.length; start += BATCH) {
-    await withLockErrors(targetsOf(plan), () => db.query(statements.slice(start, start + BATCH).join(';\n')));
+    await withLockErrors(wishOf(plan), () => db.query(statements.slice(start, start + BATCH).join(';\n')));
   }
 }
 
-function summarise(plan: TriggerPlan, statements: readonly string[]): ApplyTriggersResult {
+function summarise(
+  plan: TriggerPlan,
+  skippedFunctions: readonly SkippedFunction[],
+  statements: readonly string[],
+): ApplyTriggersResult {
   const refs = (wanted: (planned: PlannedTrigger) => boolean): TriggerRef[] =>
     plan.triggers
       .filter(wanted)
@@ -163,7 +244,9 @@ function summarise(plan: TriggerPlan, statements: readonly string[]): ApplyTrigg
     enabled: refs((planned) => planned.action !== 'create' && planned.setsMode && !isDisabled(planned)),
     disabled: refs(isDisabled),
     dropped: refs(({ action }) => action === 'recreate'),
+    removed: plan.removals.map(({ target, name }) => ({ schema: target.schema, table: target.name, name })),
     skipped: plan.skipped,
+    skippedFunctions,
     statements,
   };
 }

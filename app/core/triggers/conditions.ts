@@ -49,7 +49,9 @@ async function tryOnCopies(db: Queryable, triggers: readonly UndecidedTrigger[])
 }
 
 function onTable(db: Queryable, trigger: UndecidedTrigger): Promise<string> {
-  return inSavepoint(db, () => withLockErrors([trigger.target], () => printOnTable(db, trigger)));
+  return inSavepoint(db, () =>
+    withLockErrors({ tables: [trigger.target], waitsFor: 'writers' }, () => printOnTable(db, trigger)),
+  );
 }
 
 /** Always rolled back. */

@@ -1,4 +1,5 @@
 import { escapeIdentifier, escapeLiteral } from 'pg';
+import type { TriggerTarget } from '../../database/catalog/trigger-targets.js';
 import type { PlannedTrigger, UndecidedTrigger } from './planned-trigger.js';
 
 /** `CREATE [OR REPLACE] [CONSTRAINT] TRIGGER` for a planned trigger. PostgreSQL replaces no constraint trigger. */
@@ -12,8 +13,8 @@ export function kindOf({ declaration }: UndecidedTrigger): string {
   return declaration.constraint === null ? 'trigger' : 'constraint trigger';
 }
 
-export function dropTrigger(planned: PlannedTrigger): string {
-  return `drop trigger ${escapeIdentifier(planned.declaration.name)} on ${tableName(planned)}`;
+export function dropTrigger(planned: { readonly target: TriggerTarget; readonly name: string }): string {
+  return `drop trigger ${escapeIdentifier(planned.name)} on ${tableName(planned)}`;
 }
 
 /** Everything of CREATE TRIGGER after the trigger's name; `table` is quoted already. */
@@ -39,6 +40,6 @@ export function triggerOn(table: string, { declaration, function: called }: Unde
 }
 
 /** `"schema"."table"` */
-export function tableName({ target }: UndecidedTrigger): string {
+export function tableName({ target }: { readonly target: TriggerTarget }): string {
   return `${escapeIdentifier(target.schema)}.${escapeIdentifier(target.name)}`;
 }

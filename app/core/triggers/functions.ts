@@ -1,5 +1,4 @@
 import type { Queryable } from '../../database/queryable.js';
-import { ManageDbError } from '../errors.js';
 import type { TriggerDeclaration } from './declaration.js';
 import { qualifiedFunction } from './declared-state.js';
 import type { TriggerPack } from './pack.js';
@@ -7,15 +6,11 @@ import type { PlannedTrigger } from './planned-trigger.js';
 
 type TriggerFunction = PlannedTrigger['function'];
 
-/**
- * Looks up the functions of all declarations of `packs` in one query.
- *
- * @throws ManageDbError `NOT_FOUND` when called for a declaration whose function does not exist
- */
+/** Looks up the functions of all declarations of `packs` in one query; `null`: there is none. */
 export async function resolveFunctions(
   db: Queryable,
   packs: readonly TriggerPack[],
-): Promise<(declaration: TriggerDeclaration, pack: TriggerPack) => TriggerFunction> {
+): Promise<(declaration: TriggerDeclaration, pack: TriggerPack) => TriggerFunction | null> {
   const names = packs.flatMap((pack) => pack.declarations.map((declaration) => qualifiedFunction(declaration, pack)));
   const { rows } = await db.query<TriggerFunction>(
     `
@@ -29,12 +24,6 @@ export async function resolveFunctions(
   const found = new Map(rows.map((row) => [JSON.stringify([row.schema, row.name]), row]));
   return (declaration, pack) => {
     const { schema, name } = qualifiedFunction(declaration, pack);
-    const row = found.get(JSON.stringify([schema, name]));
-    if (row !== undefined) return row;
-    throw new ManageDbError(
-      'NOT_FOUND',
-      `Trigger "${declaration.name}" calls ${schema}.${name}(), and there is no trigger function of that name. Nothing was changed.`,
-      { hint: `Put it into functions/${name}.sql of the triggers folder, or correct "function" in the declaration.` },
-    );
+    return found.get(JSON.stringify([schema, name])) ?? null;
   };
 }

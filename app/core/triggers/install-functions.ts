@@ -1,26 +1,49 @@
 import { createHash } from 'node:crypto';
 import { escapeIdentifier } from 'pg';
-import { readTriggerFunctions } from '../../database/catalog/live-triggers.js';
+import { readFunctionPrints } from '../../database/catalog/function-prints.js';
+import { type LiveTriggerFunction, readTriggerFunctions } from '../../database/catalog/live-triggers.js';
 import type { Queryable } from '../../database/queryable.js';
-import { readTriggerRecords } from '../../database/records/trigger-registry.js';
+import type { RegisteredFunction } from '../../database/records/trigger-registry.js';
 import { runSqlFile } from '../../services/sql-script.js';
+import { codeOf } from '../errors.js';
+import { isChangedByHand } from './changed-by-hand.js';
 import { type FunctionFile, functionKey, readFunctionFile } from './function-file.js';
 import type { TriggerPack } from './pack.js';
+import type { SkippedFunction } from './planned-trigger.js';
 
 /** With the schema of its pack's functions, in which it is executed. */
 export interface PackFunctionFile extends FunctionFile {
   readonly functionSchema: string;
+  readonly pack: TriggerPack;
 }
 
 export interface InstalledFunctions {
   readonly files: readonly PackFunctionFile[];
+  /** Those that somebody has changed by hand, and that stay so. */
+  readonly skipped: readonly SkippedFunction[];
   /** The SQL that was needed. */
   readonly statements: readonly string[];
 }
 
+export interface InstallOptions {
+  /** Functions ({@link functionKey}) that stay as they are. */
+  readonly leave: ReadonlySet<string>;
+  readonly registered: readonly RegisteredFunction[];
+  /** Whether what somebody has changed by hand is overwritten. */
+  readonly overrides: boolean;
+}
+
+/** What is known about the functions before anything is done. */
+interface Known {
+  readonly live: ReadonlyMap<string, LiveTriggerFunction>;
+  readonly registered: ReadonlyMap<string, RegisteredFunction>;
+  readonly options: InstallOptions;
+  readonly serverVersionNum: number;
+}
+
 /**
- * Brings the functions of `packs`, except those in `leave`, up to date in the open transaction of `db`; with `isInstalled`
- * only says which there are.
+ * Brings the functions of `packs` up to date in the open transaction of `db`. One that somebody has changed by hand stays
+ * as it is, unless its file now says the same.
  *
  * Whether a file changes anything is decided by the server: it is executed in a savepoint, and what it touched is
  * compared with what was there, as the server prints both. What is the same is rolled back and so not touched.
@@ -31,26 +54,78 @@ export interface InstalledFunctions {
 export async function installFunctions(
   db: Queryable,
   packs: readonly TriggerPack[],
-  { leave, isInstalled }: { leave: ReadonlySet<string>; isInstalled: boolean },
+  options: InstallOptions,
 ): Promise<InstalledFunctions> {
-  const statements: string[] = [];
   const files = await readFunctionFiles(packs);
-  if (isInstalled) return { files, statements };
-  statements.push(...(await installGenerated(db, files, leave)));
-  const before = await readPrints(db);
-  for (const { functionSchema, source, ...file } of files) {
-    if (file.isGenerated || leave.has(functionKey(file))) continue;
+  if (files.length === 0) return { files, skipped: [], statements: [] };
+  const known: Known = {
+    live: byKey(await readTriggerFunctions(db)),
+    registered: byKey(options.registered),
+    options,
+    serverVersionNum: await readServerVersion(db),
+  };
+  const skipped: SkippedFunction[] = [];
+  const statements = await installGenerated(db, packs, files, known);
+  const before = await readFunctionPrints(db);
+  for (const file of files) {
+    const { schema, name, source } = file;
+    const isKept = isByHand(file, known);
+    if (file.isGenerated) {
+      if (isKept) skipped.push({ schema, name, reason: reasonToKeep(file, known) });
+      continue;
+    }
     await db.query('savepoint manage_db_function');
-    await db.query(`set local search_path to ${escapeIdentifier(functionSchema)}, pg_temp`);
-    await runSqlFile(db, source);
-    await db.query(`set local search_path to ''`);
-    const touched = await readPrints(db, 'touched');
-    const isChanged = [...touched].some(([oid, print]) => before.get(oid) !== print);
-    await db.query(isChanged ? 'release savepoint manage_db_function' : 'rollback to savepoint manage_db_function');
-    for (const [oid, print] of touched) before.set(oid, print);
-    if (isChanged) statements.push(source.sql.trim());
+    const outcome = await execute(db, file, before).catch((error: unknown) => {
+      // what is not applied anyway may be somebody else's by now
+      if (isKept && CANNOT_EXECUTE.has(codeOf(error) ?? '')) return 'changed' as const;
+      throw error;
+    });
+    const isInstalled = outcome === 'changed' && !isKept;
+    await db.query(isInstalled ? 'release savepoint manage_db_function' : 'rollback to savepoint manage_db_function');
+    if (isInstalled) statements.push(source.sql.trim());
+    else if (outcome === 'changed') skipped.push({ schema, name, reason: reasonToKeep(file, known) });
   }
-  return { files, statements };
+  return { files, skipped, statements };
+}
+
+const CANNOT_EXECUTE = new Set(['SQL_FAILED', 'PERMISSION_DENIED']);
+
+/** Notes in `prints` what it touched. */
+async function execute(
+  db: Queryable,
+  { functionSchema, source }: PackFunctionFile,
+  prints: Map<string, string>,
+): Promise<'changed' | 'same'> {
+  await db.query(`set local search_path to ${escapeIdentifier(functionSchema)}, pg_temp`);
+  await runSqlFile(db, source);
+  await db.query(`set local search_path to ''`);
+  const touched = await readFunctionPrints(db, 'touched');
+  return [...touched].some(([oid, print]) => prints.get(oid) !== print) ? 'changed' : 'same';
+}
+
+function isByHand(file: PackFunctionFile, { live, registered, options, serverVersionNum }: Known): boolean {
+  const key = functionKey(file);
+  if (options.leave.has(key)) return true;
+  if (options.overrides || file.isGenerated) return false;
+  const [now, then] = [live.get(key), registered.get(key)];
+  return now !== undefined && then !== undefined && isChangedByHand(now, then, serverVersionNum);
+}
+
+function reasonToKeep(file: PackFunctionFile, { registered }: Known): string {
+  const then = registered.get(functionKey(file));
+  const also = then?.fileChecksum === file.checksum ? '' : ', and so has its file, which is not applied';
+  return `changed by hand since it was installed${also}; verify-db-triggers --fix --override-drift overwrites it`;
+}
+
+function byKey<T extends { readonly schema: string; readonly name: string }>(all: readonly T[]): Map<string, T> {
+  return new Map(all.map((one) => [functionKey(one), one]));
+}
+
+async function readServerVersion(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ version: number }>(
+    `select pg_catalog.current_setting('server_version_num')::integer as version`,
+  );
+  return rows[0]?.version ?? 0;
 }
 
 /** How many functions travel to the server at once. */
@@ -59,19 +134,24 @@ const BATCH = 50;
 /** Generated ones are written by us: those that are there as they were registered need not be tried. */
 async function installGenerated(
   db: Queryable,
+  packs: readonly TriggerPack[],
   files: readonly PackFunctionFile[],
-  leave: ReadonlySet<string>,
+  { live, registered, options }: Known,
 ): Promise<string[]> {
-  const generated = files.filter((file) => file.isGenerated && !leave.has(functionKey(file)));
-  if (generated.length === 0) return [];
-  const live = new Map((await readTriggerFunctions(db)).map((one) => [functionKey(one), one]));
-  const { functions } = await readTriggerRecords(db, []);
-  const registered = new Map(functions.map((one) => [functionKey(one), one]));
-  const missing = generated.filter((file) => {
-    const known = registered.get(functionKey(file));
-    return known?.fileChecksum !== file.checksum || live.get(functionKey(file))?.definition !== known.definition;
-  });
-  const statements = missing.map(({ source }) => source.sql);
+  const isMissing = (file: PackFunctionFile): boolean => {
+    const [now, then] = [live.get(functionKey(file)), registered.get(functionKey(file))];
+    const isAsInstalled = now !== undefined && now.definition === then?.definition && now.owner === then.owner;
+    return !isAsInstalled || then?.fileChecksum !== file.checksum;
+  };
+  const statements: string[] = [];
+  for (const pack of packs) {
+    const missing = files.filter(
+      (file) => file.isGenerated && file.pack === pack && !options.leave.has(functionKey(file)) && isMissing(file),
+    );
+    if (missing.length === 0) continue;
+    const { before = [], after = [] } = pack.aroundFunctions ?? {};
+    statements.push(...before, ...missing.map(({ source }) => source.sql), ...after);
+  }
   for (let start = 0; start < statements.length; start += BATCH) {
     await db.query(statements.slice(start, start + BATCH).join(';\n'));
   }
@@ -87,35 +167,13 @@ export async function readFunctionFiles(packs: readonly TriggerPack[]): Promise<
   const files: PackFunctionFile[] = [];
   for (const pack of packs) {
     const { functionSchema, functionFiles, functions = [] } = pack;
-    for (const path of functionFiles) files.push({ ...(await readFunctionFile(path, functionSchema)), functionSchema });
+    for (const path of functionFiles)
+      files.push({ ...(await readFunctionFile(path, functionSchema)), functionSchema, pack });
     for (const { schema, name, sql } of functions) {
       const source = { path: `the ${pack.name} pack`, sql, firstLine: 1 };
       const checksum = createHash('sha256').update(sql).digest('hex');
-      files.push({ source, schema, name, checksum, isGenerated: true, body: null, functionSchema });
+      files.push({ source, schema, name, checksum, isGenerated: true, body: null, functionSchema, pack });
     }
   }
   return files;
-}
-
-/**
- * A fingerprint of each function: definition, owner, privileges, comment. `touched`: only those that this transaction
- * wrote; their xmin is its id or that of a savepoint, which is younger.
- */
-async function readPrints(db: Queryable, scope: 'all' | 'touched' = 'all'): Promise<Map<string, string>> {
-  const { rows } = await db.query<{ oid: string; print: string }>(
-    `
-    select p.oid::text as oid, pg_catalog.md5(pg_catalog.concat_ws(E'\\n',
-      pg_catalog.pg_get_functiondef(p.oid), p.proowner, p.proacl, pg_catalog.obj_description(p.oid, 'pg_proc'))) as print
-    from pg_catalog.pg_proc p
-    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-    where n.nspname not in ('pg_catalog', 'information_schema')
-      and p.prokind in ('f', 'p')
-      and ($1 = 'all' or pg_catalog.age(p.xmin) <= 0)
-      and not exists (
-        select from pg_catalog.pg_depend d
-        where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.objid = p.oid and d.deptype = 'e'
-      )`,
-    [scope],
-  );
-  return new Map(rows.map(({ oid, print }) => [oid, print]));
 }

@@ -10,10 +10,18 @@ export interface LockedTable {
   readonly name: string;
 }
 
+export interface LockWish {
+  readonly tables: readonly LockedTable[];
+  /** Who is waited for: those that write (CREATE TRIGGER, ALTER TABLE … TRIGGER), or all that have locked a table (DROP TRIGGER). */
+  readonly waitsFor: 'writers' | 'everybody';
+  /** What it is called; the names of the tables where absent. */
+  readonly name?: string;
+}
+
 /** A lock was not to be had. The transaction is over; who held it has to be asked on another connection. */
 export class TriggerLockError extends Error {
   constructor(
-    readonly tables: readonly LockedTable[],
+    readonly wish: LockWish,
     cause: unknown,
   ) {
     super('a table stayed locked', { cause });
@@ -31,35 +39,31 @@ const CONFLICTING_MODES = [
 ];
 
 /**
- * Runs `work`, which locks `tables`.
+ * Runs `work`, which locks what `wish` says.
  *
  * @throws TriggerLockError when a lock was not to be had in time, or only at the price of a deadlock
  */
-export async function withLockErrors<T>(tables: readonly LockedTable[], work: () => Promise<T>): Promise<T> {
+export async function withLockErrors<T>(wish: LockWish, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw errorCodeOf(codeOf(error)) === 'LOCK_TIMEOUT' ? new TriggerLockError(tables, error) : error;
+    throw errorCodeOf(codeOf(error)) === 'LOCK_TIMEOUT' ? new TriggerLockError(wish, error) : error;
   }
 }
 
-/** The sessions that stand in the way of creating triggers on `tables` or their partitions. */
-export function readTriggerLockHolders(db: Queryable, { tables }: TriggerLockError): Promise<readonly LockHolder[]> {
-  return readLockHolders(db, { oids: tables.map(({ oid }) => oid), modes: CONFLICTING_MODES });
+/** The sessions that stand in the way, on the tables or their partitions. */
+export function readTriggerLockHolders(db: Queryable, { wish }: TriggerLockError): Promise<readonly LockHolder[]> {
+  const oids = wish.tables.map(({ oid }) => oid);
+  return readLockHolders(db, wish.waitsFor === 'everybody' ? { oids } : { oids, modes: CONFLICTING_MODES });
 }
 
-/** The error for a person: which table, and whose session holds it. */
+/** The error for a person: which table, and whose session holds it. `unchanged`: one sentence, what did not happen. */
 export function explainLockError(
-  error: TriggerLockError,
+  { wish, cause }: TriggerLockError,
   holders: readonly LockHolder[],
-  waitedMs: number,
+  { waitedMs, unchanged }: { readonly waitedMs: number; readonly unchanged: string },
 ): ManageDbError {
-  const names = [...new Set(error.tables.map(({ schema, name }) => `${schema}.${name}`))];
-  return lockTimeoutError({
-    wanted: names.length === 1 ? (names[0] ?? '') : `${names.length} tables`,
-    waitedMs,
-    holders,
-    unchanged: 'No trigger was changed.',
-    cause: error.cause,
-  });
+  const names = [...new Set(wish.tables.map(({ schema, name }) => `${schema}.${name}`))];
+  const tables = names.length === 1 ? (names[0] ?? '') : `${names.length} tables`;
+  return lockTimeoutError({ wanted: wish.name ?? tables, waitedMs, holders, unchanged, cause });
 }

@@ -34,6 +34,11 @@ export interface TriggerPack extends Partial<Omit<GeneratedTriggers, 'declaratio
   readonly maintenance?: (db: Queryable) => Promise<readonly string[]>;
 }
 
+/** Those of `packs` that are asked for: that of this name, or all. */
+export function coveredPacks(packs: readonly TriggerPack[], name: string | undefined): readonly TriggerPack[] {
+  return name === undefined ? packs : packs.filter((pack) => pack.name === name);
+}
+
 export const DEFAULT_FUNCTION_SCHEMA = 'public';
 
 /** `packs` with what they declare about the tables of `db`. Under an empty search_path. */

@@ -6,12 +6,13 @@ import {
 } from '../../database/catalog/trigger-targets.js';
 import type { Queryable } from '../../database/queryable.js';
 import { type RegisteredTrigger, readTriggerRecords } from '../../database/records/trigger-registry.js';
+import { ManageDbError } from '../errors.js';
 import { readConditions } from './conditions.js';
 import type { TriggerDeclaration } from './declaration.js';
 import { columnsOf, type DeclaredTrigger, declaredSet } from './declared-set.js';
-import { checksumOf, declaredState } from './declared-state.js';
+import { checksumOf, declaredState, qualifiedFunction } from './declared-state.js';
 import { resolveFunctions } from './functions.js';
-import type { TriggerPack } from './pack.js';
+import { coveredPacks, type TriggerPack } from './pack.js';
 import {
   keyOf,
   type PlannedTrigger,
@@ -20,8 +21,11 @@ import {
   type TriggerPlan,
   type UndecidedTrigger,
 } from './planned-trigger.js';
+import { findRemovals } from './removals.js';
 
 export interface PlanOptions extends TriggerFilter {
+  /** Only the triggers that this pack declares; another one's declaration of the same trigger still has the last word. */
+  readonly pack?: string;
   /** The oids of the tables to look at; all of them where absent. */
   readonly tables?: readonly number[];
   /** Triggers ({@link keyOf}) that are not touched at all. */
@@ -30,13 +34,15 @@ export interface PlanOptions extends TriggerFilter {
   readonly enforceMode?: ReadonlySet<string>;
   /** Triggers whose mode is set to the declared one, also where somebody has chosen another on purpose. */
   readonly resetMode?: ReadonlySet<string>;
+  /** What is done about triggers whose function does not exist; all of them are refused where absent. */
+  readonly missingFunctions?: 'refuse' | 'skip';
 }
 
 /**
  * Compares what `packs` declare with the live catalog and the registry, in a fixed number of queries. Needs an open
  * transaction with an empty search_path, in which the functions are installed.
  *
- * @throws ManageDbError `NOT_FOUND` when a declared function does not exist
+ * @throws ManageDbError `NOT_FOUND` when a declared function does not exist, unless those are skipped
  */
 export async function planTriggers(
   db: Queryable,
@@ -45,22 +51,42 @@ export async function planTriggers(
 ): Promise<TriggerPlan> {
   const tables = options.tables ?? null;
   const targets = await readTriggerTargets(db, columnsOf(packs), tables);
-  const declared = declaredSet(packs, targets, options);
-  const names = [...new Set(declared.triggers.map(({ declaration }) => declaration.name))];
+  const covered = coveredPacks(packs, options.pack);
+  const everything = declaredSet(packs, targets, options).triggers;
+  const declared = everything.filter(({ pack }) => covered.includes(pack));
+  const names = [...new Set(declared.map(({ declaration }) => declaration.name))];
   const installed = await readInstalledTriggers(db, names, tables);
   const records = await readTriggerRecords(db, tables === null ? null : targets);
-  const functions = await resolveFunctions(db, packs);
+  const functions = await resolveFunctions(db, covered);
 
   const existing = new Map(installed.map((trigger) => [`${trigger.tableOid} ${trigger.name}`, trigger]));
   const registered = new Map(records.triggers.map((trigger) => [keyOf(trigger), trigger]));
-  const pairs = declared.triggers
-    .filter((trigger) => !options.leave?.has(keyOf(refOf(trigger))))
-    .map((trigger) => {
-      const found = existing.get(`${trigger.target.oid} ${trigger.declaration.name}`) ?? null;
-      const known = registered.get(keyOf(refOf(trigger))) ?? null;
-      return undecided(trigger, functions(trigger.declaration, trigger.pack), { found, known, options });
-    });
-  return decide(db, pairs, { skipped: [...declared.skipped], options });
+  const skipped = [...declaredSet(covered, targets, options).skipped];
+  const pairs: UndecidedTrigger[] = [];
+  for (const trigger of declared) {
+    const ref = refOf(trigger);
+    if (options.leave?.has(keyOf(ref))) continue;
+    const called = functions(trigger.declaration, trigger.pack);
+    if (called === null) {
+      skipped.push({ ...ref, reason: withoutFunction(trigger, options) });
+      continue;
+    }
+    const found = existing.get(`${trigger.target.oid} ${trigger.declaration.name}`) ?? null;
+    pairs.push(undecided(trigger, called, { found, known: registered.get(keyOf(ref)) ?? null, options }));
+  }
+  const removals = await findRemovals(db, packs, { targets, declared: everything, records }, options);
+  return { ...(await decide(db, pairs, { skipped, options })), removals };
+}
+
+function withoutFunction({ declaration, pack }: DeclaredTrigger, { missingFunctions }: PlanOptions): string {
+  const { schema, name } = qualifiedFunction(declaration, pack);
+  if (missingFunctions === 'skip')
+    return `its function ${schema}.${name}() does not exist: put it into functions/${name}.sql`;
+  throw new ManageDbError(
+    'NOT_FOUND',
+    `Trigger "${declaration.name}" calls ${schema}.${name}(), and there is no trigger function of that name. Nothing was changed.`,
+    { hint: `Put it into functions/${name}.sql of the triggers folder, or correct "function" in the declaration.` },
+  );
 }
 
 interface Known {
@@ -104,7 +130,7 @@ async function decide(
   db: Queryable,
   pairs: readonly UndecidedTrigger[],
   { skipped, options }: { skipped: Skipped[]; options: PlanOptions },
-): Promise<TriggerPlan> {
+): Promise<Pick<TriggerPlan, 'triggers' | 'skipped'>> {
   const triggers: PlannedTrigger[] = [];
   const open: UndecidedTrigger[] = [];
   const add = (pair: UndecidedTrigger, action: PlannedTrigger['action']): void => {
@@ -142,7 +168,9 @@ function setsMode(pair: UndecidedTrigger, action: PlannedTrigger['action'], opti
   // those of views are always on
   if (pair.target.kind === 'v') return false;
   const key = keyOf(refOf(pair));
-  if (options.enforceMode?.has(key) || options.resetMode?.has(key)) return true;
+  const modes = [installed.mode, ...installed.cloneModes];
+  if ((options.enforceMode?.has(key) || options.resetMode?.has(key)) && modes.some((mode) => MODES[mode] !== wanted))
+    return true;
   const isDeclaredAnew = registered !== null && registered.declaredMode !== declaration.mode;
   return isDeclaredAnew && (action === 'recreate' || MODES[installed.mode] !== wanted);
 }

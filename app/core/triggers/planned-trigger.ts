@@ -35,8 +35,15 @@ export interface PlannedTrigger extends UndecidedTrigger {
   readonly setsMode: boolean;
 }
 
+/** A trigger that a pack has generated once, and would not any more. */
+export interface PlannedRemoval {
+  readonly target: TriggerTarget;
+  readonly name: string;
+}
+
 export interface TriggerPlan {
   readonly triggers: readonly PlannedTrigger[];
+  readonly removals: readonly PlannedRemoval[];
   readonly skipped: readonly Skipped[];
 }
 
@@ -44,6 +51,13 @@ export interface TriggerPlan {
 export interface Skipped {
   readonly schema: string;
   readonly table: string;
+  readonly name: string;
+  readonly reason: string;
+}
+
+/** A function whose file was not executed, and why. */
+export interface SkippedFunction {
+  readonly schema: string;
   readonly name: string;
   readonly reason: string;
 }

@@ -1,6 +1,7 @@
 import type { Queryable } from '../../database/queryable.js';
 import {
   type FunctionRecord,
+  forgetTrigger,
   forgetTriggersOfMissingTables,
   registerTriggerFunctions,
   registerTriggers,
@@ -13,6 +14,8 @@ export interface Registration {
   readonly files: readonly FunctionFile[];
   /** Functions ({@link functionKey}) that somebody has changed by hand, and that stay so. */
   readonly leave: ReadonlySet<string>;
+  /** Functions ({@link functionKey}) that are registered, and not registered again unless they have a file. */
+  readonly known: ReadonlySet<string>;
   readonly environment: string;
 }
 
@@ -20,10 +23,12 @@ export interface Registration {
 export async function register(
   db: Queryable,
   plan: TriggerPlan,
-  { files, leave, environment }: Registration,
+  { files, leave, known, environment }: Registration,
 ): Promise<void> {
   const by = actorName();
-  const functions = functionRecords(plan, files).filter((called) => !leave.has(functionKey(called)));
+  const functions = functionRecords(plan, files).filter(
+    (called) => !leave.has(functionKey(called)) && (called.fileChecksum !== null || !known.has(functionKey(called))),
+  );
   await registerTriggerFunctions(db, functions, { by });
   const records = plan.triggers.filter(isNews).map((planned) => ({
     tableOid: planned.target.oid,
@@ -36,6 +41,9 @@ export async function register(
     pack: planned.pack.name,
   }));
   await registerTriggers(db, records, { environment, by });
+  for (const { target, name } of plan.removals) {
+    await forgetTrigger(db, { schema: target.schema, table: target.name, name });
+  }
   if (plan.triggers.some(({ registered }) => registered === null)) await forgetTriggersOfMissingTables(db);
 }
 

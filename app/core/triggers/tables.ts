@@ -17,18 +17,20 @@ export function findTables(
   const { table, environments, name } = declaration;
   const found =
     typeof table === 'object' && 'kind' in table ? expand(declaration, table, targets) : named(declaration, targets);
-  const inFilter = ({ schema, table: relation }: { schema: string; table: string }) =>
-    isWanted(schema, relation, filter);
-  const tables = found.tables.filter((target) => inFilter({ schema: target.schema, table: target.name }));
-  const skipped = found.skipped.filter(inFilter);
+  const tables = found.tables.filter((target) => isWanted(target, filter));
+  const skipped = found.skipped.filter((one) => isWanted({ schema: one.schema, name: one.table }, filter));
   if (environments === null || environments.includes(filter.environment)) return { tables, skipped };
   const reason = `declared for ${environments.join(', ')}, and this is ${filter.environment}`;
   return { tables: [], skipped: tables.map((target) => ({ schema: target.schema, table: target.name, name, reason })) };
 }
 
-function isWanted(schema: string, table: string, filter: TriggerFilter): boolean {
+/** Whether a relation is in the part of the database that is asked for. */
+export function isWanted(
+  { schema, name }: { readonly schema: string; readonly name: string },
+  filter: Pick<TriggerFilter, 'schema' | 'table'>,
+): boolean {
   if (filter.schema !== undefined && schema !== filter.schema) return false;
-  return filter.table === undefined || table === filter.table || `${schema}.${table}` === filter.table;
+  return filter.table === undefined || name === filter.table || `${schema}.${name}` === filter.table;
 }
 
 function expand(declaration: TriggerDeclaration, every: EveryTable, targets: readonly TriggerTarget[]): Found {
@@ -80,12 +82,18 @@ function named(declaration: TriggerDeclaration, targets: readonly TriggerTarget[
   return reason === null ? { tables: [target], skipped: [] } : skipped(reason);
 }
 
-function reasonAgainstNamed({ timing, level, updateOf }: TriggerDeclaration, target: TriggerTarget): string | null {
+function reasonAgainstNamed(declaration: TriggerDeclaration, target: TriggerTarget): string | null {
+  const { timing, level, updateOf } = declaration;
   if (target.isFromExtension) return 'the table belongs to an extension';
   if (target.kind === 'm') return 'a materialized view cannot have triggers';
   const isView = target.kind === 'v';
   if (isView && timing !== 'instead of' && level === 'row') return 'a view can have row triggers only INSTEAD OF';
   if (!isView && timing === 'instead of') return 'INSTEAD OF is for views, and this is a table';
+  if (target.kind === 'f') {
+    const { constraint, referencing } = declaration;
+    if (constraint !== null) return 'a foreign table cannot have constraint triggers';
+    if (referencing.old !== null || referencing.new !== null) return 'a foreign table has no transition tables';
+  }
   const missing = (updateOf ?? []).filter((column) => !Object.hasOwn(target.columns, column));
   return missing.length === 0 ? null : `it has no column ${missing.join(', ')}`;
 }

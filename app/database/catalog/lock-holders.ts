@@ -37,7 +37,7 @@ const LOCK_HOLDERS = `
     select i.inhrelid from pg_catalog.pg_inherits i join wanted on i.inhparent = wanted.oid
   )
   select l.pid, a.usename::text as user, a.application_name as application, a.state, a.query,
-    extract(epoch from pg_catalog.clock_timestamp() - a.xact_start)::float8 as seconds,
+    extract(epoch from pg_catalog.statement_timestamp() - a.xact_start)::float8 as seconds,
     pg_catalog.min(pg_catalog.format('%I.%I', n.nspname, c.relname)) as relation
   from pg_catalog.pg_locks l
   join pg_catalog.pg_class c on c.oid = l.relation

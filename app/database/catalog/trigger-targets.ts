@@ -24,6 +24,8 @@ export interface InstalledTrigger {
   readonly args: readonly string[];
   readonly functionOid: number;
   readonly mode: 'O' | 'D' | 'R' | 'A';
+  /** The other modes that its clones on partitions have. */
+  readonly cloneModes: readonly ('O' | 'D' | 'R' | 'A')[];
   readonly isConstraint: boolean;
   readonly isDeferrable: boolean;
   readonly isInitiallyDeferred: boolean;
@@ -78,14 +80,30 @@ export async function readInstalledTriggers(
   names: readonly string[],
   tables: readonly number[] | null,
 ): Promise<InstalledTrigger[]> {
-  const { rows } = await db.query<Omit<InstalledTrigger, 'args'> & { args: Buffer }>(
+  const { rows } = await db.query<InstalledTrigger>(
     `
-    select t.oid, t.tgrelid as "tableOid", t.tgname as name, t.tgtype as type, t.tgargs as args,
+    with recursive clones (root, oid, mode) as (
+      select t.tgparentid, t.oid, t.tgenabled from pg_catalog.pg_trigger t where t.tgparentid <> 0 and t.tgname = any ($1)
+      union all
+      select clones.root, t.oid, t.tgenabled from clones join pg_catalog.pg_trigger t on t.tgparentid = clones.oid
+    ),
+    modes (root, modes) as (
+      select clones.root, pg_catalog.array_agg(distinct clones.mode::text) from clones group by clones.root
+    )
+    select t.oid, t.tgrelid as "tableOid", t.tgname as name, t.tgtype as type,
+      -- each argument is followed by a zero byte, which no text can hold
+      array(
+        select pg_catalog.convert_from(pg_catalog.decode(m.part[1], 'hex'), pg_catalog.getdatabaseencoding())
+        from pg_catalog.regexp_matches(pg_catalog.encode(t.tgargs, 'hex'), '((?:(?!00)..)*)00', 'g')
+          with ordinality as m (part, n)
+        order by m.n
+      ) as args,
       array(
         select a.attname::text from pg_catalog.unnest(t.tgattr::int2[]) as u (attnum)
         join pg_catalog.pg_attribute a on a.attrelid = t.tgrelid and a.attnum = u.attnum
       ) as "updateOf",
-      t.tgfoid as "functionOid", t.tgenabled as mode, t.tgconstraint <> 0 as "isConstraint",
+      t.tgfoid as "functionOid", t.tgenabled as mode,
+      pg_catalog.array_remove(coalesce(modes.modes, '{}'), t.tgenabled::text) as "cloneModes", t.tgconstraint <> 0 as "isConstraint",
       t.tgparentid <> 0 as "isClone", t.tgdeferrable as "isDeferrable",
       t.tginitdeferred as "isInitiallyDeferred", t.tgoldtable::text as "oldTable", t.tgnewtable::text as "newTable",
       printed.definition,
@@ -94,9 +112,33 @@ export async function readInstalledTriggers(
       end as "when"
     from pg_catalog.pg_trigger t
     cross join lateral (select pg_catalog.pg_get_triggerdef(t.oid) as definition offset 0) printed
-    where not t.tgisinternal and t.tgname = any ($1) and ($2::pg_catalog.oid[] is null or t.tgrelid = any ($2))`,
+    left join modes on modes.root = t.oid
+    -- up to version 14, clones count as internal
+    where (not t.tgisinternal or t.tgparentid <> 0) and t.tgname = any ($1) and ($2::pg_catalog.oid[] is null or t.tgrelid = any ($2))`,
     [names, tables],
   );
-  // tgargs holds each argument followed by a zero byte
-  return rows.map((row) => ({ ...row, args: row.args.toString('utf8').split('\0').slice(0, -1) }));
+  return rows;
+}
+
+/** A trigger and the function that it calls. */
+export interface TriggerCall {
+  readonly tableOid: number;
+  readonly name: string;
+  readonly functionSchema: string;
+  readonly functionName: string;
+}
+
+/** What the triggers of those relations, or of any, call. Without constraints' own triggers and clones on partitions. */
+export async function readTriggerCalls(db: Queryable, tables: readonly number[] | null): Promise<TriggerCall[]> {
+  const { rows } = await db.query<TriggerCall>(
+    `
+    select t.tgrelid as "tableOid", t.tgname as name, n.nspname as "functionSchema", p.proname as "functionName"
+    from pg_catalog.pg_trigger t
+    join pg_catalog.pg_proc p on p.oid = t.tgfoid
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    where not t.tgisinternal and t.tgparentid = 0 and ($1::pg_catalog.oid[] is null or t.tgrelid = any ($1))
+    order by t.tgrelid, t.tgname`,
+    [tables],
+  );
+  return rows;
 }

@@ -260,7 +260,9 @@ describe('the control of triggers', () => {
     await client.end();
     for (const error of [switching, dropping]) {
       expect(error.code).to.equal('LOCK_TIMEOUT');
-      expect(error.message).to.contain(`In the way: pid ${pid} (`).and.contain('No trigger was changed.');
+      expect(error.message)
+        .to.contain(`In the way: pid ${pid} (`)
+        .and.contain(`No trigger of ${database.name} was changed.`);
     }
     expect(await modes('mark')).to.equal('O');
   });

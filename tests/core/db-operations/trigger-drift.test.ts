@@ -207,6 +207,7 @@ describe('the drift of triggers', () => {
     expect(dry.fixed?.statements.join('\n')).to.contain('-- first').and.contain('create or replace trigger "rows"');
     expect((await verify({ fix: true, overrideDrift: true })).ok).to.equal(true);
     expect((await stateOf('update_timestamp'))?.mode).to.equal('origin');
+    expect((await verify({ fix: true, overrideDrift: true })).fixed).to.deep.include({ enabled: [], statements: [] });
     expect((await client.query(`select prosrc from pg_proc where proname = 'note_email'`)).rows[0].prosrc).to.contain(
       '-- first',
     );

@@ -1,16 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type pg from 'pg';
+import { type VerifyTriggersOptions, verifyTriggers } from '../../../app/core/db-operations/trigger-drift.js';
 import {
   type ApplyTriggersOptions,
   applyBaseTriggers,
   applyTriggers,
 } from '../../../app/core/db-operations/triggers.js';
 import { ManageDbError } from '../../../app/core/errors.js';
+import { closeEngines } from '../../../app/services/database-service.js';
 import { openClient } from '../../database/open-client.js';
 import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
 import { stampAs } from '../../support/stamp.js';
+import { testUrl } from '../../support/test-server.js';
 
 const TABLES = `
   create schema "Clinic Ü";
@@ -147,7 +150,7 @@ describe('apply-db-triggers', () => {
       expect(replaced).to.deep.equal([{ schema: 'public', table: 'users', name: 'note_email' }]);
       expect(created).to.deep.equal([]);
       expect(unchanged).to.have.length(7);
-      expect(statements).to.have.length(1);
+      expect(statements.map((sql) => sql.split(' ')[0])).to.deep.equal(['lock', 'create']);
       expect((await apply()).replaced).to.deep.equal([]);
     });
   }
@@ -239,6 +242,123 @@ describe('apply-db-triggers', () => {
     expect((await failure({ pack: 'clinc' })).hint).to.equal('Packs: base, workspace');
   });
 
+  it('keeps the last word of the workspace where only one pack is asked for', async () => {
+    workspace.write({
+      'triggers/days.trigger.ts': `import { defineTrigger } from 'manage_db';
+        export default defineTrigger('update_timestamp', { table: 'days', timing: 'before', on: ['insert'], function: 'update_timestamp' });`,
+    });
+    await apply();
+    expect(await apply({ pack: 'base' })).to.deep.include({ created: [], replaced: [], statements: [] });
+    expect(await rows(`select tgtype from pg_trigger where tgrelid = 'days'::regclass`)).to.deep.equal([{ tgtype: 7 }]);
+  });
+
+  it('puts triggers on foreign tables, as far as they can have them', async () => {
+    declare(`table: 'remote', on: ['insert']`);
+    expect((await apply({ pack: 'workspace' })).created).to.have.length(1);
+    declare(`table: 'remote', on: ['insert'], args: ['other']`);
+    expect((await apply({ pack: 'workspace' })).replaced).to.have.length(1);
+    for (const [spec, reason] of [
+      [`constraint: {}`, 'a foreign table cannot have constraint triggers'],
+      [`level: 'statement', referencing: { new: 'n' }`, 'a foreign table has no transition tables'],
+    ] as const) {
+      declare(`table: 'remote', timing: 'after', on: ['insert'], ${spec}`);
+      expect((await apply({ pack: 'workspace' })).skipped).to.deep.include({
+        schema: 'public',
+        table: 'remote',
+        name: 'note_email',
+        reason,
+      });
+    }
+  });
+
+  it('knows arguments again in a database of another encoding', async () => {
+    const name = `${database.name}_latin`;
+    await client.query(`create database ${name} encoding 'LATIN1' locale 'C' template template0`);
+    const latin = await openClient(testUrl(name));
+    await latin.query('create table users (id integer primary key, email text)');
+    await stampAs(latin, 'testing');
+    await latin.end();
+    workspace.write({ '.env.testing': `TESTING_DATABASE_URL=${testUrl(name)}\n` });
+    declare(`args: ['Käse', '', "00", 'ÿ']`);
+    expect((await apply()).created).to.have.length(1);
+    expect(await apply()).to.deep.include({ replaced: [], statements: [] });
+    await closeEngines();
+    await client.query(`drop database ${name} with (force)`);
+  });
+
+  describe('with functions that somebody has changed by hand', () => {
+    const HOTFIX = NOTE.replace('return new', '/* a hotfix */ return new');
+    const body = async () => (await rows(`select prosrc from pg_proc where proname = 'note_email'`))[0]?.prosrc;
+    const states = async (options: VerifyTriggersOptions = {}) =>
+      (await workspace.run(() => verifyTriggers({ env: 'testing', table: 'users', ...options }))).triggers
+        .filter(({ name }) => name === 'note_email')
+        .map(({ state }) => state);
+
+    it('leaves them as they are, and says so, until that is overridden', async () => {
+      declare('');
+      await apply();
+      await client.query(HOTFIX);
+      const { skippedFunctions, statements } = await apply();
+      expect(statements).to.deep.equal([]);
+      expect(skippedFunctions).to.deep.equal([
+        {
+          schema: 'public',
+          name: 'note_email',
+          reason: 'changed by hand since it was installed; verify-db-triggers --fix --override-drift overwrites it',
+        },
+      ]);
+      workspace.write({ 'triggers/functions/note_email.sql': NOTE.replace('return new', '/* newer */ return new') });
+      for (const options of [{}, { perTable: true }, { dryRun: true }]) {
+        expect((await apply(options)).skippedFunctions[0]?.reason).to.contain(
+          'and so has its file, which is not applied',
+        );
+      }
+      expect(await body()).to.contain('a hotfix');
+      expect(await states()).to.deep.equal(['manual_override']);
+      expect(await states({ fix: true, overrideDrift: true })).to.deep.equal(['in_sync']);
+      expect(await body()).to.contain('newer');
+    });
+
+    it('takes them as right when their file says the same', async () => {
+      declare('');
+      await apply();
+      await client.query(HOTFIX);
+      workspace.write({ 'triggers/functions/note_email.sql': HOTFIX });
+      expect(await apply()).to.deep.include({ skippedFunctions: [], statements: [] });
+      expect(await states()).to.deep.equal(['in_sync']);
+    });
+
+    it('does not take one without a file as right by applying again', async () => {
+      await client.query(NOTE);
+      workspace.write({
+        'triggers/users.trigger.ts': `import { defineTrigger } from 'manage_db';
+          export default defineTrigger('note_email', { table: 'users', timing: 'before', on: ['update'], function: 'note_email' });`,
+      });
+      await apply();
+      await client.query(HOTFIX);
+      await apply();
+      expect(await states()).to.deep.equal(['manual_override']);
+      expect(await states({ fix: true, overrideDrift: true })).to.deep.equal(['in_sync']);
+      expect(await body()).to.contain('a hotfix');
+    });
+  });
+
+  it('heals the others when a function is missing that has no file', async () => {
+    await client.query(NOTE);
+    workspace.write({
+      'triggers/users.trigger.ts': `import { defineTrigger } from 'manage_db';
+        export default defineTrigger('note_email', { table: 'users', timing: 'before', on: ['update'], function: 'note_email' });`,
+    });
+    await apply();
+    await client.query('drop function note_email() cascade; drop trigger update_timestamp on users');
+    const { fixed } = await workspace.run(() => verifyTriggers({ env: 'testing', fix: true }));
+    expect(fixed?.created).to.deep.equal([{ schema: 'public', table: 'users', name: 'update_timestamp' }]);
+    expect(fixed?.skipped.find(({ name }) => name === 'note_email')?.reason).to.equal(
+      'its function public.note_email() does not exist: put it into functions/note_email.sql',
+    );
+    expect((await failure()).code).to.equal('NOT_FOUND');
+  });
+
   it('only says what it would do in a dry run', async () => {
     const { created, statements } = await apply({ dryRun: true });
     expect(created).to.have.length(7);
@@ -247,6 +367,7 @@ describe('apply-db-triggers', () => {
     );
     expect(await triggers()).to.deep.equal([]);
     expect(await rows(`select from pg_proc where proname = 'update_timestamp'`)).to.deep.equal([]);
+    expect(statements).to.include('lock table "public"."users" in share row exclusive mode');
     expect((await apply()).statements).to.deep.equal(statements);
   });
 
@@ -343,14 +464,16 @@ describe('apply-db-triggers', () => {
   });
 
   it('gives up when a table stays locked, names who holds it, and has applied nothing', async () => {
-    await client.query(`set application_name = 'long report'; begin; update users set email = 'x'`);
+    await client.query(
+      `set application_name = 'long report'; begin; lock table users in share mode; update users set email = 'x'`,
+    );
     const error = await failure({ lockTimeoutMs: 300 });
     const { pid } = (await rows('select pg_backend_pid() as pid'))[0] ?? {};
     await client.query('rollback');
     expect(error.code).to.equal('LOCK_TIMEOUT');
     expect(error.message).to.contain(`In the way: pid ${pid} (`);
     expect(error.message).to.match(/long report, idle in transaction for \d+ s\) with a lock on public\.users/);
-    expect(error.hint).to.contain(`pg_terminate_backend(${pid})`);
+    expect(error.hint?.split(`pg_terminate_backend(${pid})`)).to.have.length(2);
     expect(await triggers()).to.deep.equal([]);
     expect((await apply()).created).to.have.length(7);
   });
@@ -385,6 +508,15 @@ describe('apply-db-triggers', () => {
     await sleep(1500);
     await client.query('rollback');
     expect((await applying).created).to.have.length(7);
+  });
+
+  it('waits as long as it was told to, and no longer', async () => {
+    await client.query(`begin; update users set email = 'x'`);
+    const began = Date.now();
+    const error = await failure({ lockTimeoutMs: 500, lockBudgetMs: 2000 });
+    await client.query('rollback');
+    const waited = Number(/within ([\d.]+) s/.exec(error.message)?.[1]) * 1000;
+    expect(waited).to.be.within(1700, Math.min(2500, Date.now() - began));
   });
 
   it('is not defeated by a running autovacuum', async () => {
@@ -458,6 +590,7 @@ describe('apply-db-triggers', () => {
       Array(2).fill([{ schema: 'public', table: 'users', name: 'note_email' }]),
     );
     expect(statements.map((sql) => sql.split(' ').slice(0, 3).join(' '))).to.deep.equal([
+      'lock table "public"."users"',
       'drop trigger "note_email"',
       'create constraint trigger',
       'alter table only',

@@ -3,9 +3,9 @@ import { forgetTrigger } from '../../../database/records/trigger-registry.js';
 import { type ManageDbError, PermissionError } from '../../errors.js';
 import type { OperationOptions, Target } from '../../safety/gate.js';
 import { withLockErrors } from '../../triggers/locks.js';
+import { inTriggerTransaction, lockPatience } from '../trigger-work/in-trigger-transaction.js';
 import { type FoundTrigger, findTrigger, type TriggerName } from './find-trigger.js';
 import type { TriggerMode } from './switch-trigger.js';
-import { withTriggerLock } from './with-trigger-lock.js';
 
 export interface DroppedTrigger {
   readonly schema: string;
@@ -17,17 +17,24 @@ export interface DroppedTrigger {
   readonly definition: string;
 }
 
-/** The work of `drop-db-trigger`, without the gate: with the rights of the login, which must own the table. */
+/**
+ * The work of `drop-db-trigger`, without the gate: with the rights of the login, which must own the table.
+ *
+ * @throws ManageDbError `NOT_FOUND`, `USAGE`, `PERMISSION_DENIED`, and `LOCK_TIMEOUT` naming the sessions in the way
+ */
 export function dropNamedTrigger(
   target: Target,
   options: TriggerName & Pick<OperationOptions, 'signal'>,
 ): Promise<DroppedTrigger> {
-  return withTriggerLock({ target, signal: options.signal, lock: 'everything' }, async (db) => {
+  const work = { target, signal: options.signal, advice: 'none', ...lockPatience({}) } as const;
+  return inTriggerTransaction(work, async (db) => {
     const found = await findTrigger(db, options);
     const { relation, trigger } = found;
     if (relation.schema === 'manage_db') throw protecting(found);
     const table = `${escapeIdentifier(relation.schema)}.${escapeIdentifier(relation.name)}`;
-    await withLockErrors([relation], () => db.query(`drop trigger ${escapeIdentifier(trigger.name)} on ${table}`));
+    await withLockErrors({ tables: [relation], waitsFor: 'everybody' }, () =>
+      db.query(`drop trigger ${escapeIdentifier(trigger.name)} on ${table}`),
+    );
     await forgetTrigger(db, { schema: relation.schema, table: relation.name, name: trigger.name });
     return {
       schema: relation.schema,

@@ -5,8 +5,8 @@ import { getOperationSession } from '../../../services/database-service.js';
 import { PermissionError } from '../../errors.js';
 import type { OperationOptions, Permit, Target } from '../../safety/gate.js';
 import { withLockErrors } from '../../triggers/locks.js';
+import { inTriggerTransaction, lockPatience } from '../trigger-work/in-trigger-transaction.js';
 import { findTrigger, type TriggerName } from './find-trigger.js';
-import { withTriggerLock } from './with-trigger-lock.js';
 
 export type TriggerMode = Trigger['enabled'];
 
@@ -21,6 +21,9 @@ export interface SwitchedTrigger {
 /**
  * The work of `enable-db-trigger` and `disable-db-trigger`, without the gate. The database checks level and kill switch
  * once more, and logs in the same transaction.
+ *
+ * @throws ManageDbError `NOT_FOUND`, `USAGE`, `KILL_SWITCH`, `PERMISSION_DENIED`, and `LOCK_TIMEOUT` naming the sessions in
+ *   the way
  */
 export async function switchTrigger(
   target: Target,
@@ -29,12 +32,13 @@ export async function switchTrigger(
 ): Promise<SwitchedTrigger> {
   const { signal, mode } = options;
   const refusal = await upgradeIfAllowed(target);
-  return withTriggerLock({ target, signal, lock: 'writing' }, async (db) => {
+  const work = { target, signal, advice: 'none', ...lockPatience({}) } as const;
+  return inTriggerTransaction(work, async (db) => {
     const { relation, trigger } = await findTrigger(db, options);
     const { schema, name: table } = relation;
     if (refusal !== null && !(await hasTriggerControl(db))) throw refusal;
     if (isKillSwitchOverridden) await db.query(OVERRIDE);
-    const { rows } = await withLockErrors([relation], () =>
+    const { rows } = await withLockErrors({ tables: [relation], waitsFor: 'writers' }, () =>
       db.query<{ before: TriggerMode }>('select manage_db.set_trigger_mode($1, $2, $3, $4, $5, $6) as before', [
         schema,
         table,
