@@ -1,7 +1,7 @@
 import type { TriggerTarget } from '../../database/catalog/trigger-targets.js';
 import type { TriggerDeclaration } from './declaration.js';
 import { type EveryTable, matchesPattern } from './every-table.js';
-import type { Skipped, TriggerFilter } from './planned-trigger.js';
+import { isInFilter, type Skipped, type TriggerFilter } from './planned-trigger.js';
 
 interface Found {
   readonly tables: TriggerTarget[];
@@ -17,18 +17,11 @@ export function findTables(
   const { table, environments, name } = declaration;
   const found =
     typeof table === 'object' && 'kind' in table ? expand(declaration, table, targets) : named(declaration, targets);
-  const inFilter = ({ schema, table: relation }: { schema: string; table: string }) =>
-    isWanted(schema, relation, filter);
-  const tables = found.tables.filter((target) => inFilter({ schema: target.schema, table: target.name }));
-  const skipped = found.skipped.filter(inFilter);
+  const tables = found.tables.filter((target) => isInFilter({ schema: target.schema, table: target.name }, filter));
+  const skipped = found.skipped.filter((one) => isInFilter(one, filter));
   if (environments === null || environments.includes(filter.environment)) return { tables, skipped };
   const reason = `declared for ${environments.join(', ')}, and this is ${filter.environment}`;
   return { tables: [], skipped: tables.map((target) => ({ schema: target.schema, table: target.name, name, reason })) };
-}
-
-function isWanted(schema: string, table: string, filter: TriggerFilter): boolean {
-  if (filter.schema !== undefined && schema !== filter.schema) return false;
-  return filter.table === undefined || table === filter.table || `${schema}.${table}` === filter.table;
 }
 
 function expand(declaration: TriggerDeclaration, every: EveryTable, targets: readonly TriggerTarget[]): Found {

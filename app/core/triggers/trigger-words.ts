@@ -1,4 +1,4 @@
-import type { LiveTrigger, TriggerFields } from '../../database/catalog/live-triggers.js';
+import type { LiveTrigger } from '../../database/catalog/live-triggers.js';
 import { TGTYPE } from '../../database/catalog/trigger-sql.js';
 import type { RegisteredTrigger } from '../../database/records/trigger-registry.js';
 import { constraintWords, type DeclaredState } from './declared-state.js';
@@ -22,9 +22,10 @@ export const PARTS = [
 /** Of what the catalog says, or said when the trigger was installed. */
 export function wordsOf({
   fields,
+  args,
   functionSchema,
   functionName,
-}: Pick<LiveTrigger | RegisteredTrigger, 'fields' | 'functionSchema' | 'functionName'>): TriggerWords {
+}: Pick<LiveTrigger | RegisteredTrigger, 'fields' | 'args' | 'functionSchema' | 'functionName'>): TriggerWords {
   const { type } = fields;
   return {
     timing: (type & TGTYPE.before) !== 0 ? 'before' : (type & TGTYPE.insteadOf) !== 0 ? 'instead of' : 'after',
@@ -32,7 +33,7 @@ export function wordsOf({
     level: (type & TGTYPE.row) !== 0 ? 'row' : 'statement',
     columns: listed(fields.updateOf),
     condition: fields.when,
-    arguments: listed(argumentsOf(fields).map((argument) => JSON.stringify(argument))),
+    arguments: listed(args.map((argument) => JSON.stringify(argument))),
     'old table': fields.oldTable,
     'new table': fields.newTable,
     constraint: fields.isConstraint
@@ -60,10 +61,6 @@ export function declaredWords(state: DeclaredState): TriggerWords {
 
 /** In the order in which PostgreSQL prints them. */
 const EVENTS = ['insert', 'delete', 'update', 'truncate'] as const;
-
-function argumentsOf({ args }: TriggerFields): string[] {
-  return Buffer.from(args, 'hex').toString('utf8').split('\0').slice(0, -1);
-}
 
 function listed(items: readonly string[]): string | null {
   return items.length === 0 ? null : items.join(', ');

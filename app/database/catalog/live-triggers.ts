@@ -1,5 +1,5 @@
 import type { Queryable } from '../queryable.js';
-import { conditionSql, modeSql, type TriggerMode } from './trigger-sql.js';
+import { argumentsSql, conditionSql, modeSql, type TriggerMode } from './trigger-sql.js';
 
 export type { TriggerMode } from './trigger-sql.js';
 
@@ -27,6 +27,7 @@ export interface LiveTrigger {
   readonly name: string;
   readonly mode: TriggerMode;
   readonly fields: TriggerFields;
+  readonly args: readonly string[];
   /** As pg_get_triggerdef writes it. */
   readonly definition: string;
   readonly functionSchema: string;
@@ -83,7 +84,8 @@ export async function readLiveTriggers(db: Queryable): Promise<readonly LiveTrig
     with recursive tree (root, oid) as (
       select t.tgparentid, t.oid from pg_catalog.pg_trigger t
       join pg_catalog.pg_trigger parent on parent.oid = t.tgparentid and parent.tgparentid = 0
-      where not t.tgisinternal
+      -- until PostgreSQL 14 the clones themselves are internal
+      where not parent.tgisinternal
       union all
       select tree.root, t.oid from tree join pg_catalog.pg_trigger t on t.tgparentid = tree.oid
     ),
@@ -97,7 +99,8 @@ export async function readLiveTriggers(db: Queryable): Promise<readonly LiveTrig
       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       group by tree.root
     )
-    select l.schema_name as schema, l.table_name as "table", l.trigger_name as name, l.mode, l.fields, l.definition,
+    select l.schema_name as schema, l.table_name as "table", l.trigger_name as name, l.mode, l.fields,
+      ${argumentsSql(`(l.fields ->> 'args')`)} as args, l.definition,
       l.function_schema as "functionSchema", l.function_name as "functionName",
       coalesce(other.modes, '[]') as "otherModes"
     from (${TRIGGERS}) l

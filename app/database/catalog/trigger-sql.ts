@@ -50,6 +50,17 @@ export function conditionSql(row: string, definition: string): string {
     pg_catalog.substring(${definition}, ' WHEN (\\(.*\\)) EXECUTE FUNCTION ') end`;
 }
 
+/**
+ * The arguments in pg_trigger.tgargs as a JSON list. `hex`: an expression, tgargs in hexadecimal; each argument ends with a
+ * zero byte, and is text in the encoding of the database.
+ */
+export function argumentsSql(hex: string): string {
+  return `case when ${hex} = '' then '[]'::pg_catalog.jsonb else (
+    select pg_catalog.jsonb_agg(pg_catalog.convert_from(pg_catalog.decode(part.bytes[1], 'hex'), pg_catalog.getdatabaseencoding())
+      order by part.position)
+    from pg_catalog.regexp_matches(${hex}, '((?:(?!00)[0-9a-f]{2})*)00', 'g') with ordinality as part (bytes, position)) end`;
+}
+
 function has(row: string, bit: keyof typeof TGTYPE): string {
   return `${row}.tgtype & ${TGTYPE[bit]} <> 0`;
 }
