@@ -1,6 +1,7 @@
 import type { ApplyTriggersResult } from '../../app/core/triggers/apply.js';
 import { defineCommand } from '../command.js';
 import type { Paint } from '../presenters/paint.js';
+import { renderSkipped } from '../presenters/skipped-triggers.js';
 import { formatCount } from '../presenters/units.js';
 
 interface Args {
@@ -53,30 +54,13 @@ function describe(result: ApplyTriggersResult, isDryRun: boolean, paint: Paint):
   lines.push(
     `${[...counts, `${formatCount(result.unchanged.length)} unchanged`].join(', ')}${isDryRun ? ', if it were executed' : ''}`,
   );
-  lines.push(...skippedLines(result, paint));
+  lines.push(...renderSkipped(result.skipped, paint));
+  lines.push(
+    ...result.skippedFunctions.map(({ schema, name, reason }) =>
+      paint.dim(`- skipped function ${schema}.${name}(): ${reason}`),
+    ),
+  );
   if (isDryRun && result.statements.length > 0)
     lines.push('', ...result.statements.map((statement) => `${statement.replace(/;?\s*$/, '')};`));
   return lines.join('\n');
-}
-
-/** Reasons, each once, with the tables it holds for. */
-function skippedLines({ skipped, skippedFunctions }: ApplyTriggersResult, paint: Paint): readonly string[] {
-  const functions = skippedFunctions.map(({ schema, name, reason }) =>
-    paint.dim(`- skipped function ${schema}.${name}(): ${reason}`),
-  );
-  const triggers = [...groupByReason(skipped)].map(([reason, items]) => {
-    const tables = [...new Set(items.map(({ schema, table }) => `${schema}.${table}`))];
-    const shown = tables.slice(0, 5).join(', ') + (tables.length > 5 ? `, … (${tables.length})` : '');
-    return paint.dim(`- skipped ${shown}: ${reason}`);
-  });
-  return [...triggers, ...functions];
-}
-
-type Skipped = ApplyTriggersResult['skipped'];
-
-/** Node 20 has no Map.groupBy. */
-function groupByReason(skipped: Skipped): Map<string, Skipped[number][]> {
-  const groups = new Map<string, Skipped[number][]>();
-  for (const item of skipped) groups.set(item.reason, [...(groups.get(item.reason) ?? []), item]);
-  return groups;
 }

@@ -12,7 +12,7 @@ interface Args {
 export const command = defineCommand<Args>({
   isMutating: false,
   examples: [
-    ['diff-db-triggers', 'everything that is not as it should be'],
+    ['diff-db-triggers', 'everything that is not as it should be; exit code 0 either way, verify-db-triggers has 4'],
     ['diff-db-triggers note_email --table clinic.users --env production', 'one trigger and its function'],
   ],
   builder: (yargs) =>

@@ -3,6 +3,7 @@ import { ManageDbError } from '../../app/core/errors.js';
 import type { Difference, TriggerReport } from '../../app/core/triggers/drift.js';
 import { defineCommand } from '../command.js';
 import type { Paint } from '../presenters/paint.js';
+import { renderSkipped } from '../presenters/skipped-triggers.js';
 import { renderTestedTriggers } from '../presenters/tested-triggers.js';
 import { renderState } from '../presenters/trigger-state.js';
 import { formatCount } from '../presenters/units.js';
@@ -50,7 +51,10 @@ export const command = defineCommand<Args>({
   },
 });
 
-function describe({ ok, counts, triggers, fixed, behaviour }: VerifiedTriggers, paint: Paint): string {
+function describe(
+  { ok, counts, triggers, skipped, problems, fixed, behaviour }: VerifiedTriggers,
+  paint: Paint,
+): string {
   const drifted = triggers.filter(({ isDrift }) => isDrift);
   const summary = Object.entries(counts)
     .filter(([, count]) => count > 0)
@@ -63,6 +67,8 @@ function describe({ ok, counts, triggers, fixed, behaviour }: VerifiedTriggers, 
       ...one.differences.map((difference) => `  ${words(difference)}`),
       `  ${paint.cyan('→')} ${one.recommendation}`,
     ]),
+    ...problems.map((problem) => paint.yellow(problem)),
+    ...renderSkipped(skipped, paint),
     ...(behaviour === null ? [] : [renderTestedTriggers(behaviour, paint)]),
     `${ok ? `${paint.green('✓')} ` : ''}${summary === '' ? 'There are no triggers.' : summary}`,
   ].join('\n');
@@ -72,13 +78,15 @@ function words({ field, expected, actual }: Difference): string {
   return `${field}: ${expected ?? 'none'} expected, ${actual ?? 'none'} found`;
 }
 
-function drift({ triggers }: VerifiedTriggers): ManageDbError {
+function drift({ triggers, problems }: VerifiedTriggers): ManageDbError {
   const drifted = triggers.filter(({ isDrift }) => isDrift);
-  const message =
-    drifted.length === 0 ? 'A trigger does not work' : `${sentence(drifted)} not as declared and installed`;
-  return new ManageDbError('DRIFT', `${message}.`, {
+  const message = [
+    ...(drifted.length === 0 ? [] : [`${sentence(drifted)} not as declared and installed.`]),
+    ...problems,
+  ].join(' ');
+  return new ManageDbError('DRIFT', message === '' ? 'A trigger does not work.' : message, {
     hint: 'See the lines: manage_db diff-db-triggers. Heal: manage_db verify-db-triggers --fix',
-    details: { drifted: drifted.length },
+    details: { drifted: drifted.length, problems: problems.length },
   });
 }
 

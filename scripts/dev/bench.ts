@@ -132,7 +132,7 @@ async function many(
     await client.query('begin read only');
     verifying.push(
       await elapsed(async () => {
-        const drift = await readDrift(client, [pack], { environment: 'development' });
+        const { triggers: drift } = await readDrift(client, [pack], { environment: 'development' });
         if (drift.length !== TABLES * EACH || drift.some(({ report }) => report.isDrift)) throw new Error('drift');
       }),
     );

@@ -1,20 +1,26 @@
 import type { Queryable } from '../../database/queryable.js';
-import { noteVerified } from '../../database/records/trigger-registry.js';
+import { forgetTriggers, noteVerified } from '../../database/records/trigger-registry.js';
 import { ensureSchema } from '../../database/schema/ensure-schema.js';
 import { getOperationSession } from '../../services/database-service.js';
 import { ManageDbError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { type ApplyTriggersResult, applyPacks } from '../triggers/apply.js';
-import { DRIFT_STATES, type DriftState, type JudgedTrigger, type TriggerReport } from '../triggers/drift.js';
+import {
+  DRIFT_STATES,
+  type DriftState,
+  isDisabled,
+  type JudgedTrigger,
+  type TriggerReport,
+} from '../triggers/drift.js';
 import { functionKey } from '../triggers/function-file.js';
-import { keyOf } from '../triggers/planned-trigger.js';
+import { keyOf, type Skipped } from '../triggers/planned-trigger.js';
 import { sidesOf } from '../triggers/trigger-diff.js';
-import { type TestTriggersResult, testTriggers } from './trigger-test.js';
+import { exerciseTriggers, type TestTriggersResult } from './trigger-test/test-triggers.js';
 import { inTriggerTransaction, lockPatience } from './trigger-work/in-trigger-transaction.js';
 import { maintainPacks } from './trigger-work/maintain-packs.js';
 import { readPacks } from './trigger-work/packs.js';
-import { readDrift } from './trigger-work/read-drift.js';
+import { type Drift, readDrift } from './trigger-work/read-drift.js';
 
 export interface ListTriggersOptions extends OperationOptions {
   readonly schema?: string | undefined;
@@ -43,6 +49,10 @@ export interface VerifiedTriggers {
   readonly ok: boolean;
   readonly counts: Readonly<Record<DriftState, number>>;
   readonly triggers: readonly TriggerReport[];
+  /** What is declared and is not applied here, with the reason. That alone is no drift. */
+  readonly skipped: readonly Skipped[];
+  /** What is wrong with whole packs, such as a log that is not protected as it should be, in sentences. */
+  readonly problems: readonly string[];
   /** What `fix` has done; `null` without it. */
   readonly fixed: ApplyTriggersResult | null;
   /** What making them fire has shown; `null` without `behaviour`. */
@@ -66,13 +76,13 @@ export interface TriggerDiff extends Pick<TriggerReport, 'schema' | 'table' | 'n
  *   connecting throws
  * @example const { triggers } = await listTriggers({ env: 'production', state: 'disabled' });
  */
-export function listTriggers(options: ListTriggersOptions = {}): Promise<ListedTriggers> {
+export async function listTriggers(options: ListTriggersOptions = {}): Promise<ListedTriggers> {
   const { state } = options;
   if (state !== undefined && !DRIFT_STATES.includes(state)) {
     throw new ManageDbError('USAGE', `There is no state ${state}.`, { hint: `States: ${DRIFT_STATES.join(', ')}` });
   }
   return guarded('list-db-triggers', options, async (target) => {
-    const reports = reportsOf(await look(target, options));
+    const reports = reportsOf((await look(target, options)).triggers);
     return { triggers: state === undefined ? reports : reports.filter((report) => report.state === state) };
   });
 }
@@ -84,32 +94,29 @@ export function listTriggers(options: ListTriggersOptions = {}): Promise<ListedT
  * @throws ManageDbError as {@link listTriggers}; with `fix` also `LOCK_TIMEOUT`, `PERMISSION_DENIED` and what the gate throws
  * @example const { ok, triggers } = await verifyTriggers({ env: 'production' });
  */
-export function verifyTriggers(options: VerifyTriggersOptions = {}): Promise<VerifiedTriggers> {
-  if (options.behaviour === true) return verifyBehaviour(options);
-  if (options.fix === true) return guarded('heal-db-triggers', options, (target) => heal(target, options));
-  if (options.overrideDrift === true || options.dryRun === true) {
+export async function verifyTriggers(options: VerifyTriggersOptions = {}): Promise<VerifiedTriggers> {
+  if (options.fix !== true && (options.overrideDrift === true || options.dryRun === true)) {
     throw new ManageDbError('USAGE', 'overrideDrift and dryRun are about what is fixed. Nothing was changed.', {
       hint: 'Add --fix, or leave them out.',
     });
   }
-  return guarded('verify-db-triggers', options, async (target) => {
-    const reports = reportsOf(await look(target, options));
-    await remember(target, reports);
-    return verified(reports, null);
-  });
+  if (options.behaviour === true) return verifyBehaviour(options);
+  if (options.fix === true) return guarded('heal-db-triggers', options, (target) => heal(target, options));
+  return guarded('verify-db-triggers', options, async (target) => verified(await look(target, options), null));
 }
 
-async function verifyBehaviour({
-  behaviour: _behaviour,
-  ...options
-}: VerifyTriggersOptions): Promise<VerifiedTriggers> {
-  const verified = await verifyTriggers(options);
+/** Where they may not be made to fire, nothing is healed either: that is decided first. */
+function verifyBehaviour({ behaviour: _behaviour, ...options }: VerifyTriggersOptions): Promise<VerifiedTriggers> {
   const { fix: _fix, overrideDrift: _override, lockTimeoutMs: _timeout, dryRun: _dryRun, ...selection } = options;
-  const behaviour = await testTriggers(selection);
-  const works = behaviour.triggers.every(
-    ({ events, functionErrors }) => functionErrors.length === 0 && events.every(({ state }) => state !== 'failed'),
-  );
-  return { ...verified, ok: verified.ok && works, behaviour };
+  const { onTarget: _onTarget, ...inner } = options;
+  return guarded('test-db-triggers', selection, async (target) => {
+    const found = await verifyTriggers(inner);
+    const behaviour = await exerciseTriggers(target, selection);
+    const works = behaviour.triggers.every(
+      ({ events, functionErrors }) => functionErrors.length === 0 && events.every(({ state }) => state !== 'failed'),
+    );
+    return { ...found, ok: found.ok && works, behaviour };
+  });
 }
 
 /**
@@ -119,20 +126,35 @@ async function verifyBehaviour({
  * @example for (const { patch } of (await diffTriggers({ env: 'staging' })).diffs) process.stdout.write(patch);
  */
 export function diffTriggers(options: DiffTriggersOptions = {}): Promise<{ readonly diffs: readonly TriggerDiff[] }> {
-  return guarded('diff-db-triggers', options, async (target) => {
-    const judged = named(await look(target, options), options.name);
-    const { createTwoFilesPatch } = await import('diff');
-    const differing = judged.filter(({ report }) => report.isDrift);
-    return {
-      diffs: differing.map((one) => {
-        const { schema, table, name, state, recommendation } = one.report;
-        const { expected, actual } = sidesOf(one);
-        const patch = createTwoFilesPatch('expected', 'actual', expected, actual, undefined, undefined, { context: 3 });
-        // its first line is only a rule
-        return { schema, table, name, state, recommendation, patch: patch.slice(patch.indexOf('\n') + 1) };
-      }),
-    };
+  return guarded('diff-db-triggers', options, async (target) => ({
+    diffs: await diffsOf(named((await look(target, options)).triggers, options.name)),
+  }));
+}
+
+/** Everything that can be known at one moment. */
+export interface TriggerSnapshot extends Pick<VerifiedTriggers, 'triggers' | 'problems'> {
+  readonly diffs: readonly TriggerDiff[];
+}
+
+/** {@link listTriggers} and {@link diffTriggers} in one snapshot. */
+export function readTriggerSnapshot(options: OperationOptions): Promise<TriggerSnapshot> {
+  return guarded('list-db-triggers', options, async (target) => {
+    const { triggers, problems } = await look(target, options);
+    return { triggers: reportsOf(triggers), problems, diffs: await diffsOf(triggers) };
   });
+}
+
+async function diffsOf(judged: readonly JudgedTrigger[]): Promise<readonly TriggerDiff[]> {
+  const { createTwoFilesPatch } = await import('diff');
+  const diffs: TriggerDiff[] = [];
+  for (const one of judged.filter(({ report }) => report.isDrift)) {
+    const { schema, table, name, state, recommendation } = one.report;
+    const { expected, actual } = await sidesOf(one);
+    const patch = createTwoFilesPatch('expected', 'actual', expected, actual, undefined, undefined, { context: 3 });
+    // its first line is only a rule
+    diffs.push({ schema, table, name, state, recommendation, patch: patch.slice(patch.indexOf('\n') + 1) });
+  }
+  return diffs;
 }
 
 function named(judged: readonly JudgedTrigger[], name: string | undefined): readonly JudgedTrigger[] {
@@ -150,7 +172,7 @@ function named(judged: readonly JudgedTrigger[], name: string | undefined): read
 type Part = Pick<ListTriggersOptions, 'schema' | 'table' | 'signal'>;
 
 /** In one snapshot. */
-async function look({ environment }: Target, { schema, table, signal }: Part): Promise<readonly JudgedTrigger[]> {
+async function look({ environment }: Target, { schema, table, signal }: Part): Promise<Drift> {
   const packs = await readPacks();
   const filter = {
     environment,
@@ -168,29 +190,12 @@ function reportsOf(judged: readonly JudgedTrigger[]): readonly TriggerReport[] {
   return judged.map(({ report }) => report);
 }
 
-function verified(triggers: readonly TriggerReport[], fixed: ApplyTriggersResult | null): VerifiedTriggers {
+function verified({ triggers: judged, skipped, problems }: Drift, fixed: ApplyTriggersResult | null): VerifiedTriggers {
+  const triggers = reportsOf(judged);
   const counts = Object.fromEntries(DRIFT_STATES.map((state) => [state, 0])) as Record<DriftState, number>;
   for (const { state } of triggers) counts[state] += 1;
-  return { ok: triggers.every(({ isDrift }) => !isDrift), counts, triggers, fixed, behaviour: null };
-}
-
-/** When a trigger was last found in order, where the login may write that down. It is no part of the answer. */
-async function remember({ environment }: Target, reports: readonly TriggerReport[]): Promise<void> {
-  const found = reports.filter(({ state }) => state === 'in_sync');
-  if (found.length === 0) return;
-  await getOperationSession(
-    async (db) => {
-      if (await mayNote(db)) await noteVerified(db, found);
-    },
-    { env: environment },
-  ).catch(() => undefined);
-}
-
-async function mayNote(db: Queryable): Promise<boolean> {
-  const { rows } = await db.query<{ may: boolean }>(`
-    select pg_catalog.has_table_privilege('manage_db.trigger_registry', 'update')
-      and not pg_catalog.pg_is_in_recovery() as may`);
-  return rows[0]?.may === true;
+  const ok = problems.length === 0 && triggers.every(({ isDrift }) => !isDrift);
+  return { ok, counts, triggers, skipped, problems, fixed, behaviour: null };
 }
 
 async function heal(target: Target, options: VerifyTriggersOptions): Promise<VerifiedTriggers> {
@@ -205,31 +210,47 @@ async function heal(target: Target, options: VerifyTriggersOptions): Promise<Ver
   options.onProgress?.({ step: 'healing triggers' });
   const healed = await inTriggerTransaction(work, async (db, lockTimeoutMs) => {
     if (!dryRun) await ensureSchema(db);
-    const scope = healing(await readDrift(db, packs, filter), overrideDrift);
+    const before = await readDrift(db, packs, filter);
+    const scope = healing(before.triggers, overrideDrift);
     const fixed = await applyPacks(db, packs, { ...filter, ...scope, dryRun, lockTimeoutMs, missingFunctions: 'skip' });
-    return { result: verified(reportsOf(await readDrift(db, packs, filter)), fixed), fixed };
+    const after = await readDrift(db, packs, filter);
+    if (!dryRun) await note(db, { before, after });
+    return { result: verified(after, fixed), fixed };
   });
   const maintained = await maintainPacks(work, packs, { dryRun });
   const fixed = { ...healed.fixed, statements: [...healed.fixed.statements, ...maintained] };
   return { ...healed.result, fixed };
 }
 
+/** A verification alone writes nothing; this one was allowed to. */
+async function note(
+  db: Queryable,
+  { before, after }: { readonly before: Drift; readonly after: Drift },
+): Promise<void> {
+  await forgetTriggers(db, before.obsolete);
+  const inOrder = reportsOf(after.triggers).filter(({ state }) => state === 'in_sync');
+  if (inOrder.length > 0) await noteVerified(db, inOrder);
+}
+
 /** What may be touched, and what is somebody's own. */
 function healing(judged: readonly JudgedTrigger[], overrideDrift: boolean) {
   const keys = (wanted: (one: JudgedTrigger) => boolean): ReadonlySet<string> =>
     new Set(judged.filter(wanted).map(({ report }) => keyOf(report)));
+  const doesNotFire = ({ modes }: JudgedTrigger): boolean => modes.some(isDisabled);
   const isByHand = ({ report }: JudgedTrigger): boolean => report.state === 'manual_override';
+  // one whose function somebody has changed can be enabled without touching that
+  const isLeft = (one: JudgedTrigger): boolean => isByHand(one) && (one.byHand.length > 0 || !doesNotFire(one));
+  const isDisabledOnPurpose = ({ report }: JudgedTrigger): boolean => report.state === 'disabled' && !report.isDrift;
   const overridden = judged.flatMap(({ function: { live, overridden: parts } }) =>
     parts.length > 0 && live !== null ? [functionKey(live)] : [],
   );
   return {
-    leave: overrideDrift ? new Set<string>() : keys(isByHand),
+    leave: overrideDrift ? new Set<string>() : keys(isLeft),
     overridesFunctions: overrideDrift,
     leaveFunctions: overrideDrift ? new Set<string>() : new Set(overridden),
     enforceMode: keys(
-      ({ report }) =>
-        (report.state === 'disabled' && report.isDrift) || (overrideDrift && isByHand({ report } as JudgedTrigger)),
+      (one) => (doesNotFire(one) && one.byHand.length === 0) || (overrideDrift && one.modes.length > 0),
     ),
-    resetMode: overrideDrift ? keys(({ report }) => report.state === 'disabled' && !report.isDrift) : new Set<string>(),
+    resetMode: overrideDrift ? keys(isDisabledOnPurpose) : new Set<string>(),
   };
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { TriggerMode } from '../../database/catalog/trigger-sql.js';
 import type { TriggerDeclaration } from './declaration.js';
 import type { TriggerPack } from './pack.js';
 
@@ -14,7 +15,7 @@ export type DeclaredState = Readonly<{
   oldTable: string | null;
   newTable: string | null;
   constraint: string | null;
-  mode: string;
+  mode: TriggerMode;
   version: number;
 }>;
 

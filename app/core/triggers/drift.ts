@@ -1,10 +1,18 @@
 import type { LiveTrigger, LiveTriggerFunction, TriggerMode } from '../../database/catalog/live-triggers.js';
-import type { RegisteredFunction, RegisteredTrigger, TriggerRecords } from '../../database/records/trigger-registry.js';
-import { shellQuote } from '../shell-quote.js';
+import type { RegisteredTrigger, TriggerRecords } from '../../database/records/trigger-registry.js';
 import type { DeclaredTrigger } from './declared-set.js';
 import { checksumOf, type DeclaredState, declaredState, qualifiedFunction } from './declared-state.js';
-import { type FunctionFile, functionKey } from './function-file.js';
+import type { FunctionFile } from './function-file.js';
+import {
+  type FunctionJudge,
+  fileDifferences,
+  functionJudge,
+  GENERATED,
+  type JudgedFunction,
+  missingFunction,
+} from './judged-function.js';
 import { keyOf, type TriggerRef } from './planned-trigger.js';
+import { recommend } from './recommendation.js';
 import { declaredWords, PARTS, type TriggerWords, wordsOf } from './trigger-words.js';
 
 export const DRIFT_STATES = [
@@ -21,7 +29,7 @@ export const DRIFT_STATES = [
 /**
  * `in_sync`: as declared and as installed; `drifted`: the declaration or the file of the function has changed since;
  * `manual_override`: somebody has changed the live trigger or its function by hand; `disabled`: it does not fire, by hand
- * or on purpose; `dropped`: it is gone; `unknown`: somebody else's; `pending`: declared, and never applied; `stale`: the table
+ * or on purpose; `dropped`: it is gone; `unknown`: not declared, somebody else's; `pending`: declared, and not registered; `stale`: the table
  * has changed since its function was generated.
  */
 export type DriftState = (typeof DRIFT_STATES)[number];
@@ -33,10 +41,12 @@ export interface Difference {
   readonly actual: string | null;
 }
 
+export type { JudgedFunction } from './judged-function.js';
+
 /** What is known about one trigger. */
 export interface TriggerReport extends TriggerRef {
   readonly state: DriftState;
-  /** Whether something should be done. Not where somebody has disabled it on purpose, nor for what is not ours. */
+  /** Whether something should be done. Not where somebody has disabled it on purpose, nor for what is not ours or is there as declared. */
   readonly isDrift: boolean;
   /** In which sessions it fires; `null`: it is not there. */
   readonly mode: TriggerMode | null;
@@ -58,7 +68,8 @@ export interface DriftFacts {
   readonly live: readonly LiveTrigger[];
   readonly liveFunctions: readonly LiveTriggerFunction[];
   readonly records: TriggerRecords;
-  readonly serverVersionNum: number;
+  /** The packs that write functions for tables, whose triggers healing drops where they are not declared any more. */
+  readonly generating: readonly { readonly name: string; readonly functionSchema: string }[];
 }
 
 /** A report and what it was made of. */
@@ -68,24 +79,23 @@ export interface JudgedTrigger {
   readonly registered: RegisteredTrigger | null;
   readonly live: LiveTrigger | null;
   readonly function: JudgedFunction;
+  /** What somebody has changed of the trigger itself, without its function. */
+  readonly byHand: readonly Difference[];
+  /** Where it fires in other sessions than it should, on partitions too. */
+  readonly modes: readonly Difference[];
 }
 
-/** A trigger function: what is there, what was installed, and what its file says. */
-export interface JudgedFunction {
-  readonly live: LiveTriggerFunction | null;
-  readonly registered: RegisteredFunction | null;
-  readonly file: FunctionFile | null;
-  /** Somebody has changed it since it was installed. */
-  readonly overridden: readonly Difference[];
-  /** Its file has changed since. */
-  readonly hasNewFile: boolean;
+export interface Judgement {
+  readonly triggers: readonly JudgedTrigger[];
+  /** Registered, neither declared nor there: nobody misses them. */
+  readonly obsolete: readonly TriggerRef[];
 }
 
 /**
  * Compares what is declared, what was installed and what is there, trigger by trigger and field by field. Pure.
  * Registered triggers of tables that are gone are not mentioned: they went with their tables.
  */
-export function judgeTriggers(facts: DriftFacts): readonly JudgedTrigger[] {
+export function judgeTriggers(facts: DriftFacts): Judgement {
   const functions = functionJudge(facts);
   const declared = byKey(
     facts.declared.map((one) => [{ ...one.target, table: one.target.name, name: one.declaration.name }, one]),
@@ -93,53 +103,97 @@ export function judgeTriggers(facts: DriftFacts): readonly JudgedTrigger[] {
   const live = byKey(facts.live.map((one) => [one, one]));
   const registered = byKey(facts.records.triggers.filter(({ hasTable }) => hasTable).map((one) => [one, one]));
   const keys = [...new Set([...declared.keys(), ...registered.keys(), ...live.keys()])].sort();
-  return keys.map((key) =>
-    judge(key, {
-      declared: declared.get(key) ?? null,
-      registered: registered.get(key) ?? null,
-      live: live.get(key) ?? null,
-      functions,
-    }),
-  );
+  const sides = keys.map((key) => ({
+    key,
+    declared: declared.get(key) ?? null,
+    registered: registered.get(key) ?? null,
+    live: live.get(key) ?? null,
+  }));
+  return {
+    triggers: sides.filter((one) => !isObsolete(one)).map((one) => judge(one, functions, facts.generating)),
+    obsolete: sides.filter(isObsolete).map(({ key }) => refOf(key)),
+  };
 }
 
 function byKey<T>(entries: readonly (readonly [TriggerRef, T])[]): Map<string, T> {
   return new Map(entries.map(([ref, one]) => [keyOf(ref), one]));
 }
 
+function refOf(key: string): TriggerRef {
+  const [schema, table, name] = JSON.parse(key) as [string, string, string];
+  return { schema, table, name };
+}
+
 interface Sides {
+  readonly key: string;
   readonly declared: DeclaredTrigger | null;
   readonly registered: RegisteredTrigger | null;
   readonly live: LiveTrigger | null;
-  readonly functions: FunctionJudge;
 }
 
-function judge(key: string, { declared, registered, live, functions }: Sides): JudgedTrigger {
-  const [schema, table, name] = JSON.parse(key) as [string, string, string];
+/** What was adopted or made by hand was never declared, and is missed all the same. */
+function isObsolete({ declared, registered, live }: Sides): boolean {
+  return declared === null && live === null && registered !== null && isFromDeclaration(registered);
+}
+
+function isFromDeclaration({ source }: RegisteredTrigger): boolean {
+  return source === 'dsl' || source === 'generated';
+}
+
+function judge(sides: Sides, functions: FunctionJudge, generating: DriftFacts['generating']): JudgedTrigger {
+  const { declared, registered, live } = sides;
+  const ref = refOf(sides.key);
   const state = declared === null ? null : declaredState(declared.declaration, declared.pack);
-  const called = functionOf({ declared, registered, live });
-  const judged = functions(called);
-  const verdict = verdictOf({ state, registered, live, function: judged, isDeclared: declared !== null });
+  const called = functions(calledBy(sides));
+  const wanted = declared === null ? called : functions(qualifiedFunction(declared.declaration, declared.pack));
+  const pack = declared?.pack.name ?? registered?.pack ?? null;
+  const calls = generating.find(({ functionSchema }) => functionSchema === called.schema);
+  const evidence: Evidence = {
+    state,
+    registered,
+    live,
+    function: called,
+    missing: missingFunction(wanted),
+    byHand: registered === null || live === null ? [] : byHandDifferences(registered, live),
+    modes: registered === null || live === null ? [] : modeDifferences(registered.wantedMode, live),
+    // what lies in the schema of the pack protects the log, and calls functions that are not written for a table
+    callsGenerated: calls !== undefined && calls.functionSchema !== ref.schema && isGenerated(called),
+  };
+  const verdict = verdictOf(evidence);
+  const isUndeclared = verdict.differences.some(({ field }) => field === DECLARATION);
+  const isRemovable =
+    evidence.callsGenerated ||
+    generating.some(({ name, functionSchema }) => name === registered?.pack && functionSchema !== ref.schema);
   const report: TriggerReport = {
-    schema,
-    table,
-    name,
+    ...ref,
     ...verdict,
-    recommendation: recommend(verdict, { schema, table, name }),
+    recommendation: recommend({ ...ref, ...verdict, isUndeclared, isRemovable, function: wanted }),
     mode: live?.mode ?? null,
-    wantedMode: registered?.wantedMode ?? declared?.declaration.mode ?? null,
+    wantedMode: wantedMode(state, registered),
     version: declared?.declaration.version ?? registered?.version ?? null,
-    pack: declared?.pack.name ?? registered?.pack ?? null,
+    pack,
     source: registered?.source ?? null,
     function: `${called.schema}.${called.name}`,
   };
-  return { report, declared: state, registered, live, function: judged };
+  const { byHand, modes } = evidence;
+  return { report, declared: state, registered, live, function: called, byHand, modes };
 }
 
-function functionOf({ declared, registered, live }: Omit<Sides, 'functions'>): { schema: string; name: string } {
+/** That of the trigger which is there, or else of the one that was, or shall be. */
+function calledBy({ declared, registered, live }: Sides): { schema: string; name: string } {
   if (live !== null) return { schema: live.functionSchema, name: live.functionName };
-  if (registered !== null) return { schema: registered.functionSchema, name: registered.functionName };
-  return declared === null ? { schema: '', name: '' } : qualifiedFunction(declared.declaration, declared.pack);
+  if (declared !== null) return qualifiedFunction(declared.declaration, declared.pack);
+  return { schema: registered?.functionSchema ?? '', name: registered?.functionName ?? '' };
+}
+
+function isGenerated({ file, registered }: JudgedFunction): boolean {
+  return file?.isGenerated === true || registered !== null;
+}
+
+/** What somebody has chosen on purpose counts until the declaration says something new. */
+function wantedMode(state: DeclaredState | null, registered: RegisteredTrigger | null): TriggerMode | null {
+  if (registered === null) return state?.mode ?? null;
+  return state === null || state.mode === registered.declaredMode ? registered.wantedMode : state.mode;
 }
 
 interface Evidence {
@@ -147,63 +201,98 @@ interface Evidence {
   readonly registered: RegisteredTrigger | null;
   readonly live: LiveTrigger | null;
   readonly function: JudgedFunction;
-  readonly isDeclared: boolean;
+  readonly missing: readonly Difference[];
+  readonly byHand: readonly Difference[];
+  readonly modes: readonly Difference[];
+  readonly callsGenerated: boolean;
 }
 
 type Verdict = Pick<TriggerReport, 'state' | 'isDrift' | 'differences'>;
 
 function verdictOf(evidence: Evidence): Verdict {
-  const { state, registered, live, isDeclared, function: called } = evidence;
-  if (registered === null) {
-    if (!isDeclared) return { state: 'unknown', isDrift: false, differences: [] };
-    const differences =
-      live === null || state === null ? [] : differing(declaredWords(state), wordsOf(live), ['condition']);
-    return { state: 'pending', isDrift: true, differences };
+  const { state, registered, live, function: called, modes, missing } = evidence;
+  if (registered === null) return state === null ? strange(evidence) : pending(evidence, state);
+  if (live === null) return { state: 'dropped', isDrift: true, differences: missing };
+  const byHand = [...evidence.byHand, ...called.overridden];
+  const gone = state === null && isFromDeclaration(registered) ? [UNDECLARED] : [];
+  if (byHand.length > 0) {
+    return { state: 'manual_override', isDrift: true, differences: [...byHand, ...modes, ...gone] };
   }
-  if (live === null) return { state: 'dropped', isDrift: true, differences: [] };
-  const byHand = [...differing(wordsOf(registered), wordsOf(live)), ...called.overridden];
-  const modes = modeDifferences(registered, live);
-  const declaredAnew = [...declarationDifferences(state, registered), ...fileDifferences(called)];
-  if (byHand.length > 0) return { state: 'manual_override', isDrift: true, differences: [...byHand, ...modes] };
   if (modes.length > 0) {
-    const doesNotFire = modes.some(({ actual }) => actual === 'disabled');
-    return { state: doesNotFire ? 'disabled' : 'manual_override', isDrift: true, differences: modes };
+    const differences = [...modes, ...gone];
+    return { state: modes.some(isDisabled) ? 'disabled' : 'manual_override', isDrift: true, differences };
   }
-  if (called.hasNewFile && called.file?.isGenerated === true && declaredAnew.every(({ field }) => field === GENERATED))
+  const declaredAnew = [...gone, ...declarationDifferences(state, registered), ...fileDifferences(called), ...missing];
+  if (called.file?.isGenerated && declaredAnew.length > 0 && declaredAnew.every(({ field }) => field === GENERATED))
     return { state: 'stale', isDrift: true, differences: declaredAnew };
   if (declaredAnew.length > 0) return { state: 'drifted', isDrift: true, differences: declaredAnew };
   if (live.mode === 'disabled') return { state: 'disabled', isDrift: false, differences: [] };
   return { state: 'in_sync', isDrift: false, differences: [] };
 }
 
-function differing(expected: TriggerWords, actual: TriggerWords, except: readonly string[] = []): Difference[] {
-  return PARTS.filter((part) => !except.includes(part) && expected[part] !== actual[part]).map((field) => ({
+const DECLARATION = 'declaration';
+const UNDECLARED: Difference = { field: DECLARATION, expected: null, actual: 'installed' };
+
+/** Neither declared nor registered. Under another name, a trigger of ours would do everything twice. */
+function strange({ callsGenerated }: Evidence): Verdict {
+  return { state: 'unknown', isDrift: callsGenerated, differences: callsGenerated ? [UNDECLARED] : [] };
+}
+
+function pending({ live, function: called, missing }: Evidence, state: DeclaredState): Verdict {
+  if (live === null) return { state: 'pending', isDrift: true, differences: missing };
+  const differences = [
+    ...differing(declaredWords(state), wordsOf(live), 'presence of conditions'),
+    ...modeDifferences(state.mode, live),
+    ...missing,
+  ];
+  const isFunctionInstalled = called.registered !== null && called.overridden.length === 0 && !called.hasNewFile;
+  // a condition is printed in the server's way: only applying can compare it with what was written
+  const isThere = differences.length === 0 && state.when === null && isFunctionInstalled;
+  return { state: 'pending', isDrift: !isThere, differences };
+}
+
+/** Another major version prints conditions in its own way; there the declaration's checksum has to speak for them. */
+function byHandDifferences(registered: RegisteredTrigger, live: LiveTrigger): Difference[] {
+  return differing(wordsOf(registered), wordsOf(live), registered.isSameMajor ? 'all' : 'presence of conditions');
+}
+
+function differing(
+  expected: TriggerWords,
+  actual: TriggerWords,
+  compared: 'all' | 'presence of conditions',
+): Difference[] {
+  const isSame = (part: keyof TriggerWords): boolean =>
+    part === 'condition' && compared !== 'all'
+      ? (expected.condition === null) === (actual.condition === null)
+      : expected[part] === actual[part];
+  return PARTS.filter((part) => !isSame(part)).map((field) => ({
     field,
     expected: expected[field],
     actual: actual[field],
   }));
 }
 
-function modeDifferences({ wantedMode }: RegisteredTrigger, live: LiveTrigger): Difference[] {
-  const own = live.mode === wantedMode ? [] : [{ field: 'mode', expected: wantedMode, actual: live.mode }];
+function modeDifferences(wanted: TriggerMode, live: LiveTrigger): Difference[] {
+  const own = live.mode === wanted ? [] : [{ field: 'mode', expected: wanted, actual: live.mode }];
   // where the trigger itself has another mode, its clones differ from that, not from what is wanted
-  const others = live.otherModes.filter(({ mode }) => mode !== wantedMode);
+  const others = live.otherModes.filter(({ mode }) => mode !== wanted);
   return [
     ...own,
     ...others.map(({ schema, table, mode }) => ({
       field: `mode on ${schema}.${table}`,
-      expected: wantedMode,
+      expected: wanted,
       actual: mode,
     })),
   ];
 }
 
+/** Whether a difference of modes is that it does not fire. */
+export function isDisabled({ actual }: Difference): boolean {
+  return actual === 'disabled';
+}
+
 function declarationDifferences(state: DeclaredState | null, registered: RegisteredTrigger): Difference[] {
-  if (state === null) {
-    // what was adopted or made by hand was never declared
-    return registered.source === 'dsl' ? [{ field: 'declaration', expected: null, actual: 'installed' }] : [];
-  }
-  if (registered.checksum === checksumOf(state)) return [];
+  if (state === null || registered.checksum === checksumOf(state)) return [];
   const old = registered.declaration as Partial<DeclaredState> | null;
   const names = Object.keys(state) as (keyof DeclaredState)[];
   return names
@@ -214,97 +303,4 @@ function declarationDifferences(state: DeclaredState | null, registered: Registe
 function shown(value: unknown): string | null {
   if (value === null || value === undefined) return null;
   return typeof value === 'string' ? value : JSON.stringify(value);
-}
-
-function fileDifferences({ hasNewFile, file, registered }: JudgedFunction): Difference[] {
-  if (!hasNewFile || file === null) return [];
-  const short = (checksum: string | null): string | null => (checksum === null ? null : checksum.slice(0, 12));
-  return [
-    {
-      field: file.isGenerated ? GENERATED : 'function file',
-      expected: short(file.checksum),
-      actual: short(registered?.fileChecksum ?? null),
-    },
-  ];
-}
-
-const GENERATED = 'generated function';
-
-type FunctionJudge = (called: { readonly schema: string; readonly name: string }) => JudgedFunction;
-
-function functionJudge({ files, liveFunctions, records, serverVersionNum }: DriftFacts): FunctionJudge {
-  const live = new Map(liveFunctions.map((one) => [functionKey(one), one]));
-  const registered = new Map(records.functions.map((one) => [functionKey(one), one]));
-  const file = new Map(files.map((one) => [functionKey(one), one]));
-  const judged = new Map<string, JudgedFunction>();
-  return (called) => {
-    const key = functionKey(called);
-    const known = judged.get(key);
-    if (known !== undefined) return known;
-    const sides = { live: live.get(key) ?? null, registered: registered.get(key) ?? null, file: file.get(key) ?? null };
-    const one = {
-      ...sides,
-      overridden: overriddenParts(sides, serverVersionNum),
-      hasNewFile:
-        sides.file !== null && sides.registered !== null && sides.file.checksum !== sides.registered.fileChecksum,
-    };
-    judged.set(key, one);
-    return one;
-  };
-}
-
-function overriddenParts(
-  { live, registered }: Pick<JudgedFunction, 'live' | 'registered'>,
-  serverVersionNum: number,
-): Difference[] {
-  if (live === null || registered === null || live.isFromExtension) return [];
-  // every major version prints what stands around the body in its own way
-  const isSameMajor = Math.floor(registered.serverVersionNum / 10_000) === Math.floor(serverVersionNum / 10_000);
-  const compared = isSameMajor ? (text: string) => text : bodyOf;
-  const differences: Difference[] = [];
-  if (compared(live.definition) !== compared(registered.definition)) {
-    const field = bodyOf(live.definition) === bodyOf(registered.definition) ? 'function attributes' : 'function body';
-    differences.push({ field, expected: summary(registered.definition), actual: summary(live.definition) });
-  }
-  // with whose rights it runs; without SECURITY DEFINER that is the caller's business
-  if (live.isSecurityDefiner && live.owner !== registered.owner) {
-    differences.push({ field: 'function owner', expected: registered.owner, actual: live.owner });
-  }
-  return differences;
-}
-
-/** From `AS $function$` on. */
-function bodyOf(definition: string): string {
-  const start = definition.indexOf('\nAS ');
-  return start === -1 ? definition : definition.slice(start);
-}
-
-function summary(definition: string): string {
-  return `${definition.trimEnd().split('\n').length} lines`;
-}
-
-function recommend({ state, isDrift, differences }: Verdict, { schema, table, name }: TriggerRef): string {
-  const on = `--table ${shellQuote(`${schema}.${table}`)}`;
-  switch (state) {
-    case 'in_sync':
-      return 'Nothing to do.';
-    case 'pending':
-      return `Apply it: manage_db apply-db-triggers ${on}`;
-    case 'stale':
-      return 'Generate its function anew: manage_db verify-db-triggers --fix';
-    case 'dropped':
-      return 'Bring it back: manage_db verify-db-triggers --fix';
-    case 'disabled':
-      return isDrift
-        ? `Somebody disabled it by hand. Enable it (manage_db verify-db-triggers --fix), or mean it: manage_db disable-db-trigger ${shellQuote(name)} ${on}`
-        : `It was disabled on purpose. To let it fire again: manage_db enable-db-trigger ${shellQuote(name)} ${on}`;
-    case 'unknown':
-      return 'It was made by somebody else. Declare it in the triggers folder, or leave it.';
-    case 'manual_override':
-      return `Look at it (manage_db diff-db-triggers ${shellQuote(name)} ${on}); then take the change into the declaration, or overwrite it: manage_db verify-db-triggers --fix --override-drift`;
-    case 'drifted':
-      return differences.some(({ field }) => field === 'declaration')
-        ? `It is not declared any more. Drop it (manage_db drop-db-trigger ${shellQuote(name)} ${on}), or declare it again.`
-        : `Apply the new one: manage_db apply-db-triggers ${on}`;
-  }
 }

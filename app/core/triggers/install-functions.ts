@@ -38,7 +38,6 @@ interface Known {
   readonly live: ReadonlyMap<string, LiveTriggerFunction>;
   readonly registered: ReadonlyMap<string, RegisteredFunction>;
   readonly options: InstallOptions;
-  readonly serverVersionNum: number;
 }
 
 /**
@@ -62,7 +61,6 @@ export async function installFunctions(
     live: byKey(await readTriggerFunctions(db)),
     registered: byKey(options.registered),
     options,
-    serverVersionNum: await readServerVersion(db),
   };
   const skipped: SkippedFunction[] = [];
   const statements = await installGenerated(db, packs, files, known);
@@ -103,12 +101,12 @@ async function execute(
   return [...touched].some(([oid, print]) => prints.get(oid) !== print) ? 'changed' : 'same';
 }
 
-function isByHand(file: PackFunctionFile, { live, registered, options, serverVersionNum }: Known): boolean {
+function isByHand(file: PackFunctionFile, { live, registered, options }: Known): boolean {
   const key = functionKey(file);
   if (options.leave.has(key)) return true;
   if (options.overrides || file.isGenerated) return false;
   const [now, then] = [live.get(key), registered.get(key)];
-  return now !== undefined && then !== undefined && isChangedByHand(now, then, serverVersionNum);
+  return now !== undefined && then !== undefined && isChangedByHand(now, then);
 }
 
 function reasonToKeep(file: PackFunctionFile, { registered }: Known): string {
@@ -119,13 +117,6 @@ function reasonToKeep(file: PackFunctionFile, { registered }: Known): string {
 
 function byKey<T extends { readonly schema: string; readonly name: string }>(all: readonly T[]): Map<string, T> {
   return new Map(all.map((one) => [functionKey(one), one]));
-}
-
-async function readServerVersion(db: Queryable): Promise<number> {
-  const { rows } = await db.query<{ version: number }>(
-    `select pg_catalog.current_setting('server_version_num')::integer as version`,
-  );
-  return rows[0]?.version ?? 0;
 }
 
 /** How many functions travel to the server at once. */

@@ -13,6 +13,15 @@ export interface TriggerFilter {
   readonly table?: string;
 }
 
+/** Whether something on a table belongs to that part. */
+export function isInFilter(
+  found: { readonly schema: string; readonly table: string },
+  { schema, table }: Pick<TriggerFilter, 'schema' | 'table'>,
+): boolean {
+  if (schema !== undefined && found.schema !== schema) return false;
+  return table === undefined || found.table === table || `${found.schema}.${found.table}` === table;
+}
+
 /** A declared trigger on one table, with what is there. */
 export interface UndecidedTrigger {
   readonly declaration: TriggerDeclaration;

@@ -56,6 +56,7 @@ export function isNews(planned: PlannedTrigger): boolean {
     registered === null ||
     registered.checksum !== checksum ||
     registered.definition !== installed?.definition ||
+    !registered.isSameMajor ||
     registered.wantedMode !== wantedMode ||
     registered.declaredMode !== declaration.mode ||
     registered.pack !== pack.name

@@ -5,8 +5,7 @@ import type { TriggerRecords } from '../../database/records/trigger-registry.js'
 import type { DeclaredTrigger } from './declared-set.js';
 import { functionKey } from './function-file.js';
 import { coveredPacks, type TriggerPack } from './pack.js';
-import { keyOf, type PlannedRemoval, type TriggerFilter } from './planned-trigger.js';
-import { isWanted } from './tables.js';
+import { isInFilter, keyOf, type PlannedRemoval, type TriggerFilter } from './planned-trigger.js';
 
 export interface RemovalOptions extends TriggerFilter {
   readonly tables?: readonly number[];
@@ -36,7 +35,9 @@ export async function findRemovals(
   const wanted = new Set(declared.map(({ target, declaration }) => `${target.oid} ${declaration.name}`));
   const owners = new Map(records.triggers.map((trigger) => [keyOf(trigger), trigger.pack]));
   const byOid = new Map(
-    targets.filter((target) => !target.isFromExtension && isWanted(target, options)).map((one) => [one.oid, one]),
+    targets
+      .filter(({ schema, name, isFromExtension }) => !isFromExtension && isInFilter({ schema, table: name }, options))
+      .map((one) => [one.oid, one]),
   );
   const written = writtenFunctions(packs);
   const generated = new Map(generating.map((pack) => [pack, generatedFunctions(pack, records, written)]));

@@ -1,7 +1,7 @@
 import type { TriggerTarget } from '../../database/catalog/trigger-targets.js';
 import type { TriggerDeclaration } from './declaration.js';
 import { type EveryTable, matchesPattern } from './every-table.js';
-import type { Skipped, TriggerFilter } from './planned-trigger.js';
+import { isInFilter, type Skipped, type TriggerFilter } from './planned-trigger.js';
 
 interface Found {
   readonly tables: TriggerTarget[];
@@ -17,20 +17,11 @@ export function findTables(
   const { table, environments, name } = declaration;
   const found =
     typeof table === 'object' && 'kind' in table ? expand(declaration, table, targets) : named(declaration, targets);
-  const tables = found.tables.filter((target) => isWanted(target, filter));
-  const skipped = found.skipped.filter((one) => isWanted({ schema: one.schema, name: one.table }, filter));
+  const tables = found.tables.filter((target) => isInFilter({ schema: target.schema, table: target.name }, filter));
+  const skipped = found.skipped.filter((one) => isInFilter(one, filter));
   if (environments === null || environments.includes(filter.environment)) return { tables, skipped };
   const reason = `declared for ${environments.join(', ')}, and this is ${filter.environment}`;
   return { tables: [], skipped: tables.map((target) => ({ schema: target.schema, table: target.name, name, reason })) };
-}
-
-/** Whether a relation is in the part of the database that is asked for. */
-export function isWanted(
-  { schema, name }: { readonly schema: string; readonly name: string },
-  filter: Pick<TriggerFilter, 'schema' | 'table'>,
-): boolean {
-  if (filter.schema !== undefined && schema !== filter.schema) return false;
-  return filter.table === undefined || name === filter.table || `${schema}.${name}` === filter.table;
 }
 
 function expand(declaration: TriggerDeclaration, every: EveryTable, targets: readonly TriggerTarget[]): Found {

@@ -1,4 +1,5 @@
-import type { LiveTrigger, TriggerFields } from '../../database/catalog/live-triggers.js';
+import type { LiveTrigger } from '../../database/catalog/live-triggers.js';
+import { TGTYPE } from '../../database/catalog/trigger-sql.js';
 import type { RegisteredTrigger } from '../../database/records/trigger-registry.js';
 import { constraintWords, type DeclaredState } from './declared-state.js';
 
@@ -21,19 +22,18 @@ export const PARTS = [
 /** Of what the catalog says, or said when the trigger was installed. */
 export function wordsOf({
   fields,
+  args,
   functionSchema,
   functionName,
-}: Pick<LiveTrigger | RegisteredTrigger, 'fields' | 'functionSchema' | 'functionName'>): TriggerWords {
+}: Pick<LiveTrigger | RegisteredTrigger, 'fields' | 'args' | 'functionSchema' | 'functionName'>): TriggerWords {
   const { type } = fields;
   return {
-    timing: (type & 2) !== 0 ? 'before' : (type & 64) !== 0 ? 'instead of' : 'after',
-    events: EVENTS.filter(([, bit]) => (type & bit) !== 0)
-      .map(([event]) => event)
-      .join(', '),
-    level: (type & 1) !== 0 ? 'row' : 'statement',
+    timing: (type & TGTYPE.before) !== 0 ? 'before' : (type & TGTYPE.insteadOf) !== 0 ? 'instead of' : 'after',
+    events: EVENTS.filter((event) => (type & TGTYPE[event]) !== 0).join(', '),
+    level: (type & TGTYPE.row) !== 0 ? 'row' : 'statement',
     columns: listed(fields.updateOf),
     condition: fields.when,
-    arguments: listed(argumentsOf(fields).map((argument) => JSON.stringify(argument))),
+    arguments: listed(args.map((argument) => JSON.stringify(argument))),
     'old table': fields.oldTable,
     'new table': fields.newTable,
     constraint: fields.isConstraint
@@ -47,9 +47,7 @@ export function wordsOf({
 export function declaredWords(state: DeclaredState): TriggerWords {
   return {
     timing: state.timing,
-    events: EVENTS.filter(([event]) => state.on.includes(event))
-      .map(([event]) => event)
-      .join(', '),
+    events: EVENTS.filter((event) => state.on.includes(event)).join(', '),
     level: state.level,
     columns: listed(state.updateOf ?? []),
     condition: state.when,
@@ -61,17 +59,8 @@ export function declaredWords(state: DeclaredState): TriggerWords {
   };
 }
 
-/** The bits of pg_trigger.tgtype, in the order in which PostgreSQL prints them. */
-const EVENTS = [
-  ['insert', 4],
-  ['delete', 8],
-  ['update', 16],
-  ['truncate', 32],
-] as const;
-
-function argumentsOf({ args }: TriggerFields): string[] {
-  return Buffer.from(args, 'hex').toString('utf8').split('\0').slice(0, -1);
-}
+/** In the order in which PostgreSQL prints them. */
+const EVENTS = ['insert', 'delete', 'update', 'truncate'] as const;
 
 function listed(items: readonly string[]): string | null {
   return items.length === 0 ? null : items.join(', ');

@@ -1,10 +1,11 @@
 import type { Queryable } from '../queryable.js';
+import { argumentsSql, conditionSql, modeSql, type TriggerMode } from './trigger-sql.js';
 
-export type TriggerMode = 'origin' | 'replica' | 'always' | 'disabled';
+export type { TriggerMode } from './trigger-sql.js';
 
 /** What pg_trigger says about a trigger, in a form that is the same wherever and by whomever it is read. */
 export interface TriggerFields {
-  /** pg_trigger.tgtype: 1 row, 2 before, 4 insert, 8 delete, 16 update, 32 truncate, 64 instead of. */
+  /** pg_trigger.tgtype, see `TGTYPE`. */
   readonly type: number;
   /** The names, sorted. */
   readonly updateOf: readonly string[];
@@ -26,6 +27,7 @@ export interface LiveTrigger {
   readonly name: string;
   readonly mode: TriggerMode;
   readonly fields: TriggerFields;
+  readonly args: readonly string[];
   /** As pg_get_triggerdef writes it. */
   readonly definition: string;
   readonly functionSchema: string;
@@ -45,27 +47,19 @@ export interface LiveTriggerFunction {
   readonly isFromExtension: boolean;
 }
 
-/** Needs `t`, a row of pg_trigger. */
-const MODE = modeOf('t');
-
-function modeOf(row: string): string {
-  return `case ${row}.tgenabled when 'O' then 'origin' when 'D' then 'disabled' when 'R' then 'replica' else 'always' end`;
-}
-
 /**
  * A select of every trigger that somebody has made: not those of constraints, the clones on partitions, what belongs to an
  * extension, temporary tables and manage_db's own. Under an empty search_path only.
  */
 export const TRIGGERS = `
   select t.oid, t.tgrelid as table_oid, n.nspname::text as schema_name, c.relname::text as table_name,
-    t.tgname::text as trigger_name, ${MODE} as mode,
+    t.tgname::text as trigger_name, ${modeSql('t')} as mode,
     pg_catalog.jsonb_build_object(
       'type', t.tgtype,
       'updateOf', case when t.tgattr = '' then '[]' else (
         select pg_catalog.jsonb_agg(a.attname::text order by a.attname)
         from pg_catalog.pg_attribute a where a.attrelid = t.tgrelid and a.attnum = any (t.tgattr)) end,
-      'when', case when t.tgqual is not null then
-        pg_catalog.substring(printed.definition, ' WHEN (\\(.*\\)) EXECUTE FUNCTION ') end,
+      'when', ${conditionSql('t', 'printed.definition')},
       'args', pg_catalog.encode(t.tgargs, 'hex'),
       'oldTable', t.tgoldtable, 'newTable', t.tgnewtable,
       'isConstraint', t.tgconstraint <> 0,
@@ -90,13 +84,14 @@ export async function readLiveTriggers(db: Queryable): Promise<readonly LiveTrig
     with recursive tree (root, oid) as (
       select t.tgparentid, t.oid from pg_catalog.pg_trigger t
       join pg_catalog.pg_trigger parent on parent.oid = t.tgparentid and parent.tgparentid = 0
-      where not t.tgisinternal
+      -- until PostgreSQL 14 the clones themselves are internal
+      where not parent.tgisinternal
       union all
       select tree.root, t.oid from tree join pg_catalog.pg_trigger t on t.tgparentid = tree.oid
     ),
     other (root, modes) as (
       select tree.root, pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
-        'schema', n.nspname, 'table', c.relname, 'mode', ${modeOf('t')}) order by n.nspname, c.relname)
+        'schema', n.nspname, 'table', c.relname, 'mode', ${modeSql('t')}) order by n.nspname, c.relname)
       from tree
       join pg_catalog.pg_trigger root on root.oid = tree.root
       join pg_catalog.pg_trigger t on t.oid = tree.oid and t.tgenabled <> root.tgenabled
@@ -104,7 +99,8 @@ export async function readLiveTriggers(db: Queryable): Promise<readonly LiveTrig
       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       group by tree.root
     )
-    select l.schema_name as schema, l.table_name as "table", l.trigger_name as name, l.mode, l.fields, l.definition,
+    select l.schema_name as schema, l.table_name as "table", l.trigger_name as name, l.mode, l.fields,
+      ${argumentsSql(`(l.fields ->> 'args')`)} as args, l.definition,
       l.function_schema as "functionSchema", l.function_name as "functionName",
       coalesce(other.modes, '[]') as "otherModes"
     from (${TRIGGERS}) l

@@ -1,4 +1,7 @@
+import { escapeIdentifier } from 'pg';
+import { type ManageDbError, PermissionError } from '../../core/errors.js';
 import { TRIGGER_FUNCTIONS, TRIGGERS, type TriggerFields, type TriggerMode } from '../catalog/live-triggers.js';
+import { argumentsSql } from '../catalog/trigger-sql.js';
 import type { Queryable } from '../queryable.js';
 import { isTrustedOwner } from './trusted-owner.js';
 
@@ -15,10 +18,12 @@ export interface RegisteredTrigger {
   readonly declaration: Readonly<Record<string, unknown>> | null;
   readonly checksum: string | null;
   readonly fields: TriggerFields;
+  readonly args: readonly string[];
   readonly definition: string;
   readonly functionSchema: string;
   readonly functionName: string;
-  readonly serverVersionNum: number;
+  /** By a server of this major version; another one prints conditions and functions in its own way. */
+  readonly isSameMajor: boolean;
   readonly source: 'dsl' | 'generated' | 'manual_sql' | 'adopted';
   readonly pack: string | null;
   readonly environment: string;
@@ -37,7 +42,8 @@ export interface RegisteredFunction {
   readonly isSecurityDefiner: boolean;
   /** SHA-256 of its file; `null`: it has none. */
   readonly fileChecksum: string | null;
-  readonly serverVersionNum: number;
+  /** As in {@link RegisteredTrigger}. */
+  readonly isSameMajor: boolean;
 }
 
 export interface TriggerRecords {
@@ -46,25 +52,28 @@ export interface TriggerRecords {
 }
 
 /**
- * What is registered in this database, or of it what is about `tables`; nothing where there is no registry that can be
- * trusted and read.
+ * What is registered in this database, or of it what is about `tables`; nothing where there is no registry.
+ *
+ * @param ifUnreadable `nothing`: for whom what is registered is only one thing among others
+ * @throws ManageDbError `PERMISSION_DENIED` where there is a registry that may not be read, or that cannot be trusted
  */
 export async function readTriggerRecords(
   db: Queryable,
   tables: readonly { readonly schema: string; readonly name: string }[] | null,
+  ifUnreadable: 'fail' | 'nothing' = 'fail',
 ): Promise<TriggerRecords> {
-  const { rowCount } = await db.query(`
-    select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = 'manage_db' and c.relname in ('trigger_registry', 'trigger_functions') and c.relkind = 'r'
-      and ${isTrustedOwner('n.nspowner')} and ${isTrustedOwner('c.relowner')}
-      and pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select')`);
-  if (rowCount !== 2) return { triggers: [], functions: [] };
+  const registry = await findRegistry(db);
+  if (registry === 'missing') return NOTHING;
+  if (registry !== 'readable') {
+    if (ifUnreadable === 'nothing') return NOTHING;
+    throw registry;
+  }
   const triggers = await db.query<RegisteredTrigger>(
     `
     select r.schema_name as schema, r.table_name as "table", r.trigger_name as name, r.version,
       r.declared_mode as "declaredMode", r.wanted_mode as "wantedMode", r.declaration, r.declaration_checksum as checksum,
-      r.fields, r.definition, r.function_schema as "functionSchema", r.function_name as "functionName",
-      r.server_version_num as "serverVersionNum", r.source, r.pack, r.environment, ${iso('r.installed_at')} as "installedAt",
+      r.fields, coalesce(r.declaration -> 'args', ${argumentsSql(`(r.fields ->> 'args')`)}) as args, r.definition, r.function_schema as "functionSchema", r.function_name as "functionName",
+      ${IS_SAME_MAJOR} as "isSameMajor", r.source, r.pack, r.environment, ${iso('r.installed_at')} as "installedAt",
       r.installed_by as "installedBy", ${iso('r.last_verified_at')} as "lastVerifiedAt", c.oid is not null as "hasTable"
     from manage_db.trigger_registry r
     left join pg_catalog.pg_namespace n on n.nspname = r.schema_name
@@ -77,9 +86,56 @@ export async function readTriggerRecords(
   );
   const functions = await db.query<RegisteredFunction>(`
     select schema_name as schema, function_name as name, definition, owner::text as owner,
-      is_security_definer as "isSecurityDefiner", file_checksum as "fileChecksum", server_version_num as "serverVersionNum"
-    from manage_db.trigger_functions`);
+      is_security_definer as "isSecurityDefiner", file_checksum as "fileChecksum", ${IS_SAME_MAJOR} as "isSameMajor"
+    from manage_db.trigger_functions r`);
   return { triggers: triggers.rows, functions: functions.rows };
+}
+
+const NOTHING: TriggerRecords = { triggers: [], functions: [] };
+
+interface RegistryTable {
+  readonly name: string;
+  readonly owner: string;
+  readonly isTrusted: boolean;
+  readonly isReadable: boolean;
+  readonly database: string;
+  readonly user: string;
+}
+
+/** What stands in the way of reading it is an error that says so: an empty answer would say that nothing was ever installed. */
+async function findRegistry(db: Queryable): Promise<'missing' | 'readable' | ManageDbError> {
+  const { rows } = await db.query<RegistryTable>(`
+    select c.relname as name, pg_catalog.current_database() as database, session_user as "user",
+      case when ${isTrustedOwner('n.nspowner')} then pg_catalog.pg_get_userbyid(c.relowner)
+        else pg_catalog.pg_get_userbyid(n.nspowner) end as owner,
+      c.relkind = 'r' and ${isTrustedOwner('n.nspowner')} and ${isTrustedOwner('c.relowner')} as "isTrusted",
+      pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select') as "isReadable"
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'manage_db' and c.relname in ('trigger_registry', 'trigger_functions')
+    order by c.relname desc`);
+  const untrusted = rows.find(({ isTrusted }) => !isTrusted);
+  if (untrusted !== undefined) return untrustedRegistry(untrusted);
+  const unreadable = rows.find(({ isReadable }) => !isReadable);
+  if (unreadable !== undefined) return unreadableRegistry(unreadable);
+  return rows.length === 2 ? 'readable' : 'missing';
+}
+
+function untrustedRegistry({ name, owner, database }: RegistryTable): ManageDbError {
+  return new PermissionError(
+    `manage_db.${name} of ${database} belongs to ${owner}, who may not decide about this database: what it says about triggers was not read.`,
+    {
+      hint: `Find out who made it. If it is yours: alter table manage_db.${name} owner to <owner of ${database}>; and the schema likewise.`,
+      details: { table: `manage_db.${name}`, owner },
+    },
+  );
+}
+
+function unreadableRegistry({ name, database, user }: RegistryTable): ManageDbError {
+  const to = escapeIdentifier(user);
+  return new PermissionError(`${user} may not read manage_db.${name} of ${database}, which says what was installed.`, {
+    hint: `As its owner: grant usage on schema manage_db to ${to}; grant select on manage_db.trigger_registry, manage_db.trigger_functions to ${to};`,
+    details: { table: `manage_db.${name}`, user },
+  });
 }
 
 /** What is to be registered about an installed trigger; everything else is read from the catalog. */
@@ -165,11 +221,20 @@ export async function forgetTriggersOfMissingTables(db: Queryable): Promise<void
       where n.nspname = r.schema_name and c.relname = r.table_name)`);
 }
 
+/** Forgets triggers that are neither there nor wanted. */
+export async function forgetTriggers(db: Queryable, triggers: readonly TriggerName[]): Promise<void> {
+  if (triggers.length === 0) return;
+  await db.query(
+    `
+    delete from manage_db.trigger_registry r
+    using ${TRIGGER_NAMES}
+    where r.schema_name = w.s and r.table_name = w.t and r.trigger_name = w.n`,
+    namesOf(triggers),
+  );
+}
+
 /** Forgets one trigger that was dropped on purpose, where there is a registry. */
-export async function forgetTrigger(
-  db: Queryable,
-  { schema, table, name }: { readonly schema: string; readonly table: string; readonly name: string },
-): Promise<void> {
+export async function forgetTrigger(db: Queryable, { schema, table, name }: TriggerName): Promise<void> {
   const { rows } = await db.query<{ registry: string | null }>(
     `select pg_catalog.to_regclass('manage_db.trigger_registry')::text as registry`,
   );
@@ -180,21 +245,33 @@ export async function forgetTrigger(
   );
 }
 
-/** Notes that these triggers were found as registered. */
-export async function noteVerified(
-  db: Queryable,
-  triggers: readonly { readonly schema: string; readonly table: string; readonly name: string }[],
-): Promise<void> {
+/** Notes that these triggers were found as registered, by somebody who was about to mend what is not. */
+export async function noteVerified(db: Queryable, triggers: readonly TriggerName[]): Promise<void> {
   await db.query(
     `
     update manage_db.trigger_registry r set last_verified_at = pg_catalog.clock_timestamp()
-    from rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[])) as w (s, t, n)
+    from ${TRIGGER_NAMES}
     where r.schema_name = w.s and r.table_name = w.t and r.trigger_name = w.n`,
-    [triggers.map(({ schema }) => schema), triggers.map(({ table }) => table), triggers.map(({ name }) => name)],
+    namesOf(triggers),
   );
 }
 
+interface TriggerName {
+  readonly schema: string;
+  readonly table: string;
+  readonly name: string;
+}
+
+const TRIGGER_NAMES =
+  'rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[])) as w (s, t, n)';
+
+function namesOf(triggers: readonly TriggerName[]): string[][] {
+  return [triggers.map(({ schema }) => schema), triggers.map(({ table }) => table), triggers.map(({ name }) => name)];
+}
+
 const SERVER_VERSION = `pg_catalog.current_setting('server_version_num')::integer`;
+
+const IS_SAME_MAJOR = `r.server_version_num / 10000 = ${SERVER_VERSION} / 10000`;
 
 function iso(column: string): string {
   return `pg_catalog.to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;

@@ -42,3 +42,5 @@ comment on column manage_db.trigger_registry.declared_mode is 'What the declarat
 comment on column manage_db.trigger_registry.wanted_mode is 'The same, until somebody has enabled or disabled it on purpose.';
 comment on column manage_db.trigger_registry.fields is 'What pg_trigger said: type, columns, condition, arguments, transition tables, constraint.';
 comment on column manage_db.trigger_registry.definition is 'As pg_get_triggerdef printed it.';
+comment on column manage_db.trigger_registry.last_verified_at is
+  'When it was last installed, or found in order by verify-db-triggers --fix. Looking alone writes nothing.';

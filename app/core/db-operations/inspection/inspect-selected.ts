@@ -18,7 +18,7 @@ export async function inspectSelected(db: Queryable, options: InspectSelection):
 }
 
 async function triggersOf(db: Queryable, filter: { schema?: string }) {
-  return asInspectedTriggers(await readTriggers(db, filter), (await readTriggerRecords(db, null)).triggers);
+  return asInspectedTriggers(await readTriggers(db, filter), (await readTriggerRecords(db, null, 'nothing')).triggers);
 }
 
 async function tablesOf(db: Queryable, filter: { schema?: string }) {

@@ -24,7 +24,7 @@ export async function inspectTable(db: Queryable, typed: string, schema?: string
   if (relation === undefined) {
     throw new ManageDbError('NOT_FOUND', `${found.schema}.${found.name} was dropped while it was read.`);
   }
-  const managed = await readTriggerRecords(db, [{ schema: found.schema, name: found.name }]);
+  const managed = await readTriggerRecords(db, [{ schema: found.schema, name: found.name }], 'nothing');
   return {
     ...relation,
     columns: (await readColumns(db, filter)).map(asPart),

@@ -1,0 +1,71 @@
+import { shellQuote } from '../shell-quote.js';
+import type { DriftState } from './drift.js';
+import type { JudgedFunction } from './judged-function.js';
+import type { TriggerRef } from './planned-trigger.js';
+
+/** What a recommendation rests on. */
+export interface Advised extends TriggerRef {
+  readonly state: DriftState;
+  readonly isDrift: boolean;
+  /** It was installed from a declaration that is gone, or calls a generated function and was never declared. */
+  readonly isUndeclared: boolean;
+  /** Healing and applying drop it, because the pack that generated it does not declare it any more. */
+  readonly isRemovable: boolean;
+  /** The function that it shall call. */
+  readonly function: JudgedFunction;
+}
+
+/** What to do, in a sentence or two. */
+export function recommend(advised: Advised): string {
+  const { state, isDrift, isUndeclared } = advised;
+  const { drop, diff, enable, disable, on } = commandsFor(advised);
+  const dropped = advised.isRemovable ? 'manage_db verify-db-triggers --fix' : drop;
+  const undeclared = isUndeclared ? ` It is not declared any more either: drop it (${drop}), or declare it again.` : '';
+  switch (state) {
+    case 'in_sync':
+      return 'Nothing to do.';
+    case 'pending':
+      if (!isDrift) return 'It is there as declared; the next apply writes it down.';
+      return withFunction(advised, 'Apply it', `manage_db apply-db-triggers ${on}`);
+    case 'stale':
+      return 'Generate its function anew: manage_db verify-db-triggers --fix';
+    case 'dropped':
+      return withFunction(advised, 'Bring it back', 'manage_db verify-db-triggers --fix');
+    case 'disabled':
+      return isDrift
+        ? `Somebody disabled it by hand. Enable it (manage_db verify-db-triggers --fix), or mean it: ${disable}.${undeclared}`
+        : `It was disabled on purpose. To let it fire again: ${enable}`;
+    case 'unknown':
+      return isDrift
+        ? `It calls a function that was generated for another trigger, and is not declared. Drop it: ${dropped}`
+        : 'It was made by somebody else. Declare it in the triggers folder, or leave it.';
+    case 'manual_override':
+      return `Look at it (${diff}); then take the change into the declaration, or overwrite it: manage_db verify-db-triggers --fix --override-drift.${undeclared}`;
+    case 'drifted':
+      if (!isUndeclared) return withFunction(advised, 'Apply the new one', `manage_db apply-db-triggers ${on}`);
+      return `It is not declared any more. Drop it (${dropped}), or declare it again.`;
+  }
+}
+
+function commandsFor({ schema, table, name }: TriggerRef) {
+  const on = `--table ${shellQuote(`${schema}.${table}`)}`;
+  const about = `${shellQuote(name)} ${on}`;
+  return {
+    on,
+    drop: `manage_db drop-db-trigger ${about}`,
+    diff: `manage_db diff-db-triggers ${about}`,
+    enable: `manage_db enable-db-trigger ${about}`,
+    disable: `manage_db disable-db-trigger ${about}`,
+  };
+}
+
+/** Whether its function comes with it, where that is gone too. */
+function withFunction({ function: called }: Advised, what: string, command: string): string {
+  const { isMissing, file, schema, name } = called;
+  if (!isMissing) return `${what}: ${command}`;
+  const signature = `${schema}.${name}()`;
+  if (file === null) {
+    return `Its function ${signature} does not exist, and no file brings it back: put it into functions/${name}.sql of the triggers folder. Then: ${command}`;
+  }
+  return `${what}, with its function ${signature} from ${file.source.path}: ${command}`;
+}
