@@ -1,4 +1,5 @@
 import { readRelationNames } from '../../database/catalog/relation-names.js';
+import { readSpecialModes } from '../../database/catalog/special-modes.js';
 import type { Queryable } from '../../database/queryable.js';
 import { readTriggerRecords } from '../../database/records/trigger-registry.js';
 import { ManageDbError } from '../errors.js';
@@ -6,7 +7,7 @@ import { createTrigger, dropTrigger, tableName } from './create-trigger.js';
 import { functionKey } from './function-file.js';
 import { type InstalledFunctions, installFunctions } from './install-functions.js';
 import { type LockWish, withLockErrors } from './locks.js';
-import { modeLetter, readSpecialModes, setMode } from './modes.js';
+import { modeLetter, setMode } from './modes.js';
 import { coveredPacks, type TriggerPack, withGenerated } from './pack.js';
 import { type PlanOptions, planTriggers } from './plan.js';
 import type { PlannedTrigger, Skipped, SkippedFunction, TriggerPlan, TriggerRef } from './planned-trigger.js';

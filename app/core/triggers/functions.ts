@@ -1,3 +1,4 @@
+import { readFunctionsByName } from '../../database/catalog/trigger-function-names.js';
 import type { Queryable } from '../../database/queryable.js';
 import type { TriggerDeclaration } from './declaration.js';
 import { qualifiedFunction } from './declared-state.js';
@@ -12,15 +13,7 @@ export async function resolveFunctions(
   packs: readonly TriggerPack[],
 ): Promise<(declaration: TriggerDeclaration, pack: TriggerPack) => TriggerFunction | null> {
   const names = packs.flatMap((pack) => pack.declarations.map((declaration) => qualifiedFunction(declaration, pack)));
-  const { rows } = await db.query<TriggerFunction>(
-    `
-    select p.oid, n.nspname as schema, p.proname as name
-    from pg_catalog.pg_proc p
-    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-    where p.pronargs = 0 and p.prorettype = 'pg_catalog.trigger'::pg_catalog.regtype
-      and (n.nspname, p.proname) in (select s, f from rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) as wanted (s, f))`,
-    [names.map(({ schema }) => schema), names.map(({ name }) => name)],
-  );
+  const rows = await readFunctionsByName(db, names);
   const found = new Map(rows.map((row) => [JSON.stringify([row.schema, row.name]), row]));
   return (declaration, pack) => {
     const { schema, name } = qualifiedFunction(declaration, pack);
