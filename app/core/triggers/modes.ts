@@ -1,5 +1,5 @@
 import { escapeIdentifier } from 'pg';
-import type { TriggerMode as LiveTriggerMode } from '../../database/catalog/live-triggers.js';
+import { type TriggerMode as LiveTriggerMode, MODE_LETTERS } from '../../database/catalog/trigger-sql.js';
 import type { Queryable } from '../../database/queryable.js';
 
 export interface TriggerMode {
@@ -35,7 +35,7 @@ export async function readSpecialModes(db: Queryable, oids: readonly number[]): 
 
 /** The letter in pg_trigger.tgenabled. */
 export function modeLetter(mode: LiveTriggerMode): TriggerMode['mode'] {
-  return ({ origin: 'O', disabled: 'D', replica: 'R', always: 'A' } as const)[mode];
+  return MODE_LETTERS[mode];
 }
 
 /** Sets the mode of one trigger; `'tree'`: and of its clones on partitions. */
