@@ -153,7 +153,6 @@ export type { ApplyTriggersResult } from './core/triggers/apply.js';
 export { type AuditPackSettings, configureAuditPack } from './core/triggers/audit/audit-pack-settings.js';
 export { type BasePackSettings, configureBasePack } from './core/triggers/base-pack-settings.js';
 export { defineTrigger, type TriggerDeclaration, type TriggerSpec } from './core/triggers/declaration.js';
-export type { Difference, DriftState, TriggerReport } from './core/triggers/drift.js';
 export { type EveryTable, type EveryTableSpec, everyTable } from './core/triggers/every-table.js';
 export {
   configureSecurityPack,
@@ -163,6 +162,7 @@ export {
   type SessionSettings,
 } from './core/triggers/security-pack-settings.js';
 export type { HashFormat } from './core/triggers/security-policy.js';
+export type { Difference, DriftState, TriggerReport } from './core/triggers/trigger-report.js';
 export type { Queryable } from './database/queryable.js';
 export { currentActor, withActor } from './services/actor.js';
 export { connectTo } from './services/connection/engine.js';

@@ -1,4 +1,4 @@
-import { DRIFT_STATES, type DriftState } from '../../app/core/triggers/drift.js';
+import { DRIFT_STATES, type DriftState } from '../../app/core/triggers/trigger-report.js';
 import { defineCommand } from '../command.js';
 import { renderTable } from '../presenters/table.js';
 import { renderState } from '../presenters/trigger-state.js';

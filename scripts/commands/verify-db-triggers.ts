@@ -1,6 +1,6 @@
 import type { VerifiedTriggers } from '../../app/core/db-operations/trigger-drift.js';
 import { ManageDbError } from '../../app/core/errors.js';
-import type { Difference, TriggerReport } from '../../app/core/triggers/drift.js';
+import type { Difference, TriggerReport } from '../../app/core/triggers/trigger-report.js';
 import { defineCommand } from '../command.js';
 import type { Paint } from '../presenters/paint.js';
 import { renderSkipped } from '../presenters/skipped-triggers.js';

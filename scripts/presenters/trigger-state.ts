@@ -1,4 +1,4 @@
-import type { DriftState, TriggerReport } from '../../app/core/triggers/drift.js';
+import type { DriftState, TriggerReport } from '../../app/core/triggers/trigger-report.js';
 import type { Paint } from './paint.js';
 
 /** A state in its colour: green for what is in order, dim for what is nobody's business, red for what does not work. */

@@ -6,16 +6,11 @@ import { ManageDbError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { type ApplyTriggersResult, applyPacks } from '../triggers/apply.js';
-import {
-  DRIFT_STATES,
-  type DriftState,
-  isDisabled,
-  type JudgedTrigger,
-  type TriggerReport,
-} from '../triggers/drift.js';
+import { isDisabled, type JudgedTrigger } from '../triggers/drift.js';
 import { functionKey } from '../triggers/function-file.js';
 import { keyOf, type Skipped } from '../triggers/planned-trigger.js';
 import { sidesOf } from '../triggers/trigger-diff.js';
+import { DRIFT_STATES, type DriftState, type TriggerReport } from '../triggers/trigger-report.js';
 import { exerciseTriggers, type TestTriggersResult } from './trigger-test/test-triggers.js';
 import { inTriggerTransaction, lockPatience } from './trigger-work/in-trigger-transaction.js';
 import { maintainPacks } from './trigger-work/maintain-packs.js';

@@ -1,9 +1,9 @@
-import type { LiveTrigger, LiveTriggerFunction, TriggerMode } from '../../database/catalog/live-triggers.js';
-import type { RegisteredTrigger, TriggerRecords } from '../../database/records/trigger-registry.js';
+import type { LiveTrigger, TriggerMode } from '../../database/catalog/live-triggers.js';
+import type { RegisteredTrigger } from '../../database/records/trigger-registry.js';
 import type { DeclaredTrigger } from './declared-set.js';
 import { checksumOf, type DeclaredState, declaredState, qualifiedFunction } from './declared-state.js';
-import type { FunctionFile } from './function-file.js';
 import {
+  type FunctionFacts,
   type FunctionJudge,
   fileDifferences,
   functionJudge,
@@ -13,61 +13,13 @@ import {
 } from './judged-function.js';
 import { keyOf, type TriggerRef } from './planned-trigger.js';
 import { recommend } from './recommendation.js';
+import type { Difference, TriggerReport } from './trigger-report.js';
 import { declaredWords, PARTS, type TriggerWords, wordsOf } from './trigger-words.js';
 
-export const DRIFT_STATES = [
-  'in_sync',
-  'drifted',
-  'manual_override',
-  'disabled',
-  'dropped',
-  'unknown',
-  'pending',
-  'stale',
-] as const;
-
-/**
- * `in_sync`: as declared and as installed; `drifted`: the declaration or the file of the function has changed since;
- * `manual_override`: somebody has changed the live trigger or its function by hand; `disabled`: it does not fire, by hand
- * or on purpose; `dropped`: it is gone; `unknown`: not declared, somebody else's; `pending`: declared, and not registered; `stale`: the table
- * has changed since its function was generated.
- */
-export type DriftState = (typeof DRIFT_STATES)[number];
-
-/** `null`: there is none. */
-export interface Difference {
-  readonly field: string;
-  readonly expected: string | null;
-  readonly actual: string | null;
-}
-
-export type { JudgedFunction } from './judged-function.js';
-
-/** What is known about one trigger. */
-export interface TriggerReport extends TriggerRef {
-  readonly state: DriftState;
-  /** Whether something should be done. Not where somebody has disabled it on purpose, nor for what is not ours or is there as declared. */
-  readonly isDrift: boolean;
-  /** In which sessions it fires; `null`: it is not there. */
-  readonly mode: TriggerMode | null;
-  /** `null`: nobody has said. */
-  readonly wantedMode: TriggerMode | null;
-  readonly version: number | null;
-  readonly pack: string | null;
-  readonly source: RegisteredTrigger['source'] | null;
-  readonly function: string;
-  readonly differences: readonly Difference[];
-  /** What to do, in a sentence. */
-  readonly recommendation: string;
-}
-
 /** Everything that a judgement rests on. */
-export interface DriftFacts {
+export interface DriftFacts extends FunctionFacts {
   readonly declared: readonly DeclaredTrigger[];
-  readonly files: readonly FunctionFile[];
   readonly live: readonly LiveTrigger[];
-  readonly liveFunctions: readonly LiveTriggerFunction[];
-  readonly records: TriggerRecords;
   /** The packs that write functions for tables, whose triggers healing drops where they are not declared any more. */
   readonly generating: readonly { readonly name: string; readonly functionSchema: string }[];
 }

@@ -1,8 +1,8 @@
 import type { LiveTriggerFunction } from '../../database/catalog/live-triggers.js';
-import type { RegisteredFunction } from '../../database/records/trigger-registry.js';
-import type { Difference, DriftFacts } from './drift.js';
+import type { RegisteredFunction, TriggerRecords } from '../../database/records/trigger-registry.js';
 import { splitDefinition } from './function-definition.js';
 import { type FunctionFile, functionKey } from './function-file.js';
+import type { Difference } from './trigger-report.js';
 
 /** A trigger function: what is there, what was installed, and what its file says. */
 export interface JudgedFunction {
@@ -19,10 +19,16 @@ export interface JudgedFunction {
   readonly isMissing: boolean;
 }
 
+export interface FunctionFacts {
+  readonly files: readonly FunctionFile[];
+  readonly liveFunctions: readonly LiveTriggerFunction[];
+  readonly records: TriggerRecords;
+}
+
 export type FunctionJudge = (called: { readonly schema: string; readonly name: string }) => JudgedFunction;
 
 /** Judges each function once, however many triggers call it. */
-export function functionJudge({ files, liveFunctions, records }: DriftFacts): FunctionJudge {
+export function functionJudge({ files, liveFunctions, records }: FunctionFacts): FunctionJudge {
   const live = new Map(liveFunctions.map((one) => [functionKey(one), one]));
   const registered = new Map(records.functions.map((one) => [functionKey(one), one]));
   const file = new Map(files.map((one) => [functionKey(one), one]));

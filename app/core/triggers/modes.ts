@@ -1,10 +1,10 @@
 import { escapeIdentifier } from 'pg';
-import type { TriggerMode } from '../../database/catalog/live-triggers.js';
 import type { SpecialMode } from '../../database/catalog/special-modes.js';
+import { MODE_LETTERS, type TriggerMode } from '../../database/catalog/trigger-sql.js';
 
 /** The letter in pg_trigger.tgenabled. */
 export function modeLetter(mode: TriggerMode): SpecialMode['mode'] {
-  return ({ origin: 'O', disabled: 'D', replica: 'R', always: 'A' } as const)[mode];
+  return MODE_LETTERS[mode];
 }
 
 /** Sets the mode of one trigger; `'tree'`: and of its clones on partitions. */

@@ -1,4 +1,5 @@
 import type { TriggerMode } from '../../database/catalog/live-triggers.js';
+import { MODE_OF_LETTER as MODES } from '../../database/catalog/trigger-sql.js';
 import {
   type InstalledTrigger,
   readInstalledTriggers,
@@ -122,8 +123,6 @@ function wantedMode(
   if (registered !== null) return registered.declaredMode === mode ? registered.wantedMode : mode;
   return installed === null ? mode : MODES[installed.mode];
 }
-
-const MODES = { O: 'origin', D: 'disabled', R: 'replica', A: 'always' } as const;
 
 /** Everything but the condition can be compared field by field; conditions have to be printed by the server first. */
 async function decide(

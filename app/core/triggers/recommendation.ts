@@ -1,7 +1,7 @@
 import { shellQuote } from '../shell-quote.js';
-import type { DriftState } from './drift.js';
 import type { JudgedFunction } from './judged-function.js';
 import type { TriggerRef } from './planned-trigger.js';
+import type { DriftState } from './trigger-report.js';
 
 /** What a recommendation rests on. */
 export interface Advised extends TriggerRef {

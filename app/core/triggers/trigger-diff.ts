@@ -1,8 +1,9 @@
 import { parseSqlScript } from '../../services/sql-script.js';
 import type { DeclaredState } from './declared-state.js';
-import type { JudgedFunction, JudgedTrigger } from './drift.js';
+import type { JudgedTrigger } from './drift.js';
 import { splitDefinition } from './function-definition.js';
 import type { FunctionFile } from './function-file.js';
+import type { JudgedFunction } from './judged-function.js';
 import { declaredWords, PARTS, type TriggerWords, wordsOf } from './trigger-words.js';
 
 /** A trigger and its function as they should be and as they are; empty where they should not be, or are not. */

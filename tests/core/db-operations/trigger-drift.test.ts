@@ -13,7 +13,13 @@ import { TriggerRegistry } from '../../../app/core/db-operations/trigger-registr
 import { applyTriggers } from '../../../app/core/db-operations/triggers.js';
 import { closeEngines } from '../../../app/services/database-service.js';
 import { openClient } from '../../database/open-client.js';
-import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
+import {
+  dropDatabase,
+  onServer,
+  type ScratchDatabase,
+  scratchDatabase,
+  withClient,
+} from '../../support/scratch-database.js';
 import { dropLogins, scratchLogin } from '../../support/scratch-login.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
 import { stampAs } from '../../support/stamp.js';
@@ -308,5 +314,244 @@ describe('the drift of triggers', () => {
     expect(broken.json().data).to.have.nested.property('behaviour.counts.failed').that.is.greaterThan(0);
     const refused = await workspace.cli(['verify-db-triggers', '--override-drift', '--json']);
     expect([refused.code, refused.json().error?.code]).to.deep.equal([2, 'USAGE']);
+  });
+
+  const ONLY_OFF = `import { defineTrigger } from 'manage_db';
+        export default defineTrigger('off', { function: 'note_email', timing: 'before', table: 'users', on: ['insert'], enabled: false });`;
+  const rowsOf = async (sql: string) => (await client.query(sql)).rows;
+  const findDrift = async (name: string, on?: string) =>
+    (await verify()).triggers.find(({ name: found, table }) => found === name && (on === undefined || table === on));
+  const patchOf = async (name: string, table = 'users') =>
+    (await workspace.run(() => diffTriggers({ ...env, table, name }))).diffs[0]?.patch ?? '';
+
+  it('is looked for without writing anything; only healing notes what it has found in order', async () => {
+    const times = `select max(last_verified_at)::text as at, pg_snapshot_xmax(pg_current_snapshot())::text as x from manage_db.trigger_registry`;
+    const [before] = await rowsOf(times);
+    await verify();
+    const [after] = await rowsOf(times);
+    expect(after).to.deep.equal(before);
+    await verify({ fix: true });
+    expect((await rowsOf(times))[0].at).to.not.equal(before.at);
+  });
+
+  it('is none for what was declared no more and dropped by hand, and healing forgets it', async () => {
+    await client.query(`drop trigger note_email on users; drop trigger rows on users; drop trigger late on users;
+      drop trigger view on users_view; drop trigger always on days; drop trigger "Mail ""P""" on "Clinic Ü"."Päti""ents"`);
+    workspace.write({ 'triggers/users.trigger.ts': ONLY_OFF });
+    expect(await drift()).to.deep.equal([]);
+    await verify({ fix: true });
+    expect(await rowsOf(`select trigger_name from manage_db.trigger_registry where pack = 'workspace'`)).to.deep.equal([
+      { trigger_name: 'off' },
+    ]);
+  });
+
+  it('always has something to show: a new version, a new mode, another owner, a file that says the same', async () => {
+    const declare = (more: string) =>
+      workspace.write({
+        'triggers/users.trigger.ts': `import { defineTrigger } from 'manage_db';
+          export default defineTrigger('rows', { function: 'note_email', timing: 'after', level: 'statement', table: 'users', on: ['update'], referencing: { old: 'o', new: 'n' }, ${more} });`,
+      });
+    declare('version: 7');
+    expect(await patchOf('rows')).to.match(/-\s+version +7\n\+\s+version +1\n/);
+    declare(`mode: 'always'`);
+    expect(await patchOf('rows')).to.match(/-\s+mode +always\n\+\s+mode +origin\n/);
+    declare('');
+    workspace.write({ 'triggers/functions/note_email.sql': `${NOTE('-- first')} -- a comment` });
+    expect(await patchOf('rows')).to.match(/-\s+function file [0-9a-f]{12}\n\+\s+function file [0-9a-f]{12}\n/);
+    workspace.write({
+      'triggers/functions/note_email.sql': `${NOTE('-- first')} alter function note_email() security definer;`,
+    });
+    await apply();
+    const other = await scratchLogin('other');
+    await client.query(`alter function note_email() owner to ${other.user}`);
+    expect(await patchOf('rows'))
+      .to.contain('-owner postgres\n')
+      .and.contain(`+owner ${other.user}\n`);
+    await client.query('alter function note_email() owner to postgres');
+    await dropLogins(other);
+    for (const { patch } of (await workspace.run(() => diffTriggers(env))).diffs) expect(patch).to.contain('@@');
+  });
+
+  it('does not mistake how another major version prints for a change, and sees changes all the same', async () => {
+    await client.query(`update manage_db.trigger_registry set server_version_num = 130000,
+        definition = 'printed otherwise', fields = jsonb_set(fields, '{when}', '"(printed otherwise)"') where fields ->> 'when' is not null;
+      update manage_db.trigger_functions set server_version_num = 130000,
+        definition = replace(definition, ' LANGUAGE plpgsql', E' LANGUAGE plpgsql\n PARALLEL UNSAFE')`);
+    expect(await drift()).to.deep.equal([]);
+    await client.query('alter function note_email() security definer');
+    expect((await drift())[0]).to.contain('function security: invoker → definer');
+    await client.query(NOTE('-- by hand'));
+    expect((await drift())[0]).to.contain('function body');
+    await client.query(NOTE('-- first'));
+    await client.query(
+      `create or replace trigger note_email before update of email on users for each row execute function note_email('it''s', 'ü')`,
+    );
+    expect((await drift())[0]).to.contain('users note_email manual_override, condition: (printed otherwise) → null');
+  });
+
+  it('is neither looked for nor healed where triggers may not be made to fire', async () => {
+    await client.query('drop trigger view on users_view');
+    const both = await verify({ fix: true, behaviour: true });
+    expect([both.fixed?.created.length, both.behaviour?.counts.failed]).to.deep.equal([1, 0]);
+    await client.query('drop trigger view on users_view');
+    await client.query('update manage_db.identity set protected = true');
+    const error = await verify({ fix: true, behaviour: true }).catch((thrown) => thrown);
+    expect([error.code, error.details.operation]).to.deep.equal(['PROTECTED_ENVIRONMENT', 'test-db-triggers']);
+    expect(await rowsOf(`select from pg_trigger where tgname = 'view'`)).to.have.length(0);
+  });
+
+  it('tells what is declared for tables that are not there, without failing for that', async () => {
+    workspace.write({
+      'triggers/more.trigger.ts': `import { defineTrigger } from 'manage_db';
+        export default defineTrigger('more', { table: 'clinic.nowhere', timing: 'before', on: ['insert'], function: 'note_email' });`,
+    });
+    const { ok, skipped } = await verify();
+    expect(ok).to.equal(true);
+    expect(skipped).to.deep.include({
+      schema: 'clinic',
+      table: 'nowhere',
+      name: 'more',
+      reason: 'there is no such table',
+    });
+    const { code, stdout } = await workspace.cli(['verify-db-triggers', '--env', 'testing']);
+    expect([code, stdout]).to.satisfy(
+      ([exit, text]: [number, string]) => exit === 0 && text.includes('clinic.nowhere: there is no such table'),
+    );
+  });
+
+  it('is not said where the registry may not be read, or belongs to somebody who may not decide', async () => {
+    const reader = await scratchLogin('reader');
+    await client.query('revoke select on manage_db.trigger_registry from public');
+    workspace.write({ '.env.testing': `TESTING_DATABASE_URL=${testUrl(database.name, reader)}\n` });
+    const unreadable = await verify().catch((thrown) => thrown);
+    expect(unreadable).to.include({ code: 'PERMISSION_DENIED' });
+    expect(unreadable.hint).to.contain('grant select on manage_db.trigger_registry');
+    await client.query(`grant select on manage_db.trigger_registry to public; grant create on schema manage_db to ${reader.user};
+      alter table manage_db.trigger_registry owner to ${reader.user}`);
+    workspace.write({ '.env.testing': `TESTING_DATABASE_URL=${database.url}\n` });
+    await workspace.run(() => closeEngines());
+    const untrusted = await verify().catch((thrown) => thrown);
+    expect(untrusted.message).to.contain(`belongs to ${reader.user}`);
+    expect(untrusted).to.include({ code: 'PERMISSION_DENIED' });
+    await client.query(
+      `alter table manage_db.trigger_registry owner to postgres; revoke create on schema manage_db from ${reader.user}`,
+    );
+    await dropLogins(reader);
+  });
+
+  it('says that a declaration is gone also of what was changed or disabled by hand', async () => {
+    workspace.write({ 'triggers/users.trigger.ts': ONLY_OFF.replace("'off'", "'other'") });
+    await client.query(
+      `alter table users disable trigger rows; create or replace trigger off before insert on users for each statement execute function note_email()`,
+    );
+    const rows = await findDrift('rows');
+    expect(rows).to.include({ state: 'disabled' });
+    expect(rows?.differences).to.deep.include({ field: 'declaration', expected: null, actual: 'installed' });
+    expect(rows?.recommendation).to.contain('It is not declared any more');
+    const off = await findDrift('off');
+    expect(off).to.include({ state: 'manual_override' });
+    expect(off?.recommendation).to.contain('drop-db-trigger off --table public.users');
+  });
+
+  it('is healed where a trigger was disabled whose function somebody has changed too, without touching that', async () => {
+    await client.query(
+      `${NOTE('-- a hotfix')} alter table users disable trigger rows; alter table only days_2025 disable trigger always`,
+    );
+    const { fixed } = await verify({ fix: true });
+    expect(fixed?.enabled.map(({ name }) => name)).to.have.members(['rows', 'always']);
+    expect(
+      await rowsOf(
+        `select tgname, tgenabled from pg_trigger where tgname in ('rows', 'always') group by 1, 2 order by 1`,
+      ),
+    ).to.deep.equal([
+      { tgname: 'always', tgenabled: 'A' },
+      { tgname: 'rows', tgenabled: 'O' },
+    ]);
+    expect((await rowsOf(`select prosrc from pg_proc where proname = 'note_email'`))[0].prosrc).to.contain('a hotfix');
+  });
+
+  it('says that a function is missing, and whether a file brings it back', async () => {
+    await client.query('drop function note_email() cascade');
+    const withFile = await findDrift('rows');
+    expect(withFile?.differences).to.deep.equal([{ field: 'function', expected: 'public.note_email()', actual: null }]);
+    expect(withFile?.recommendation).to.match(
+      /^Bring it back, with its function public\.note_email\(\) from .*note_email\.sql: /,
+    );
+    workspace.write({
+      'triggers/fresh.trigger.ts': `import { defineTrigger } from 'manage_db';
+        export default defineTrigger('fresh', { table: 'visits', timing: 'before', on: ['insert'], function: 'nobody' });`,
+    });
+    const without = await findDrift('fresh');
+    expect(without).to.include({ state: 'pending' });
+    expect(without?.differences).to.deep.equal([{ field: 'function', expected: 'public.nobody()', actual: null }]);
+    expect(without?.recommendation).to.contain('public.nobody() does not exist, and no file brings it back');
+  });
+
+  it('is none for a trigger that is there exactly as declared and was never registered', async () => {
+    await client.query('create trigger twin before insert on visits for each row execute function note_email()');
+    workspace.write({
+      'triggers/twin.trigger.ts': `import { defineTrigger } from 'manage_db';
+        export default defineTrigger('twin', { table: 'visits', timing: 'before', on: ['insert'], function: 'note_email' });`,
+    });
+    expect(await findDrift('twin')).to.include({
+      state: 'pending',
+      isDrift: false,
+      recommendation: 'It is there as declared; the next apply writes it down.',
+    });
+    await client.query('alter table visits disable trigger twin');
+    expect(await findDrift('twin')).to.include({ state: 'pending', isDrift: true });
+    expect(await patchOf('twin', 'visits'))
+      .to.contain('-  mode       origin')
+      .and.contain('+  mode       disabled');
+  });
+
+  it('is a generated trigger under another name, or a log without its protection', async () => {
+    workspace.write({
+      'triggers/audit.trigger.ts': `import { configureAuditPack } from 'manage_db'; export default configureAuditPack();`,
+    });
+    await apply();
+    expect(await drift()).to.deep.equal([]);
+    await client.query('alter trigger audit_insert on visits rename to logged_again');
+    expect(await findDrift('logged_again')).to.include({ state: 'unknown', isDrift: true });
+    expect((await findDrift('logged_again'))?.recommendation).to.contain('verify-db-triggers --fix');
+    await client.query(
+      'alter trigger logged_again on visits rename to audit_insert; alter table visits add column note text',
+    );
+    expect(await findDrift('audit_insert', 'visits')).to.include({ state: 'stale', isDrift: true });
+    for (const { patch } of (await workspace.run(() => diffTriggers(env))).diffs)
+      expect(patch).to.contain('\n+').and.contain('\n-');
+    await apply();
+    await client.query('comment on schema audit is null');
+    const { ok, problems } = await verify();
+    expect(ok).to.equal(false);
+    expect(problems.join()).to.match(/^The log of the pack audit is not as it should be: .* missing/);
+    const { code, json } = await workspace.cli(['verify-db-triggers', '--env', 'testing', '--json']);
+    expect([code, json().error?.code]).to.deep.equal([4, 'DRIFT']);
+  });
+
+  it('reads arguments in the encoding of the server', async () => {
+    const latin = `${database.name}_latin`;
+    await onServer((server) =>
+      server.query(`create database ${latin} encoding 'LATIN1' lc_collate 'C' lc_ctype 'C' template template0`),
+    );
+    await withClient(testUrl(latin), async (db) => {
+      await db.query('create table users (id integer primary key, email text, name text)');
+      await stampAs(db, 'testing');
+      workspace.write({ '.env.testing': `TESTING_DATABASE_URL=${testUrl(latin)}\n` });
+      await apply();
+      expect(await drift()).to.deep.equal([]);
+      await db.query(`create or replace trigger note_email before update of email on users for each row
+        when (new.email is distinct from old.email and new.name <> 'x') execute function note_email('é', '')`);
+      expect(await drift()).to.deep.equal([`users note_email manual_override, arguments: "it's", "ü" → "é", ""`]);
+    });
+    await workspace.run(() => closeEngines());
+    await dropDatabase(latin);
+  });
+
+  it('refuses by rejecting', async () => {
+    const state = 'nothing' as 'disabled';
+    const refused = workspace.run(() => listTriggers({ ...env, state }).catch(({ code }) => code));
+    expect(await refused).to.equal('USAGE');
+    expect(await verifyTriggers({ ...env, dryRun: true }).catch(({ code }) => code)).to.equal('USAGE');
   });
 });
