@@ -1,6 +1,7 @@
 import type { TestTriggersResult } from '../../app/core/db-operations/trigger-test.js';
 import { ManageDbError } from '../../app/core/errors.js';
 import { defineCommand } from '../command.js';
+import { durationMs } from '../duration.js';
 import { renderTestedTriggers } from '../presenters/tested-triggers.js';
 import { formatCounted } from '../presenters/units.js';
 
@@ -8,6 +9,7 @@ interface Args {
   readonly schema?: string;
   readonly table?: string;
   readonly name?: string;
+  readonly timeout?: string;
 }
 
 export const command = defineCommand<Args>({
@@ -28,10 +30,16 @@ export const command = defineCommand<Args>({
         requiresArg: true,
         describe: 'Only on this table, as schema.table or by a name that is unique',
       })
-      .option('name', { type: 'string', requiresArg: true, describe: 'Only triggers of this name' }),
-  async run({ schema, table, name }, { operation }) {
+      .option('name', { type: 'string', requiresArg: true, describe: 'Only triggers of this name' })
+      .option('timeout', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'Give a statement up after this, by default 10s',
+      }),
+  async run({ schema, table, name, timeout }, { operation }) {
+    const timeoutMs = timeout === undefined ? undefined : Math.ceil(durationMs(timeout, '--timeout'));
     const { testTriggers } = await import('../../app/core/db-operations/trigger-test.js');
-    const result = await testTriggers({ ...operation, schema, table, name });
+    const result = await testTriggers({ ...operation, schema, table, name, timeoutMs });
     const error = failureOf(result);
     return {
       data: result,

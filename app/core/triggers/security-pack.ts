@@ -97,8 +97,16 @@ function manageSessions(sessions: SessionPolicy, except: readonly string[]): Tri
       const table = everyTable({ ...scope, having: others, lacking: [column], skip: missing(column) });
       return onSessions({ ...sessions, limit: null }, table, '');
     }),
+    ...onSessions(
+      { ...sessions, limit: null },
+      everyTable({ having, except: [...except, ...only], skip: NOT_NAMED }),
+      '',
+    ),
   ];
 }
+
+const NOT_NAMED =
+  "it has the columns of sessions, but not the name; if it holds any: configureSecurityPack({ sessions: { only: ['schema.table'] } }); if not: except";
 
 function onSessions(
   { userColumn: user, expiresColumn: expires, revokedColumn: revoked, minutes, maximumMinutes, limit }: SessionPolicy,

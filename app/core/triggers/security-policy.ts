@@ -19,13 +19,17 @@ const passwords = z.strictObject({
   alsoHashed: z.optional(z.string().check(z.minLength(1))),
 });
 
+/** A hundred years; a little more than 290,000 would be no interval at all. */
+const LONGEST_MINUTES = 52_596_000;
+const minutes = z.number().check(z.positive(), z.lte(LONGEST_MINUTES));
+
 const lockout = z.strictObject({
   failedColumn: z._default(column, 'failed_login_attempts'),
   untilColumn: z._default(column, 'locked_until'),
   loginColumn: z._default(column, 'last_login_at'),
   only: z.optional(tables),
   attempts: z._default(z.int().check(z.gte(1)), 5),
-  minutes: z._default(z.number().check(z.positive()), 15),
+  minutes: z._default(minutes, 15),
 });
 
 const sessions = z
@@ -35,13 +39,13 @@ const sessions = z
     expiresColumn: z._default(column, 'expires_at'),
     revokedColumn: z._default(column, 'revoked_at'),
     createdColumn: z._default(column, 'created_at'),
-    minutes: z._default(z.number().check(z.positive()), 720),
-    maximumMinutes: z._default(z.number().check(z.positive()), 43_200),
+    minutes: z._default(minutes, 720),
+    maximumMinutes: z._default(minutes, 43_200),
     limit: z._default(z.nullable(z.int().check(z.gte(1))), 5),
   })
   .check(
     z.refine(
-      ({ minutes, maximumMinutes }) => minutes <= maximumMinutes,
+      (session) => session.minutes <= session.maximumMinutes,
       'minutes must not be more than maximumMinutes (43200)',
     ),
   );

@@ -1,6 +1,7 @@
 import type { Queryable } from '../queryable.js';
 import { type CatalogFilter, filterValues, inUserSchema } from './catalog-filter.js';
 import { withQualifiedNames } from './qualified-names.js';
+import { conditionSql, eventsSql, levelSql, type TriggerModeLetter, timingSql } from './trigger-sql.js';
 import type { TriggerEvent } from './triggers.js';
 
 /** A trigger with what is needed to make it fire, and to recognise it when it has. */
@@ -12,7 +13,7 @@ export interface TestableTrigger {
   readonly timing: 'before' | 'after' | 'instead of';
   readonly level: 'row' | 'statement';
   readonly events: readonly TriggerEvent[];
-  readonly mode: 'O' | 'D' | 'R' | 'A';
+  readonly mode: TriggerModeLetter;
   /** Fires at the end of the transaction unless `set constraints` says otherwise. */
   readonly isDeferrable: boolean;
   readonly updateOf: readonly string[];
@@ -36,24 +37,16 @@ export async function readTestableTriggers(
   return rows;
 }
 
-/* The bits of tgtype: 1 row, 2 before, 4 insert, 8 delete, 16 update, 32 truncate, 64 instead of. */
 const TESTABLE_TRIGGERS = withQualifiedNames(
   `
   select c.oid as "relationOid", n.nspname::text as schema, c.relname::text as "table", t.tgname::text as name,
-    case when t.tgtype & 2 <> 0 then 'before' when t.tgtype & 64 <> 0 then 'instead of' else 'after' end as timing,
-    case when t.tgtype & 1 <> 0 then 'row' else 'statement' end as level,
-    pg_catalog.array_remove(array[
-      case when t.tgtype & 4 <> 0 then 'INSERT' end, case when t.tgtype & 16 <> 0 then 'UPDATE' end,
-      case when t.tgtype & 8 <> 0 then 'DELETE' end, case when t.tgtype & 32 <> 0 then 'TRUNCATE' end
-    ], null) as events,
+    ${timingSql('t')} as timing, ${levelSql('t')} as level, ${eventsSql('t')} as events,
     t.tgenabled as mode, t.tgdeferrable as "isDeferrable",
     array(
       select a.attname::text from pg_catalog.unnest(t.tgattr::int2[]) as u (attnum)
       join pg_catalog.pg_attribute a on a.attrelid = t.tgrelid and a.attnum = u.attnum
     ) as "updateOf",
-    case when t.tgqual is not null then
-      pg_catalog.substring(pg_catalog.pg_get_triggerdef(t.oid), ' WHEN (\\(.*\\)) EXECUTE FUNCTION ')
-    end as "when",
+    ${conditionSql('t', 'pg_catalog.pg_get_triggerdef(t.oid)')} as "when",
     f.oid as "functionOid", l.lanname::text as language,
     array[
       pg_catalog.format('%I.%I()', fn.nspname, f.proname), pg_catalog.format('%I()', f.proname),

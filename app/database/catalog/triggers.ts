@@ -1,6 +1,7 @@
 import type { Queryable } from '../queryable.js';
 import { type CatalogFilter, filterValues, inUserSchema } from './catalog-filter.js';
 import { withQualifiedNames } from './qualified-names.js';
+import { eventsSql, levelSql, modeSql, type TriggerMode, timingSql } from './trigger-sql.js';
 
 export type TriggerEvent = 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE';
 
@@ -14,7 +15,7 @@ export interface Trigger {
   /** With its schema, quoted where it must be: `public.update_timestamp`. */
   readonly function: string;
   /** In which sessions it fires: `origin` in ordinary ones, `replica` only when replicating, `always`, `disabled`. */
-  readonly enabled: 'origin' | 'disabled' | 'replica' | 'always';
+  readonly enabled: TriggerMode;
   /** As pg_get_triggerdef writes it, every name with its schema. */
   readonly definition: string;
 }
@@ -28,18 +29,13 @@ export async function readTriggers(db: Queryable, filter: CatalogFilter = {}): P
   return rows;
 }
 
-/* The bits of tgtype: 1 row, 2 before, 4 insert, 8 delete, 16 update, 32 truncate, 64 instead of. */
 const TRIGGERS = withQualifiedNames(
   `
   select n.nspname::text as schema, c.relname::text as "table", t.tgname::text as name,
-    case when t.tgtype & 2 <> 0 then 'BEFORE' when t.tgtype & 64 <> 0 then 'INSTEAD OF' else 'AFTER' end as timing,
-    pg_catalog.array_remove(array[
-      case when t.tgtype & 4 <> 0 then 'INSERT' end, case when t.tgtype & 16 <> 0 then 'UPDATE' end,
-      case when t.tgtype & 8 <> 0 then 'DELETE' end, case when t.tgtype & 32 <> 0 then 'TRUNCATE' end
-    ], null) as events,
-    case when t.tgtype & 1 <> 0 then 'ROW' else 'STATEMENT' end as level,
+    pg_catalog.upper(${timingSql('t')}) as timing, ${eventsSql('t')} as events,
+    pg_catalog.upper(${levelSql('t')}) as level,
     pg_catalog.format('%I.%I', fn.nspname, f.proname) as function,
-    case t.tgenabled when 'O' then 'origin' when 'D' then 'disabled' when 'R' then 'replica' else 'always' end as enabled,
+    ${modeSql('t')} as enabled,
     pg_catalog.pg_get_triggerdef(t.oid) as definition
   from pg_catalog.pg_trigger t
   join pg_catalog.pg_class c on c.oid = t.tgrelid

@@ -257,6 +257,29 @@ describe('hash_password', () => {
       expect(await isHashOf('secret', '"Cl Ü"."Us""ers"')).to.equal(true);
     });
 
+    it('touches no other column, whatever is in it', async () => {
+      await client.query(`create type mood as enum ('calm');
+        create function refuse(mood) returns json language plpgsql as $$ begin raise 'cast'; end $$;
+        create cast (mood as json) with function refuse(mood);
+        create table odd (id integer primary key, "new" mood, "old" json, gone integer, password_hash text,
+          "row" text generated always as ('h ' || password_hash) stored);
+        alter table odd drop column gone`);
+      await applyWith();
+      await client.query(`insert into odd values (1, 'calm', '{"a": "\\u0000", "b": 1e400000}', 'secret')`);
+      expect(await isHashOf('secret', 'odd')).to.equal(true);
+      const { rows } = await client.query(`select "new", "old"::text, "row" = 'h ' || password_hash as g from odd`);
+      expect(rows).to.deep.equal([{ new: 'calm', old: '{"a": "\\u0000", "b": 1e400000}', g: true }]);
+    });
+
+    it('takes a hash of a format that is not known for a password, until it is configured', async () => {
+      const ldap = '{SSHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=';
+      await insert(ldap);
+      expect(await isHashOf(ldap)).to.equal(true);
+      await applyWith({ alsoHashed: '\\{SSHA\\}[A-Za-z0-9+/=]+' });
+      await client.query('update users set password_hash = $1', [ldap]);
+      expect(await stored()).to.equal(ldap);
+    });
+
     it('asks nobody in a hostile search_path', async () => {
       await client.query(`
         create schema evil;

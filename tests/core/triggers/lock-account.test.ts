@@ -160,6 +160,17 @@ describe('lock_account', () => {
     expect(await state()).to.equal('5 locked 60');
   });
 
+  it('is not unlocked by a failure that writes back what was read before the lock', async () => {
+    await fail(5);
+    for (const until of ['null', `now() - interval '1 minute'`]) {
+      await sql(`update users set failed_login_attempts = failed_login_attempts + 1, locked_until = ${until}`);
+      expect(await state(), until).to.equal('5 locked 15');
+    }
+    await sql(`insert into users (id, failed_login_attempts) values (1, 9)
+      on conflict (id) do update set failed_login_attempts = excluded.failed_login_attempts, locked_until = null`);
+    expect(await state()).to.equal('5 locked 15');
+  });
+
   it('counts from NULL, and without a column for the last login', async () => {
     await sql('truncate users; insert into users (id, failed_login_attempts) values (1, null)');
     await fail(5);

@@ -123,7 +123,7 @@ describe('the security pack', () => {
   it('says everything that is wrong with its settings at once', () => {
     const wrong = {
       passwords: { cost: 3, hashes: ['md5'], colums: [] },
-      lockout: { attempts: 0 },
+      lockout: { attempts: 0, minutes: 1e12 },
       sessions: { minutes: 5, maximumMinutes: 1 },
       except: ['users'],
     };
@@ -140,6 +140,7 @@ describe('the security pack', () => {
       'passwords.hashes.0',
       '"colums"',
       'lockout.attempts',
+      'lockout.minutes',
       'except.0',
       'sessions: minutes must not',
     ]) {

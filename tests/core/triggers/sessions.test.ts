@@ -282,6 +282,72 @@ describe('sessions', () => {
     });
   });
 
+  describe('of one user, when two come at once under a stricter isolation,', () => {
+    const bothOpen = async (isolation: string): Promise<(string | undefined)[]> => {
+      const [first, second] = [await openClient(database.url), await openClient(database.url)];
+      try {
+        for (const on of [first, second])
+          await on.query(`begin isolation level ${isolation}; select count(*) from sessions`);
+        const failing = (action: Promise<unknown>) =>
+          action.then(
+            () => undefined,
+            ({ code }: pg.DatabaseError) => code,
+          );
+        const one = await failing(open(11, { on: first }));
+        const two = failing(open(12, { on: second }));
+        await sleep(50);
+        await first.query('commit');
+        return [one, (await two) ?? (await failing(second.query('commit')))];
+      } finally {
+        await Promise.all([first, second].map((on) => on.end()));
+      }
+    };
+
+    for (const isolation of ['repeatable read', 'serializable']) {
+      it(`never exceed the limit: one fails and may be repeated (${isolation})`, async () => {
+        for (const id of [1, 2]) await open(id);
+        expect(await bothOpen(isolation)).to.deep.equal([undefined, '40001']);
+        expect(await active()).to.deep.equal([1, 2, 11]);
+        await open(12);
+        expect(await active()).to.deep.equal([2, 11, 12]);
+      });
+    }
+  });
+
+  it('know a user by the equality of the type, wherever that is, and disturb no other column', async () => {
+    await sql(`create schema types; create extension citext schema types; create extension ltree schema types;
+      create domain types.login as types.citext; create type types.mood as enum ('calm');
+      create function types.refuse(types.mood) returns json language plpgsql as $$ begin raise 'cast'; end $$;
+      create cast (types.mood as json) with function types.refuse(types.mood);`);
+    for (const [type, one, same] of [
+      ['types.login', 'Bob', 'bob'],
+      ['types.ltree', 'a.b', 'a.b'],
+      ['numeric', '1.0', '1.00'],
+      ['types.mood', 'calm', 'calm'],
+      ['uuid', UUID, UUID],
+    ]) {
+      await sql(`create table own_sessions (id integer, user_id ${type}, expires_at timestamptz, revoked_at timestamptz,
+        created_at timestamptz, "new" json, "old" types.mood)`);
+      await apply();
+      for (const [id, user] of [one, same, one, same].entries())
+        await sql(
+          `insert into own_sessions values (${id}, '${user}', null, null, null, '{"a": "\\u0000", "b": 1e400000}', 'calm')`,
+        );
+      expect(await active('own_sessions'), type).to.deep.equal([1, 2, 3]);
+      await sql('drop table own_sessions');
+    }
+    await sql('drop schema types cascade');
+  });
+
+  it('can be written also where they began in an impossible year', async () => {
+    await open(1);
+    await pretend(`created_at = '294276-12-31Z', expires_at = '294276-12-31Z'`);
+    await sql('update sessions set last_seen_at = now()');
+    await pretend('expires_at = null');
+    await sql('update sessions set last_seen_at = now()');
+    expect(await expiresIn()).to.equal(12);
+  });
+
   it('take other columns, tables and times, and quoted names', async () => {
     await sql(`insert into "Lo gins" (id, "Us""er") values (1, '${UUID}')`);
     await sql(`insert into "Lo gins" (id, "Us""er", "Ends", "Began") values (2, '${UUID}', 'infinity', 'infinity')`);
@@ -326,6 +392,7 @@ describe('sessions', () => {
       'local_sessions manage_session: expires_at is of type timestamp without time zone; the trigger is for timestamp with time zone',
       'local_sessions limit_sessions: expires_at is of type timestamp without time zone; the trigger is for timestamp with time zone',
       'therapy_sessions manage_session: it has no column revoked_at',
+      `api_keys manage_session: it has the columns of sessions, but not the name; if it holds any: configureSecurityPack({ sessions: { only: ['schema.table'] } }); if not: except`,
     ]);
   });
 });

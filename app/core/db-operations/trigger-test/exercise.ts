@@ -1,12 +1,13 @@
 import type { TestableTrigger } from '../../../database/catalog/testable-triggers.js';
 import type { TriggerEvent } from '../../../database/catalog/triggers.js';
 import type { Queryable } from '../../../database/queryable.js';
+import { codeOf } from '../../errors.js';
 import { type Calls, callsOf, callsOfTruncate } from './calls.js';
 import type { Value } from './choose-values.js';
 import type { Models, RelationModel } from './model.js';
-import { Outcomes } from './outcomes.js';
+import type { Outcomes } from './outcomes.js';
 import { type RowWriter, WISHES } from './row-writer.js';
-import { kept, NoRow, NothingToCopy, tried } from './savepoint.js';
+import { kept, NoRow, NothingToCopy, SessionEnded, tried } from './savepoint.js';
 import {
   deleteStatement,
   emptyInsert,
@@ -20,7 +21,7 @@ import {
   settableColumns,
   updateStatement,
 } from './statements.js';
-import { messageFor, stoppedBy } from './stopped-by.js';
+import { endOf, messageFor, stoppedBy, TIMED_OUT } from './stopped-by.js';
 import { whenRows } from './when-rows.js';
 
 /** What is exercised: one kind of statement on one relation. */
@@ -31,24 +32,31 @@ export interface Exercise {
   readonly event: TriggerEvent;
   readonly triggers: readonly TestableTrigger[];
   readonly writer: RowWriter;
+  readonly outcomes: Outcomes;
+  /** Relations into which nothing more is inserted, with the reason. */
+  readonly closed: Map<number, string>;
+  readonly timeoutMs: number;
 }
 
 type Making = () => Promise<Statement>;
 
-/** Executes statements, each undone at once, until every trigger has been called or there is nothing left to try. */
-export async function exercise(given: Exercise): Promise<Outcomes> {
-  const { db, model, event, triggers } = given;
-  const outcomes = new Outcomes(triggers, model.kind !== 'v');
+/**
+ * Executes statements, each undone at once, until every trigger has been called or there is nothing left to try.
+ *
+ * @throws SessionEnded when a function has ended the session; what is known of it is in `outcomes`
+ */
+export async function exercise(given: Exercise): Promise<void> {
+  const { db, model, event, triggers, outcomes } = given;
   if (event === 'TRUNCATE') {
     await attempt(given, outcomes, async () => ({ calls: await callsOfTruncate(db, model, triggers), isEmpty: false }));
-    return outcomes;
+    return;
   }
   for await (const making of statementsFor(given, outcomes)) {
-    await attempt(given, outcomes, async () => ({
+    const isOver = await attempt(given, outcomes, async () => ({
       calls: await callsOf(db, await making(), triggers),
       isEmpty: false,
     }));
-    if (outcomes.pending().length === 0) return outcomes;
+    if (isOver || outcomes.pending().length === 0) return;
   }
   // a statement trigger needs no row
   if (outcomes.pending().some(({ level }) => level === 'statement')) {
@@ -57,28 +65,47 @@ export async function exercise(given: Exercise): Promise<Outcomes> {
       isEmpty: true,
     }));
   }
-  return outcomes;
 }
 
+/** Whether another statement of this kind would take too long as well. */
 async function attempt(
-  { db, triggers }: Exercise,
+  { db, triggers, event, model, closed, timeoutMs }: Exercise,
   outcomes: Outcomes,
   work: () => Promise<{ readonly calls: Calls; readonly isEmpty: boolean }>,
-): Promise<void> {
+): Promise<boolean> {
+  let since = 0;
+  const close = (reason: string): void => {
+    if (event === 'INSERT') closed.set(model.oid, `No row could be made for ${model.schema}.${model.name}: ${reason}`);
+  };
   const outcome = await tried(db, async () => {
+    since = performance.now();
     const { calls, isEmpty } = await work();
     outcomes.executed(calls, false);
     // what would fail when the transaction is committed
     await db.query('set constraints all immediate');
     return { calls, isEmpty };
+  }).catch((error: unknown) => {
+    if (!(error instanceof SessionEnded) || error.isWhileMaking) throw error;
+    const stop = stoppedBy(error.error, triggers);
+    if (stop === null) outcomes.unusable(endOf(error));
+    else outcomes.stopped({ ...stop, kind: 'broken', message: endOf(error) });
+    close(endOf(error));
+    throw error;
   });
   if (outcome.ok) {
     outcomes.executed(outcome.value.calls, !outcome.value.isEmpty);
-    return;
+    return false;
   }
   const stop = stoppedBy(outcome.error, triggers);
+  if (stop !== null && codeOf(outcome.error) === TIMED_OUT && performance.now() - since >= timeoutMs) {
+    const message = `It took longer than ${timeoutMs / 1000} s.`;
+    outcomes.stopped({ ...stop, message });
+    close(message);
+    return true;
+  }
   if (stop !== null) outcomes.stopped(stop);
   else if (!(outcome.error instanceof NothingToCopy)) outcomes.unusable(reasonOf(outcome.error));
+  return false;
 }
 
 function reasonOf(error: Parameters<typeof messageFor>[0]): string {

@@ -1,13 +1,14 @@
 import { escapeIdentifier } from 'pg';
 import type { WritableColumn } from '../../../database/catalog/writable-relations.js';
 import type { Queryable } from '../../../database/queryable.js';
+import { codeOf } from '../../errors.js';
 import { CandidateSource } from './candidates.js';
 import { type Candidates, type ColumnCandidates, chooseRow } from './choose-row.js';
 import type { Value } from './choose-values.js';
 import type { ForeignKey, Models, RelationModel } from './model.js';
-import { kept, NoRow, NothingToCopy } from './savepoint.js';
+import { kept, NoRow, NothingToCopy, SessionEnded } from './savepoint.js';
 import { insertStatement, relationName } from './statements.js';
-import { messageFor } from './stopped-by.js';
+import { endOf, messageFor, TIMED_OUT } from './stopped-by.js';
 import { mayBeNull } from './values.js';
 
 /** What kind of row is wanted. */
@@ -61,6 +62,8 @@ export class RowWriter {
   constructor(
     private readonly db: Queryable,
     private readonly models: Models,
+    /** Relations into which nothing more is inserted, with the reason: their triggers end the session, or take too long. */
+    private readonly closed: Map<number, string> = new Map(),
   ) {
     this.candidates = new CandidateSource(db, models.types);
   }
@@ -105,11 +108,14 @@ export class RowWriter {
     }: { fixed: ReadonlyMap<string, Value>; returning: string; above?: readonly Pending[] },
   ): Promise<Result> {
     if (above.length > DEEPEST) throw new NoRow(`The foreign keys of ${model.schema}.${model.name} lead too far.`);
+    const reasonAgainst = this.closed.get(model.oid);
+    if (reasonAgainst !== undefined) throw new NoRow(reasonAgainst);
     // otherwise a chain of tables would be tried in all ways, to the power of its length
     const attempt = [model.oid, ...fixed.keys()].join('\0');
     const known = above.length === 0 ? undefined : this.failures.get(attempt);
     if (known !== undefined) throw new NoRow(known);
     let reason = '';
+    let isTooSlow = false;
     for (const wish of WISHES) {
       const outcome = await kept(this.db, async () => {
         const { text, values } = insertStatement(model, await this.plan(model, { ...wish, fixed }, above));
@@ -117,11 +123,20 @@ export class RowWriter {
         const [inserted] = rows;
         if (inserted === undefined) throw new NoRow('A trigger kept the row from being written.');
         return inserted;
+      }).catch((error: unknown) => {
+        if (error instanceof SessionEnded && !error.isWhileMaking) {
+          error.isWhileMaking = true;
+          this.closed.set(model.oid, `No row could be made for ${model.schema}.${model.name}: ${endOf(error)}`);
+        }
+        throw error;
       });
       if (outcome.ok) return outcome.value;
       if (!(outcome.error instanceof NothingToCopy)) reason = messageFor(outcome.error);
+      isTooSlow = codeOf(outcome.error) === TIMED_OUT;
+      if (isTooSlow) break;
     }
     const failure = `No row could be made for ${model.schema}.${model.name}: ${reason}`;
+    if (isTooSlow) this.closed.set(model.oid, failure);
     this.failures.set(attempt, failure);
     throw new NoRow(failure);
   }

@@ -1,4 +1,5 @@
 import type { Queryable } from '../../../database/queryable.js';
+import { isConnectionLost } from '../../../services/connection/connection-errors.js';
 import { isServerError, type ServerError } from '../../../services/database-errors.js';
 import { codeOf, messageOf } from '../../errors.js';
 
@@ -15,6 +16,16 @@ export class NothingToCopy extends NoRow {}
 /** Another session holds a lock: whatever else is tried on the table would wait for it, too. */
 export class LockedOut extends Error {}
 
+/** A function has ended the session in which it ran. What it did is rolled back; another session is needed. */
+export class SessionEnded extends Error {
+  /** While a row was made that another statement needs; `false`: by the statement that was tried. */
+  isWhileMaking = false;
+
+  constructor(readonly error: ServerError) {
+    super(messageOf(error), { cause: error });
+  }
+}
+
 const LOCK_NOT_AVAILABLE = '55P03';
 
 /** Runs `work`, and undoes everything that it did. */
@@ -27,7 +38,7 @@ export function kept<T>(db: Queryable, work: () => Promise<T>): Promise<Outcome<
   return inSavepoint(db, work, false);
 }
 
-/** @throws LockedOut, and whatever is no answer of the server to the statement: then the transaction is over */
+/** @throws LockedOut, SessionEnded, and whatever is no answer of the server to the statement: then the transaction is over */
 async function inSavepoint<T>(db: Queryable, work: () => Promise<T>, isUndone: boolean): Promise<Outcome<T>> {
   await db.query('savepoint one_try');
   const outcome = await settled(work);
@@ -42,6 +53,8 @@ async function settled<T>(work: () => Promise<T>): Promise<Outcome<T>> {
   } catch (error) {
     if (error instanceof NoRow) return { ok: false, error };
     if (codeOf(error) === LOCK_NOT_AVAILABLE) throw new LockedOut(messageOf(error), { cause: error });
+    // without a function in its context, somebody else has ended it
+    if (isServerError(error) && isConnectionLost(error) && (error.where ?? '') !== '') throw new SessionEnded(error);
     // FATAL and PANIC end the session
     if (isServerError(error) && error.severity === 'ERROR') return { ok: false, error };
     throw error;

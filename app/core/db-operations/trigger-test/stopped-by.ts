@@ -1,7 +1,7 @@
 import { redact } from '../../../config/redaction.js';
 import type { TestableTrigger } from '../../../database/catalog/testable-triggers.js';
 import type { ServerError } from '../../../services/database-errors.js';
-import { NoRow } from './savepoint.js';
+import { NoRow, type SessionEnded } from './savepoint.js';
 
 export interface Stop {
   /** Those that can have stopped the statement: more than one where several share a function. */
@@ -13,8 +13,10 @@ export interface Stop {
 
 /** data_exception and integrity_constraint_violation: another row might have passed. */
 const OF_DATA = ['22', '23'];
-/** query_canceled, by our own limit; lock_not_available. */
-const TIMED_OUT = ['57014', '55P03'];
+/** query_canceled, by our own limit. */
+export const TIMED_OUT = '57014';
+/** lock_not_available. */
+const LOCKED = '55P03';
 
 /**
  * Who stopped a statement, by the context that PostgreSQL gives with an error: its last line is the outermost function,
@@ -29,9 +31,13 @@ export function stoppedBy(error: ServerError | NoRow, triggers: readonly Testabl
   );
   if (stopping.length === 0) return null;
   // PostgreSQL translates the words around it, and never the name of the statement
-  const isRaised = /\bRAISE\b/.test(frames[0] ?? '') && !TIMED_OUT.includes(error.code);
+  const isRaised = /\bRAISE\b/.test(frames[0] ?? '') && error.code !== TIMED_OUT && error.code !== LOCKED;
   const kind = isRaised ? 'refusal' : OF_DATA.includes(error.code.slice(0, 2)) ? 'data' : 'broken';
   return { triggers: stopping, kind, message: messageFor(error) };
+}
+
+export function endOf({ error }: SessionEnded): string {
+  return `Its function ended the session: ${messageFor(error)}`;
 }
 
 /** One line for people, of an error or of the reason why there is no row. */

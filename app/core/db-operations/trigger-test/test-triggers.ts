@@ -14,16 +14,18 @@ import { findRelation } from '../inspection/find-relation.js';
 import { requireSchema } from '../inspection/require-schema.js';
 import { type Exercise, exercise } from './exercise.js';
 import { type CheckedFunctions, checkFunctions, type FunctionCheck } from './function-check.js';
-import { type Models, readModels } from './model.js';
-import type { Outcomes, TestedEvent, TestState } from './outcomes.js';
+import { type RelationModel, readModels } from './model.js';
+import { Outcomes, type TestedEvent, type TestState } from './outcomes.js';
 import { RowWriter } from './row-writer.js';
-import { kept, LockedOut } from './savepoint.js';
+import { kept, LockedOut, SessionEnded } from './savepoint.js';
 
 export interface TriggerSelection {
   readonly schema?: string | undefined;
   /** `'clinic.users'`, or `'users'` where only one schema has it. */
   readonly table?: string | undefined;
   readonly name?: string | undefined;
+  /** After how many milliseconds a statement, and so the trigger in which it is, is given up; 10,000 by default. */
+  readonly timeoutMs?: number | undefined;
 }
 
 export interface TestedTrigger {
@@ -45,6 +47,7 @@ export interface TestTriggersResult {
 /** Longer than deadlock_timeout (1 s), or an autovacuum in the way would never be told to yield. */
 const LOCK_TIMEOUT_MS = 5000;
 const STATEMENT_TIMEOUT_MS = 10_000;
+const LONGEST_TIMEOUT_MS = 2_147_483_647;
 /** So that nothing stays locked when we are halted. */
 const IDLE_TIMEOUT_MS = 60_000;
 
@@ -54,31 +57,65 @@ const EVENTS: readonly TriggerEvent[] = ['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE
 /** The work of `test-db-triggers`, without the gate. */
 export async function exerciseTriggers(
   target: Target,
-  { signal, onProgress, ...selection }: TriggerSelection & OperationControls,
+  { signal, onProgress, timeoutMs = STATEMENT_TIMEOUT_MS, ...selection }: TriggerSelection & OperationControls,
 ): Promise<TestTriggersResult> {
+  if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > LONGEST_TIMEOUT_MS) {
+    throw new ManageDbError('USAGE', `The timeout must be 1 to ${LONGEST_TIMEOUT_MS} ms, not ${timeoutMs}.`);
+  }
+  // the functions of triggers find what they name as they do in the application
+  const inSession = <T>(work: (db: Queryable) => Promise<T>): Promise<T> =>
+    withConnection(target.settings, { signal, searchPath: 'application' }, work);
   try {
-    // the functions of triggers find what they name as they do in the application
-    return await withConnection(target.settings, { signal, searchPath: 'application' }, async (db) => {
-      const { triggers, models } = await rolledBack(db, async () => {
+    const { triggers, models, checked } = await inSession(async (db) => {
+      const found = await rolledBack(db, timeoutMs, async () => {
         await db.query(PIN_TRANSACTION);
         const selected = await selectTriggers(db, selection);
         const oids = [...new Set(selected.map(({ relationOid }) => relationOid))];
         return { triggers: selected, models: await readModels(db, oids) };
       });
-      const checked = await rolledBack(db, () => checkFunctions(db, triggers));
-      const tables = byTable(triggers);
-      const tested: TestedTrigger[] = [];
-      for (const [index, own] of tables.entries()) {
-        stopIfAborted(signal);
-        const step = `testing ${own[0]?.schema}.${own[0]?.table}`;
-        onProgress?.({ step, done: index, total: tables.length, isDetail: true });
-        tested.push(...(await testTable(db, models, own)).map((each, place) => withErrors(each, checked, own[place])));
-      }
-      return { triggers: tested, counts: countsOf(tested), functionCheck: checked.check };
+      return { ...found, checked: await rolledBack(db, timeoutMs, () => checkFunctions(db, found.triggers)) };
     });
+    const closed = new Map<number, string>();
+    const open = byTable(triggers).map(
+      (own): TableTest => ({ own, models, closed, timeoutMs, outcomes: new Map(), tested: new Set() }),
+    );
+    const total = open.length;
+    const tested: TestedTrigger[] = [];
+    while (open.length > 0) {
+      await unlessEnded(
+        inSession(async (db) => {
+          for (let [table] = open; table !== undefined; [table] = open) {
+            stopIfAborted(signal);
+            const step = `testing ${table.own[0]?.schema}.${table.own[0]?.table}`;
+            onProgress?.({ step, done: total - open.length, total, isDetail: true });
+            const results = await testTable(db, table);
+            tested.push(...results.map((each, place) => withErrors(each, checked, table?.own[place])));
+            open.shift();
+          }
+        }),
+      );
+    }
+    return { triggers: tested, counts: countsOf(tested), functionCheck: checked.check };
   } catch (error) {
     if (error instanceof ManageDbError && signal?.aborted !== true) throw error;
     throw explained(error, `Everything was rolled back: no row of ${target.database} was changed.`, signal);
+  }
+}
+
+/** The triggers of one table, and what is known of them: it may take several sessions. */
+interface TableTest extends Pick<Exercise, 'models' | 'closed' | 'timeoutMs'> {
+  readonly own: readonly TestableTrigger[];
+  readonly outcomes: Map<TriggerEvent, Outcomes>;
+  /** Not to be tried again, though the session was lost. */
+  readonly tested: Set<TriggerEvent>;
+}
+
+/** What ended the session is known by then; the next one goes on behind it. */
+async function unlessEnded(work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!(error instanceof SessionEnded)) throw error;
   }
 }
 
@@ -115,16 +152,12 @@ function byTable(triggers: readonly TestableTrigger[]): readonly (readonly Testa
 }
 
 /** All triggers of one table. */
-async function testTable(
-  db: Queryable,
-  models: Models,
-  triggers: readonly TestableTrigger[],
-): Promise<readonly Omit<TestedTrigger, 'functionErrors'>[]> {
+async function testTable(db: Queryable, table: TableTest): Promise<readonly Omit<TestedTrigger, 'functionErrors'>[]> {
+  const { own: triggers, models, outcomes } = table;
   const model = models.relations.get(triggers[0]?.relationOid ?? 0);
-  const outcomes = new Map<TriggerEvent, Outcomes>();
   let obstacle: string | null = model?.kind === 'f' ? FOREIGN : null;
   if (model !== undefined && obstacle === null) {
-    obstacle = await exerciseAll({ db, models, model, triggers }, outcomes);
+    obstacle = await exerciseAll(db, model, table);
   }
   return triggers.map((trigger) => ({
     schema: trigger.schema,
@@ -140,21 +173,32 @@ async function testTable(
 
 /** In one transaction that is rolled back. Gives back why it ended early, or `null`. */
 async function exerciseAll(
-  { db, models, model, triggers }: Omit<Exercise, 'event' | 'writer'>,
-  outcomes: Map<TriggerEvent, Outcomes>,
+  db: Queryable,
+  model: RelationModel,
+  { own: triggers, models, closed, timeoutMs, outcomes: all, tested }: TableTest,
 ): Promise<string | null> {
   try {
-    await rolledBack(db, async () => {
+    await rolledBack(db, timeoutMs, async () => {
       await db.query('set constraints all deferred');
       // these are to fire within their statement, where they are seen
       for (const { schema, name } of triggers.filter(({ isDeferrable }) => isDeferrable)) {
         await db.query(`set constraints ${escapeIdentifier(schema)}.${escapeIdentifier(name)} immediate`);
       }
-      const writer = new RowWriter(db, models);
+      const writer = new RowWriter(db, models, closed);
       for (const event of EVENTS) {
         const exercised = triggers.filter((each) => each.events.includes(event) && whyUntested(each) === null);
-        if (exercised.length === 0) continue;
-        outcomes.set(event, await exercise({ db, models, model, event, triggers: exercised, writer }));
+        if (exercised.length === 0 || tested.has(event)) continue;
+        const outcomes = all.get(event) ?? new Outcomes(exercised, model.kind !== 'v');
+        all.set(event, outcomes);
+        try {
+          await exercise({ db, models, model, event, triggers: exercised, writer, outcomes, closed, timeoutMs });
+        } catch (error) {
+          if (error instanceof LockedOut) all.delete(event);
+          // a row that was only needed is done without next time
+          if (!(error instanceof SessionEnded && error.isWhileMaking)) tested.add(event);
+          throw error;
+        }
+        tested.add(event);
       }
     });
     return null;
@@ -173,15 +217,10 @@ function whyUntested({ mode }: TestableTrigger): string | null {
   return mode === 'R' ? 'It fires only where changes are replicated.' : null;
 }
 
-async function rolledBack<T>(db: Queryable, work: () => Promise<T>): Promise<T> {
+async function rolledBack<T>(db: Queryable, timeoutMs: number, work: () => Promise<T>): Promise<T> {
   await db.query('begin');
   try {
-    await db.query(LIMITS, [
-      `${LOCK_TIMEOUT_MS}ms`,
-      `${STATEMENT_TIMEOUT_MS}ms`,
-      `${IDLE_TIMEOUT_MS}ms`,
-      currentActor() ?? '',
-    ]);
+    await db.query(LIMITS, [`${LOCK_TIMEOUT_MS}ms`, `${timeoutMs}ms`, `${IDLE_TIMEOUT_MS}ms`, currentActor() ?? '']);
     // only a superuser may, or a login that was granted it
     await kept(db, () => db.query(`set local track_functions = 'all'`));
     return await work();

@@ -5,8 +5,8 @@
 -- A failure is an UPDATE that raises the counter, a login one that moves the last login or brings the counter to 0.
 -- While an account is locked, logins are refused, and failures are neither counted nor make it last longer: otherwise
 -- anybody could lock somebody else out for good. The first failure after it counts as the first.
--- Who sets the time of the lock decides about it: to NULL or into the past unlocks; but not together with a login, since
--- that is what an application does that knows nothing of the lock.
+-- Who sets the time of the lock decides about it: to NULL or into the past unlocks; but not together with a login or a
+-- failure, since that is what an application does that knows nothing of the lock and writes back what it has read before.
 --
 -- Two failures at once both count if they say `failures + 1`: the second waits for the row and then sees the first.
 -- Not ENABLE ALWAYS: what replication brings has been decided where it comes from.
@@ -46,17 +46,18 @@ begin
           hint = pg_catalog.format('Wait, or unlock it: update %I.%I set %I = null where …;',
             tg_table_schema, tg_table_name, tg_argv[1]);
       end if;
-      if locked_until is null or locked_until <= at_present then
-        failures := 0;
-      elsif failures > old_failures then
+      if failures > old_failures then
         failures := old_failures;
+        if locked_until is null or locked_until <= at_present then locked_until := old_locked_until; end if;
+      elsif locked_until is null or locked_until <= at_present then
+        failures := 0;
       end if;
     elsif failures > old_failures then
       if old_locked_until is not null then
         failures := failures - old_failures;
         if locked_until = old_locked_until then locked_until := null; end if;
       end if;
-      if failures >= tg_argv[3]::integer and (locked_until is null or locked_until <= at_present) then
+      if failures >= tg_argv[3]::bigint and (locked_until is null or locked_until <= at_present) then
         locked_until := at_present + interval '1 minute' * tg_argv[4]::float8;
       end if;
     elsif logs_in or (failures = 0 and old_failures > 0) then

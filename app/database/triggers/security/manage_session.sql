@@ -33,6 +33,8 @@ begin
   if tg_op = 'UPDATE' then
     execute 'select ' || columns into old_expires, old_revoked, old_begun using old;
     begun := old_begun;
+    -- from before there was a trigger
+    if old_begun > at_present then old_begun := at_present; end if;
   elsif begun > at_present then
     begun := at_present;
   end if;
@@ -43,7 +45,7 @@ begin
   end if;
 
   if old_expires is null then
-    expires := least(coalesce(expires, at_present + usual), coalesce(begun, at_present) + maximum);
+    expires := least(coalesce(expires, at_present + usual), least(begun, at_present) + maximum);
   elsif expires is null or old_revoked is not null or old_expires <= at_present then
     expires := least(expires, old_expires);
   else

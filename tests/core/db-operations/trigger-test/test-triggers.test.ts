@@ -201,6 +201,54 @@ describe('test-db-triggers', () => {
     });
   });
 
+  it('goes on in another session when a function ends its own, and says which one', async () => {
+    await make(`${TWO_TABLES}
+      insert into visits values (1);
+      create table later (id int);
+      create function die() returns trigger language plpgsql as 'begin perform pg_terminate_backend(pg_backend_pid()); return new; end';
+      create function finish() returns trigger language plpgsql as 'begin commit; return new; end';
+      create trigger dying before insert on visits for each row execute function die();
+      create trigger changed before update or delete on visits for each row execute function pass();
+      create trigger followed after insert on notes for each row execute function die();
+      create trigger finishing before insert on later for each row execute function finish();`);
+    const before = await checksums();
+    const ended =
+      'Its function ended the session: terminating connection due to administrator command (SQLSTATE 57P01).';
+    expect(states(await run())).to.deep.equal({
+      'finishing INSERT': 'failed: invalid transaction termination (SQLSTATE 2D000).',
+      'followed INSERT': `failed: ${ended}`,
+      'kept INSERT': `not_tested: The statement was stopped before, by the trigger followed: ${ended}`,
+      'changed UPDATE': 'fired',
+      'changed DELETE': 'fired',
+      'dying INSERT': `failed: ${ended}`,
+      'marked INSERT': `not_tested: The statement was stopped before, by the trigger dying: ${ended}`,
+    });
+    expect(await checksums()).to.equal(before);
+    await database.query('truncate visits, notes');
+    expect(states(await run({ table: 'visits' }))['changed UPDATE']).to.equal(
+      `not_tested: No row could be made for public.visits: ${ended}`,
+    );
+    expect(states(await run({ table: 'notes' }))['followed INSERT']).to.match(
+      /^(failed|not_tested): .*ended the session/,
+    );
+  });
+
+  it('gives up a function that runs for ever, once an event', async () => {
+    await make(`${TWO_TABLES}
+      create function loop() returns trigger language plpgsql as 'begin loop end loop; end';
+      create trigger looping before insert or update on visits for each row execute function loop();`);
+    const since = Date.now();
+    const result = await workspace.cli(['test-db-triggers', '--env', 'testing', '--timeout', '0.5s', '--json']);
+    expect(result.code).to.equal(1);
+    expect(states(result.json().data)).to.include({
+      'looping INSERT': 'failed: It took longer than 0.5 s.',
+      'marked INSERT':
+        'not_tested: The statement was stopped before, by the trigger looping: It took longer than 0.5 s.',
+    });
+    expect(Date.now() - since).to.be.lessThan(8000);
+    expect(await failure({ timeoutMs: 0 })).to.include({ code: 'USAGE' });
+  });
+
   it('goes on with the other tables when one is locked, and says so', async () => {
     await make(`${TWO_TABLES} create trigger b after delete on visits for each row execute function pass();`);
     const client = await openClient(database.url);
