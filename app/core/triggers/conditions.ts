@@ -1,4 +1,5 @@
 import { escapeIdentifier } from 'pg';
+import { conditionSql } from '../../database/catalog/trigger-sql.js';
 import type { Queryable } from '../../database/queryable.js';
 import { codeOf } from '../errors.js';
 import { kindOf, tableName, triggerOn } from './create-trigger.js';
@@ -87,7 +88,7 @@ async function printOnTable(db: Queryable, trigger: UndecidedTrigger): Promise<s
 
 async function readProbes(db: Queryable, condition: string, order: string): Promise<string[]> {
   const { rows } = await db.query<{ condition: string }>(`
-    select pg_catalog.substring(pg_catalog.pg_get_triggerdef(t.oid), ' WHEN (\\(.*\\)) EXECUTE FUNCTION ') as condition
+    select ${conditionSql('t', 'pg_catalog.pg_get_triggerdef(t.oid)')} as condition
     from pg_catalog.pg_trigger t
     join pg_catalog.pg_class c on c.oid = t.tgrelid
     where t.tgname = '${PROBE}' and ${condition}

@@ -1,5 +1,5 @@
 import type { TriggerMode } from '../../database/catalog/live-triggers.js';
-import { MODE_OF_LETTER as MODES } from '../../database/catalog/trigger-sql.js';
+import { MODE_OF_LETTER as MODES, TGTYPE } from '../../database/catalog/trigger-sql.js';
 import {
   type InstalledTrigger,
   readInstalledTriggers,
@@ -202,9 +202,8 @@ function hasSameFields({ declaration, function: wanted }: UndecidedTrigger, inst
 }
 
 function typeBits({ level, timing, on }: TriggerDeclaration): number {
-  const events = { insert: 4, delete: 8, update: 16, truncate: 32 } as const;
-  const timings = { before: 2, after: 0, 'instead of': 64 } as const;
-  return on.reduce((bits, event) => bits | events[event], (level === 'row' ? 1 : 0) | timings[timing]);
+  const timings = { before: TGTYPE.before, after: 0, 'instead of': TGTYPE.insteadOf } as const;
+  return on.reduce((bits, event) => bits | TGTYPE[event], (level === 'row' ? TGTYPE.row : 0) | timings[timing]);
 }
 
 function refOf({ target, declaration }: DeclaredTrigger): { schema: string; table: string; name: string } {

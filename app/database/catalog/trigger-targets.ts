@@ -1,4 +1,5 @@
 import type { Queryable } from '../queryable.js';
+import { argumentsSql, conditionSql } from './trigger-sql.js';
 
 /** A relation on which a trigger may be declared. */
 export interface TriggerTarget {
@@ -91,13 +92,7 @@ export async function readInstalledTriggers(
       select clones.root, pg_catalog.array_agg(distinct clones.mode::text) from clones group by clones.root
     )
     select t.oid, t.tgrelid as "tableOid", t.tgname as name, t.tgtype as type,
-      -- each argument is followed by a zero byte, which no text can hold
-      array(
-        select pg_catalog.convert_from(pg_catalog.decode(m.part[1], 'hex'), pg_catalog.getdatabaseencoding())
-        from pg_catalog.regexp_matches(pg_catalog.encode(t.tgargs, 'hex'), '((?:(?!00)..)*)00', 'g')
-          with ordinality as m (part, n)
-        order by m.n
-      ) as args,
+      ${argumentsSql(`pg_catalog.encode(t.tgargs, 'hex')`)} as args,
       array(
         select a.attname::text from pg_catalog.unnest(t.tgattr::int2[]) as u (attnum)
         join pg_catalog.pg_attribute a on a.attrelid = t.tgrelid and a.attnum = u.attnum
@@ -107,9 +102,7 @@ export async function readInstalledTriggers(
       t.tgparentid <> 0 as "isClone", t.tgdeferrable as "isDeferrable",
       t.tginitdeferred as "isInitiallyDeferred", t.tgoldtable::text as "oldTable", t.tgnewtable::text as "newTable",
       printed.definition,
-      case when t.tgqual is not null then
-        pg_catalog.substring(printed.definition, ' WHEN (\\(.*\\)) EXECUTE FUNCTION ')
-      end as "when"
+      ${conditionSql('t', 'printed.definition')} as "when"
     from pg_catalog.pg_trigger t
     cross join lateral (select pg_catalog.pg_get_triggerdef(t.oid) as definition offset 0) printed
     left join modes on modes.root = t.oid
