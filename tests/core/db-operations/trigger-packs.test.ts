@@ -52,13 +52,15 @@ describe('packs that write their triggers themselves', () => {
       await client.query(`select tgname from pg_trigger where tgrelid = $1::regclass and not tgisinternal order by 1`, [
         table,
       ])
-    ).rows.map(({ tgname }) => tgname);
+    ).rows.map(({ tgname }) => plain(tgname));
   const logged = async (sql: string) => {
     await client.query(`begin; ${sql}`);
     const { rowCount } = await client.query('select from audit.audit_logs where transaction_id = txid_current()');
     await client.query('rollback');
     return rowCount;
   };
+  /** Without the letters that tell one table's from another's. */
+  const plain = (name: string): string => name.replace(/_[0-9a-f]{6}$/, '');
   const STATEMENTS = ['audit_delete', 'audit_insert', 'audit_truncate', 'audit_update', 'zz_audit_key'];
 
   it('lose their old triggers when a table needs others, so that nothing is logged twice', async () => {
@@ -66,7 +68,7 @@ describe('packs that write their triggers themselves', () => {
     expect(await auditOf('users')).to.deep.equal(STATEMENTS);
     await client.query('create table guests (room text) inherits (users)');
     const dry = await apply({ dryRun: true });
-    expect(dry.removed.map(({ name }) => name)).to.deep.equal([
+    expect(dry.removed.map(({ name }) => plain(name))).to.deep.equal([
       'audit_delete',
       'audit_insert',
       'audit_update',
@@ -112,7 +114,7 @@ describe('packs that write their triggers themselves', () => {
     expect((await apply({ pack: 'base' })).removed).to.deep.equal([]);
     expect((await apply({ schema: 'audit' })).removed).to.deep.equal([]);
     const { removed } = await apply({ table: 'visits' });
-    expect(removed.map(({ table, name }) => `${table} ${name}`)).to.deep.equal(
+    expect(removed.map(({ table, name }) => `${table} ${plain(name)}`)).to.deep.equal(
       STATEMENTS.map((name) => `visits ${name}`),
     );
     expect((await apply({ perTable: true })).removed).to.have.length(5);
