@@ -144,7 +144,7 @@ async function many(
     await client.query('commit');
   });
   process.stdout.write(
-    `${statements.length} triggers on ${TABLES} tables: applied in ${ratio(applying, psqlTime)} of psql -1 -f (${Math.round(psqlTime)} ms), ` +
+    `${TABLES * EACH} triggers on ${TABLES} tables: applied in ${ratio(applying, psqlTime)} of psql -1 -f (${Math.round(psqlTime)} ms), ` +
       `again in ${Math.round(again)} ms, verified in ${Math.round(median(verifying))} ms\n`,
   );
   for (const one of clients) await one.end();
