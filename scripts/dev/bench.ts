@@ -46,6 +46,10 @@ async function main(): Promise<void> {
       await audit(client, { data, only: ['public.audited'] });
       await client.end();
     }
+    await admin.query('create database bench_moves template template0');
+    const moving = await open('bench_moves');
+    await auditMoves(moving);
+    await moving.end();
     await admin.query('create database bench_many template template0');
     await admin.query('create database bench_psql template template0');
     await many(open, (database) => `postgresql://${user}:${encodeURIComponent(password)}@${host}:${port}/${database}`);
@@ -78,6 +82,39 @@ async function audit(client: pg.Client, settings: AuditPackSettings): Promise<vo
   );
   process.stdout.write(
     `audit (${settings.data}), ${ROWS} rows: INSERT ${ratio(i, pi)} of ${Math.round(pi)} ms, UPDATE ${ratio(u, pu)} of ${Math.round(pu)} ms\n`,
+  );
+}
+
+/** What is done row by row: other keys, and rows that go to another partition. */
+async function auditMoves(client: pg.Client): Promise<void> {
+  const rows = ROWS / 5;
+  for (const name of ['plain_keys', 'audited_keys']) await client.query(TABLE(name));
+  for (const name of ['plain_parts', 'audited_parts']) {
+    await client.query(`create table ${name} (id integer, part integer, body text, primary key (id, part)) partition by list (part);
+      create table ${name}_0 partition of ${name} for values in (0); create table ${name}_1 partition of ${name} for values in (1)`);
+  }
+  const settings = { only: ['public.audited_*'] };
+  await client.query('begin');
+  await ensureSchema(client);
+  await applyPacks(client, [auditPack(settings)], { environment: 'development', dryRun: false, lockTimeoutMs: 1000 });
+  await client.query('commit');
+  for (const name of ['plain_keys', 'audited_keys'])
+    await client.query(INSERT(name).replace(String(ROWS), String(rows)));
+  for (const name of ['plain_parts', 'audited_parts'])
+    await client.query(`insert into ${name} select n, 0, 'body ' || n from generate_series(1, ${rows}) n`);
+  const times = { plainKeys: [], keys: [], plainParts: [], parts: [] } as Record<string, number[]>;
+  for (let run = 0; run < RUNS; run += 1) {
+    await client.query('vacuum analyze');
+    times.plainKeys?.push(await timed(client, `update plain_keys set id = id + ${ROWS}`));
+    times.keys?.push(await timed(client, `update audited_keys set id = id + ${ROWS}`));
+    times.plainParts?.push(await timed(client, 'update plain_parts set part = 1 - part'));
+    times.parts?.push(await timed(client, 'update audited_parts set part = 1 - part'));
+  }
+  const [pk = 0, k = 0, pp = 0, p = 0] = ['plainKeys', 'keys', 'plainParts', 'parts'].map((name) =>
+    median(times[name] ?? []),
+  );
+  process.stdout.write(
+    `audit, ${rows} rows: another key ${ratio(k, pk)} of ${Math.round(pk)} ms, another partition ${ratio(p, pp)} of ${Math.round(pp)} ms\n`,
   );
 }
 

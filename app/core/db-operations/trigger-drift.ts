@@ -13,7 +13,7 @@ import { sidesOf } from '../triggers/trigger-diff.js';
 import { DRIFT_STATES, type DriftState, type TriggerReport } from '../triggers/trigger-report.js';
 import { exerciseTriggers, type TestTriggersResult } from './trigger-test/test-triggers.js';
 import { inTriggerTransaction, lockPatience } from './trigger-work/in-trigger-transaction.js';
-import { maintainPacks } from './trigger-work/maintain-packs.js';
+import { maintainPacks, preparePacks } from './trigger-work/maintain-packs.js';
 import { readPacks } from './trigger-work/packs.js';
 import { type Drift, readDrift } from './trigger-work/read-drift.js';
 
@@ -203,6 +203,7 @@ async function heal(target: Target, options: VerifyTriggersOptions): Promise<Ver
   };
   const work = { target, signal, ...lockPatience(options) };
   options.onProgress?.({ step: 'healing triggers' });
+  const prepared = dryRun ? [] : await preparePacks(work, packs);
   const healed = await inTriggerTransaction(work, async (db, lockTimeoutMs) => {
     if (!dryRun) await ensureSchema(db);
     const before = await readDrift(db, packs, filter);
@@ -213,7 +214,7 @@ async function heal(target: Target, options: VerifyTriggersOptions): Promise<Ver
     return { result: verified(after, fixed), fixed };
   });
   const maintained = await maintainPacks(work, packs, { dryRun });
-  const fixed = { ...healed.fixed, statements: [...healed.fixed.statements, ...maintained] };
+  const fixed = { ...healed.fixed, statements: [...prepared, ...healed.fixed.statements, ...maintained] };
   return { ...healed.result, fixed };
 }
 

@@ -7,7 +7,7 @@ import type { TriggerPack } from '../triggers/pack.js';
 import { requireRelation } from './inspection/find-relation.js';
 import { requireSchema } from './inspection/require-schema.js';
 import { inTriggerTransaction, lockPatience, type TriggerTransactions } from './trigger-work/in-trigger-transaction.js';
-import { maintainPacks } from './trigger-work/maintain-packs.js';
+import { maintainPacks, preparePacks } from './trigger-work/maintain-packs.js';
 import { choosePacks, readPacks } from './trigger-work/packs.js';
 
 export interface ApplyTriggersOptions extends OperationOptions {
@@ -65,6 +65,7 @@ export async function applyTriggersTo(
     ...(schema === undefined ? {} : { schema }),
     ...(table === undefined ? {} : { table }),
   };
+  const prepared = dryRun ? [] : await preparePacks(work, covered);
   const isPerTable = !dryRun && (options.perTable ?? target.isProtected);
   const applied = isPerTable
     ? await applyPerTable(packs, wanted, { work, options })
@@ -72,7 +73,7 @@ export async function applyTriggersTo(
         applyIn(db, packs, { ...wanted, lockTimeoutMs }, options),
       );
   const maintained = await maintainPacks(work, covered, { dryRun });
-  return { ...applied, statements: [...applied.statements, ...maintained] };
+  return { ...applied, statements: [...prepared, ...applied.statements, ...maintained] };
 }
 
 async function applyIn(

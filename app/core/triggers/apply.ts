@@ -1,4 +1,3 @@
-import { readRelationNames } from '../../database/catalog/relation-names.js';
 import { readSpecialModes } from '../../database/catalog/special-modes.js';
 import type { Queryable } from '../../database/queryable.js';
 import { readTriggerRecords } from '../../database/records/trigger-registry.js';
@@ -9,6 +8,7 @@ import { type InstalledFunctions, installFunctions } from './install-functions.j
 import { type LockWish, withLockErrors } from './locks.js';
 import { modeLetter, setMode } from './modes.js';
 import { coveredPacks, type TriggerPack, withGenerated } from './pack.js';
+import { setUpPacks } from './pack-tables.js';
 import { type PlanOptions, planTriggers } from './plan.js';
 import type { PlannedTrigger, Skipped, SkippedFunction, TriggerPlan, TriggerRef } from './planned-trigger.js';
 import { isNews, type Registration, register } from './register.js';
@@ -62,7 +62,7 @@ const BATCH = 200;
  * everything is undone again, and no table is locked but those of {@link readConditions}, for a moment.
  *
  * @param db where it is no dry run, with the schema manage_db in place
- * @throws TriggerLockError when a table stays locked; ManageDbError `SQL_FAILED`, `NOT_FOUND`, and
+ * @throws TriggerLockError when a table stays locked; ManageDbError `SQL_FAILED`, `PERMISSION_DENIED`, `NOT_FOUND`, and
  *   `INVALID_CONFIGURATION` when a pack's settings speak of what there is not
  */
 export async function applyPacks(
@@ -80,7 +80,7 @@ export async function applyPacks(
   const covered = coveredPacks(packs, options.pack);
   refuseProblems(covered);
   const isPrepared = options.part === 'triggers';
-  const setup = isPrepared ? [] : await setUp(db, covered);
+  const setup = isPrepared ? [] : await setUpPacks(db, covered);
   const { functions: registered } = await readTriggerRecords(db, []);
   const overrides = options.overridesFunctions === true;
   const functions = isPrepared
@@ -127,35 +127,6 @@ function refuseProblems(packs: readonly TriggerPack[]): void {
     hint: `Correct the settings of the ${pack.name} pack in the triggers folder.`,
     details: { problems },
   });
-}
-
-/** Returns what was executed. */
-async function setUp(db: Queryable, packs: readonly TriggerPack[]): Promise<readonly string[]> {
-  const done: string[] = [];
-  for (const pack of packs) {
-    if ((pack.setup ?? []).length > 0) done.push(...(await executeForPack(db, pack, pack.setup ?? [])));
-  }
-  return done;
-}
-
-/**
- * Executes statements about the tables of the pack itself; returns them.
- *
- * @throws TriggerLockError when one of these tables stays locked
- */
-export async function executeForPack(
-  db: Queryable,
-  { name, functionSchema }: TriggerPack,
-  statements: readonly string[],
-): Promise<readonly string[]> {
-  const relations = await readRelationNames(db);
-  const wish: LockWish = {
-    tables: relations.filter(({ schema }) => schema === functionSchema),
-    waitsFor: 'everybody',
-    name: `the tables of the ${name} pack (schema ${functionSchema})`,
-  };
-  for (const statement of statements) await withLockErrors(wish, () => db.query(statement));
-  return statements;
 }
 
 /** Whether anything is to be done to the trigger itself. */

@@ -36,6 +36,7 @@ export function declaredSet(
   const skipped: Skipped[] = [];
   const chosen = new Map<string, DeclaredTrigger>();
   for (const pack of packs) {
+    skipped.push(...(pack.skipped ?? []));
     for (const declaration of pack.declarations) {
       const found = findTables(declaration, targets, filter);
       skipped.push(...found.skipped);

@@ -106,7 +106,12 @@ function judge(sides: Sides, functions: FunctionJudge, generating: DriftFacts['g
     live,
     function: called,
     missing: missingFunction(wanted),
-    byHand: registered === null || live === null ? [] : byHandDifferences(registered, live),
+    byHand:
+      registered === null || live === null
+        ? []
+        : byHandDifferences(registered, live).filter(
+            ({ field }) => !(followsTable({ state, registered, called }) && MOVES_ALONG.has(field)),
+          ),
     modes: registered === null || live === null ? [] : modeDifferences(registered.wantedMode, live),
     // what lies in the schema of the pack protects the log, and calls functions that are not written for a table
     callsGenerated: calls !== undefined && calls.functionSchema !== ref.schema && isGenerated(called),
@@ -130,6 +135,17 @@ function judge(sides: Sides, functions: FunctionJudge, generating: DriftFacts['g
   const { byHand, modes } = evidence;
   return { report, declared: state, registered, live, function: called, byHand, modes };
 }
+
+/** Its declaration was written for the table, and would be another now: PostgreSQL has renamed the columns in what is there. */
+function followsTable({
+  state,
+  registered,
+  called,
+}: Pick<Evidence, 'state'> & { registered: RegisteredTrigger; called: JudgedFunction }): boolean {
+  return called.file?.isGenerated === true && state !== null && registered.checksum !== checksumOf(state);
+}
+
+const MOVES_ALONG: ReadonlySet<string> = new Set(['condition', 'columns']);
 
 /** That of the trigger which is there, or else of the one that was, or shall be. */
 function calledBy({ declared, registered, live }: Sides): { schema: string; name: string } {
@@ -175,7 +191,8 @@ function verdictOf(evidence: Evidence): Verdict {
     return { state: modes.some(isDisabled) ? 'disabled' : 'manual_override', isDrift: true, differences };
   }
   const declaredAnew = [...gone, ...declarationDifferences(state, registered), ...fileDifferences(called), ...missing];
-  if (called.file?.isGenerated && declaredAnew.length > 0 && declaredAnew.every(({ field }) => field === GENERATED))
+  const isOfTable = ({ field }: Difference) => field === GENERATED || field.startsWith('declared ');
+  if (called.file?.isGenerated && declaredAnew.length > 0 && declaredAnew.every(isOfTable))
     return { state: 'stale', isDrift: true, differences: declaredAnew };
   if (declaredAnew.length > 0) return { state: 'drifted', isDrift: true, differences: declaredAnew };
   if (live.mode === 'disabled') return { state: 'disabled', isDrift: false, differences: [] };

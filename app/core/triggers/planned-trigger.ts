@@ -4,6 +4,9 @@ import type { RegisteredTrigger } from '../../database/records/trigger-registry.
 import type { TriggerDeclaration } from './declaration.js';
 import type { DeclaredState } from './declared-state.js';
 import type { TriggerPack } from './pack.js';
+import type { Skipped } from './skipped.js';
+
+export type { Skipped, SkippedFunction } from './skipped.js';
 
 /** Which part of the declared triggers is wanted. */
 export interface TriggerFilter {
@@ -54,21 +57,6 @@ export interface TriggerPlan {
   readonly triggers: readonly PlannedTrigger[];
   readonly removals: readonly PlannedRemoval[];
   readonly skipped: readonly Skipped[];
-}
-
-/** A trigger that was declared and is not applied, and why. `*` where no single schema is meant. */
-export interface Skipped {
-  readonly schema: string;
-  readonly table: string;
-  readonly name: string;
-  readonly reason: string;
-}
-
-/** A function whose file was not executed, and why. */
-export interface SkippedFunction {
-  readonly schema: string;
-  readonly name: string;
-  readonly reason: string;
 }
 
 export interface TriggerRef {

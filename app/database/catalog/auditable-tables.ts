@@ -77,12 +77,20 @@ export async function readAuditableTables(
       select c.oid, c.oid from pg_catalog.pg_class c where c.relkind = 'p' and not c.relispartition
       union all
       select tree.root, i.inhrelid from tree join pg_catalog.pg_inherits i on i.inhparent = tree.oid
+    ),
+    parts as (
+      select tree.root, pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('schema', pn.nspname, 'name', p.relname)
+        order by pn.nspname, p.relname) as partitions
+      from tree join pg_catalog.pg_class p on p.oid = tree.oid join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace
+      where tree.oid <> tree.root and p.relkind in ('r', 'p')
+      group by tree.root
     )
     select n.nspname as schema, c.relname as name, c.relkind = 'p' as "isPartitioned",
       coalesce((
         select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('columns', ${KEY_COLUMNS}, 'isDeferrable', not i.indimmediate)
-          order by i.indisprimary desc, i.indimmediate desc, i.indisreplident desc, i.indexrelid)
-        from pg_catalog.pg_index i
+          -- by name: a dump makes them in another order
+          order by i.indisprimary desc, i.indimmediate desc, i.indisreplident desc, named.relname)
+        from pg_catalog.pg_index i join pg_catalog.pg_class named on named.oid = i.indexrelid
         where i.indrelid = c.oid and ${IS_KEY} and not exists (
           select from pg_catalog.unnest(i.indkey::int2[]) with ordinality as u (attnum, n)
           join pg_catalog.pg_attribute k on k.attrelid = i.indrelid and k.attnum = u.attnum
@@ -99,15 +107,13 @@ export async function readAuditableTables(
        cross join lateral ${BASE_TYPE} base
        left join pg_catalog.pg_collation l on l.oid = a.attcollation
        where a.attrelid = c.oid and ${IS_SEEN}) as columns,
-      coalesce((
-        select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('schema', pn.nspname, 'name', p.relname) order by pn.nspname, p.relname)
-        from tree join pg_catalog.pg_class p on p.oid = tree.oid join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace
-        where tree.root = c.oid and tree.oid <> c.oid and p.relkind in ('r', 'p')), '[]') as partitions,
+      coalesce(parts.partitions, '[]') as partitions,
       (c.relkind = 'r' and exists (
         select from pg_catalog.pg_inherits i where i.inhparent = c.oid or i.inhrelid = c.oid))
         or exists (select from pg_catalog.pg_subscription_rel s where s.srrelid = c.oid) as "needsRowTriggers"
     from pg_catalog.pg_class c
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    left join parts on parts.root = c.oid
     where c.relkind in ('r', 'p') and not c.relispartition and c.relpersistence <> 't'
       and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'manage_db')
       and not exists (

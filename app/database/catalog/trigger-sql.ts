@@ -47,7 +47,7 @@ export function eventsSql(row: string): string {
 /** The condition with its parentheses, or null. `definition`: an expression, what pg_get_triggerdef has printed of the row. */
 export function conditionSql(row: string, definition: string): string {
   return `case when ${row}.tgqual is not null then
-    pg_catalog.substring(${definition}, ' WHEN (\\(.*\\)) EXECUTE FUNCTION ') end`;
+    pg_catalog.substring(${definition}, ' FOR EACH (?:ROW|STATEMENT) WHEN (\\(.*?\\)) EXECUTE FUNCTION ') end`;
 }
 
 /**

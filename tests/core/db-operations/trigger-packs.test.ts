@@ -159,6 +159,8 @@ describe('packs that write their triggers themselves', () => {
   describe('as a pack says it', () => {
     const NOTHING: GeneratedTriggers = {
       problems: [],
+      skipped: [],
+      isNew: true,
       setup: [],
       aroundFunctions: { before: [], after: [] },
       functions: [],

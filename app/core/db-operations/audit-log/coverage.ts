@@ -21,9 +21,10 @@ const EVENTS = [
 /** Every table of the application, by what calls a function of `schema` and is not disabled. Under an empty search_path. */
 export async function readCoverage(db: Queryable, schema: string): Promise<readonly AuditedTable[]> {
   const logged = new Map<string, number>();
-  for (const { schema: in_, table, functionSchema, mode, fields } of await readLiveTriggers(db)) {
-    // those with conditions only note which rows are moved
-    if (functionSchema !== schema || mode === 'disabled' || mode === 'replica' || fields.when !== null) continue;
+  for (const { schema: in_, table, functionSchema, functionName, mode, fields } of await readLiveTriggers(db)) {
+    // those with conditions only note which rows are moved; one that is not ALWAYS misses what is replicated
+    if (functionSchema !== schema || !functionName.startsWith('log_') || mode !== 'always' || fields.when !== null)
+      continue;
     const key = JSON.stringify([in_, table]);
     logged.set(key, (logged.get(key) ?? 0) | fields.type);
   }

@@ -125,6 +125,12 @@ async function unchained(db: Queryable, s: string): Promise<readonly AuditFindin
   return rows.map(({ id }) => ({ kind: 'unchained', detail: `The entry with id ${id} was written beside the chain.` }));
 }
 
+/** What may be written by nobody but the role of the log, and is no partition: needs $1, the schema. */
+const HELPERS = `
+    select c.oid, c.relowner, c.relacl, pg_catalog.format('%I.%I', n.nspname, c.relname) as name
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = $1 and c.relname in ('moving_rows', 'audit_chain')`;
+
 /** The log and its partitions: needs $1, the schema. */
 const LOG_TABLES = `
     select c.oid, c.relowner, c.relacl, pg_catalog.format('%I.%I', n.nspname, c.relname) as name
@@ -154,19 +160,31 @@ async function unprotected(db: Queryable, schema: string): Promise<readonly Audi
 }
 
 async function strangers(db: Queryable, schema: string): Promise<readonly AuditFinding[]> {
-  const { rows } = await db.query<{ name: string; grantee: string; rights: string }>(
+  const { rows } = await db.query<{ detail: string }>(
     `
-    select l.name, coalesce(r.rolname, 'everybody') as grantee,
-      pg_catalog.string_agg(a.privilege_type, ', ' order by a.privilege_type) as rights
-    from (${LOG_TABLES}) l cross join lateral pg_catalog.aclexplode(l.relacl) a
+    select pg_catalog.format('%s has been given %s on %s.', coalesce(r.rolname, 'everybody'),
+      pg_catalog.string_agg(a.privilege_type, ', ' order by a.privilege_type), l.name) as detail
+    from (${LOG_TABLES} union all ${HELPERS}) l cross join lateral pg_catalog.aclexplode(l.relacl) a
     left join pg_catalog.pg_roles r on r.oid = a.grantee
     where a.grantee <> l.relowner and a.privilege_type in ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER')
-      and not (a.privilege_type = 'INSERT' and coalesce(r.rolname = $2, false))
-    group by 1, 2 order by 1, 2`,
+      and not coalesce(r.rolname = $2 and (a.privilege_type = 'INSERT' or l.name !~ '\\.audit_logs'), false)
+    group by r.rolname, l.name
+    union all
+    select pg_catalog.format('The rule %I on %s may keep entries from being written.', w.rulename, l.name)
+    from (${LOG_TABLES} union all ${HELPERS}) l join pg_catalog.pg_rewrite w on w.ev_class = l.oid
+    union all
+    select pg_catalog.format('The trigger %I on %s is not the log''s own.', t.tgname, l.name)
+    from (${LOG_TABLES} union all ${HELPERS}) l join pg_catalog.pg_trigger t on t.tgrelid = l.oid
+    where not t.tgisinternal and t.tgparentid = 0
+      and t.tgname not in ('refuse_change', 'forget_logged', 'chain_entry', 'note_chain')
+    union all
+    select pg_catalog.format('%s may act for %s, and so write into the log.', member.rolname, writer.rolname)
+    from pg_catalog.pg_roles writer join pg_catalog.pg_auth_members m on m.roleid = writer.oid
+    join pg_catalog.pg_roles member on member.oid = m.member
+    where writer.rolname = $2 and not member.rolsuper and not member.rolcreaterole
+      and not exists (select from (${LOG_TABLES}) l where pg_catalog.pg_has_role(member.oid, l.relowner, 'MEMBER'))
+    order by 1`,
     [schema, LOG_WRITER],
   );
-  return rows.map(({ name, grantee, rights }) => ({
-    kind: 'unprotected',
-    detail: `${grantee} has been given ${rights} on ${name}.`,
-  }));
+  return rows.map(({ detail }) => ({ kind: 'unprotected', detail }));
 }

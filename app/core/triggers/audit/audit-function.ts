@@ -9,7 +9,7 @@ import {
   KEY_COLUMNS,
 } from '../../../database/catalog/auditable-tables.js';
 import type { GeneratedFunction } from '../pack.js';
-import { anyColumns, rowsAsJson } from './any-columns.js';
+import { anyColumns, changedInJson, idOfJson, keptOfJson, outerLevels, rowsAsJson } from './any-columns.js';
 import { type AuditedColumns, RowExpressions, textArray } from './row-expressions.js';
 
 export interface AuditFunctionOptions extends AuditedColumns {
@@ -29,6 +29,7 @@ const PINNED = [
   `bytea_output = 'hex'`,
   `lc_monetary = 'C'`,
   'quote_all_identifiers = off',
+  'standard_conforming_strings = on',
 ];
 
 /**
@@ -87,11 +88,15 @@ function bodyOf(given: AuditableTable, options: AuditFunctionOptions): string {
   const key = rows.key?.columns ?? [];
   const into = `insert into ${s}.audit_logs (${COLUMNS})`;
   const parts = { table, rows, options, into, s };
-  return `
+  const chain = `
+  -- who writes waits for who wrote before: entries have their positions in the order of their times
+  perform from ${s}.audit_chain c for update;`;
+  // read by those who have to know whether one of them has gone: readSecretColumns
+  const noted = options.redact.length === 0 ? '' : `\n-- secret: ${JSON.stringify(options.redact)}`;
+  return `${noted}
 #variable_conflict use_variable
 declare
-${options.isChained ? `  -- who writes waits for who wrote before: entries have their positions in the order of their times\n  head constant bigint := (select c.position from ${s}.audit_chain c for update);\n` : ''}\
-  moment constant timestamp with time zone := clock_timestamp();
+  moment timestamp with time zone;
   xid constant bigint := pg_current_xact_id()::text::bigint;
   depth constant integer := pg_trigger_depth();
   root constant oid := coalesce(pg_partition_root(tg_relid), tg_relid);
@@ -106,32 +111,41 @@ ${options.isChained ? `  -- who writes waits for who wrote before: entries have 
   names text[];
   is_known boolean;
   has_key boolean;
-  json_as_text boolean := false;
+  is_once boolean;
+  old_as_json text;
+  new_as_json text;
   old_id text;
   new_id text;
-  old_rows_as_json text;
-  new_rows_as_json text;
+  old_data jsonb;
+  new_data jsonb;
+  changed text[];
 begin
-${noteKeys({ table, rows, s })}\
+${noteKeysFast(parts)}\
   select n.nspname, c.relname, array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and ${IS_SEEN} order by ${order}),
     array(select ${COLUMN_SIGNATURE} from pg_attribute a where a.attrelid = c.oid and ${IS_SEEN} order by ${order}),
     exists (select from pg_index i where i.indrelid = c.oid and ${IS_KEY} and ${KEY_COLUMNS} = keys)
   into strict logged_schema, logged_table, names, signature, has_key
   from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = root;
-
-  if tg_op = 'TRUNCATE' then
-    ${into}
-    values (${COMMON}, null, ${WHO}, null, null, case when tg_relid <> root then
-      jsonb_build_object('partition', format('%I.%I', tg_table_schema, tg_table_name)) end);
-    return null;
-  end if;
-
   is_known := signature = ${textArray(table.columns.map((column) => column.signature))}${key.length === 0 ? '' : ' and has_key'}
     and logged_schema = ${escapeLiteral(table.schema)} and logged_table = ${escapeLiteral(table.name)};
   if not is_known then
     ${unknownColumns(table, options)}
   end if;
-${withJson(table, fastWays(parts), slowWay(parts))}
+${noteMoves(parts)}\
+${options.isChained ? chain : ''}
+  moment := clock_timestamp();
+  if tg_op = 'TRUNCATE' then
+    ${into}
+    values (${COMMON}, null, ${WHO}, null, null, case when tg_relid <> root then
+      jsonb_build_object('partition', format('%I.%I', tg_table_schema, tg_table_name)) end);
+    delete from ${s}.moving_rows m where m.transaction_id = xid and m.relation = root and m.kind = 'logged';
+    return null;
+  end if;
+  if is_known then
+${fastWays(parts)}
+  end if;
+${slowWay(parts)}
+  return null;
 end `;
 }
 
@@ -147,33 +161,56 @@ interface Parts {
   readonly s: string;
 }
 
-/** Row by row: which key becomes which, for the end of the statement; of partitions also the rows that go and come. */
-function noteKeys({ table, rows, s }: Pick<Parts, 'table' | 'rows' | 's'>): string {
-  const key = rows.key?.columns ?? [];
-  if (key.length === 0) return '';
-  const insert = (kind: string, columns: string, values: string) =>
-    `insert into ${s}.moving_rows (transaction_id, relation, depth, kind, ${columns}) ${values.replace('KIND', `'${kind}'`)}`;
-  const moved = (side: 'old' | 'new', kind: string) => `
-        ${rowsAsJson(side)}
-        execute format($sql$${insert(kind, `${side}_id, data`, `select $3, $4, $5, KIND, $6, x.data from (%s) x (data)`)}$sql$, ${side}_rows_as_json)
-        using old, new, xid, root, depth, ${side}_id;`;
-  const moves = `
-      elsif tg_op = 'DELETE' then${moved('old', 'left')}
-      else${moved('new', 'arrived')}`;
-  return `  if tg_when = 'BEFORE' or tg_nargs = 1 then
-    json_as_text := true;
-    -- where the key has another name now, the rows of this statement are paired without it
-    if (select count(*) from pg_attribute a where a.attrelid = tg_relid and not a.attisdropped and a.attname = any (keys)) = cardinality(keys) then
-      if tg_op <> 'INSERT' then old_id := ${rows.id('old')}; end if;
-      if tg_op <> 'DELETE' then new_id := ${rows.id('new')}; end if;
-      if tg_when = 'BEFORE' then
-        ${insert('key', 'old_id, new_id', 'values (xid, root, depth, KIND, old_id, new_id)')};
-        perform set_config('manage_db.moving', (depth - 1)::text, true);${table.isPartitioned ? moves : ''}
-      end if;
-    end if;
-    if tg_when = 'BEFORE' then return new; end if;
-    return null;
+/** As {@link noteMoves}, where the key is what it was: each row is asked for, so as little as possible is looked up. */
+function noteKeysFast({ table, rows, s }: Parts): string {
+  if (rows.key === null || table.needsRowTriggers) return '';
+  const key = table.columns.filter(({ name }) => rows.key?.columns.includes(name));
+  return `  if tg_when = 'BEFORE' and (
+    select count(*) from pg_attribute a where a.attrelid = tg_relid and a.attname = any (keys) and not a.attisdropped
+      and ${COLUMN_SIGNATURE} = any (${textArray(key.map(({ signature }) => signature))})) = ${key.length}
+  then
+    insert into ${s}.moving_rows (transaction_id, relation, depth, kind, old_id, new_id)
+    values (xid, root, depth, 'key', ${rows.id('old')}, ${rows.id('new')});
+    ${SET_LEVEL}
+    return new;
   end if;
+`;
+}
+
+/** At which level rows are being moved, inside of those that are. */
+const SET_LEVEL = `if split_part(current_setting('manage_db.moving', true), ',', 1) is distinct from (depth - 1)::text then
+      perform set_config('manage_db.moving', concat_ws(',', depth - 1, nullif(${outerLevels('depth - 1')}, '')), true);
+    end if;`;
+
+/** Row by row: which key becomes which, for the end of the statement; of partitions also the rows that go and come. */
+function noteMoves({ table, rows, s }: Parts): string {
+  if (rows.key === null || table.needsRowTriggers) return '';
+  const insert = `insert into ${s}.moving_rows (transaction_id, relation, depth, kind, old_id, new_id, data)`;
+  // a name that is no column any more would be an error even where it is not used: each way is a statement of its own
+  const id = (side: 'old' | 'new') => `
+    if is_known then ${side}_id := ${rows.id(side)};
+    else ${rowsAsJson(side, 'row')}
+      execute ${side}_as_json into ${side}_data using old, new;
+      ${side}_id := ${idOfJson(`${side}_data`, 'keys')};
+    end if;`;
+  const data = (side: 'old' | 'new') => `
+    if is_known then ${side}_data := ${rows.unmasked(side)}; end if;`;
+  const moves = `
+  if tg_level = 'ROW' and tg_nargs = 1 then
+    if tg_op = 'DELETE' then${id('old')}${data('old')}
+      ${insert} values (xid, root, depth, 'left', old_id, null, old_data);
+    else${id('new')}${data('new')}
+      ${insert} values (xid, root, depth, 'arrived', null, new_id, new_data);
+    end if;
+    return null;
+  end if;`;
+  return `  if tg_when = 'BEFORE' then${id('old')}${id('new')}
+    if old_id is not null and new_id is not null then
+      ${insert} values (xid, root, depth, 'key', old_id, new_id, null);
+      ${SET_LEVEL}
+    end if;
+    return new;
+  end if;${table.isPartitioned ? moves : ''}
 `;
 }
 
@@ -193,22 +230,6 @@ function unknownColumns({ columns }: AuditableTable, { redact }: AuditFunctionOp
       keys := coalesce((select ${KEY_COLUMNS} from pg_index i where i.indrelid = root and i.indisprimary), '{}');
     end if;${redact.length === 0 ? '' : hiding}
     if keys && (secret || ignored) then keys := '{}'; end if;`;
-}
-
-/** Values of the type json may be such that jsonb refuses them: then all of them are kept as text. */
-function withJson({ columns }: AuditableTable, fast: string, slow: string): string {
-  if (!columns.some(({ isJson }) => isJson)) {
-    return `  if is_known then\n${fast}\n  end if;\n${slow}\n  return null;`;
-  }
-  return `  begin
-  if is_known then\n${fast}\n  end if;
-${slow}
-  return null;
-  exception when data_exception or program_limit_exceeded then
-    json_as_text := true;
-${slow}
-  return null;
-  end;`;
 }
 
 /** Each ends the call where it was enough. */
@@ -238,7 +259,7 @@ function fastWays({ table, rows, options, into, s }: Parts): string {
     elsif tg_op = 'DELETE'${isFree} then
       ${into}
       select ${COMMON}, ${rows.id(old)}, ${WHO}, null, ${rows.data(old)}, null from old_rows ${old};
-      return null;${rows.key?.isDeferrable === true ? '' : fastUpdate({ table, rows, options, into, s })}
+      return null;${fastUpdate({ table, rows, options, into, s })}
     end if;`;
 }
 
@@ -263,14 +284,36 @@ function fastUpdate({ rows, options, into, s }: Parts): string {
       ? whole
       : `case when ${isAlone} then ${whole} else ${rows.changedData(row, differences)} end`;
   };
-  return `
-    elsif tg_op = 'UPDATE' and not exists (select from ${s}.moving_rows m where m.transaction_id = xid and m.relation = root) then
-      ${into}
+  const logging = (joined: string) => `${into}
       select ${COMMON}, case when ${rows.isMissing(old)} then ${rows.id(next)} else ${rows.id(old)} end, ${WHO},
         case when not (${isAlone}) then ${changedNames(differences)} end, ${kept(old)}, ${kept(next)}
-      from old_rows ${old} full join new_rows ${next} on ${rows.isSameKey(old, next)}
-      where ${isAlone} or ${anyOf(differences)};
-      return null;`;
+      from ${joined}
+      where ${isAlone} or ${anyOf(differences)};`;
+  const notes = `select from ${s}.moving_rows m where m.transaction_id = xid and m.relation = root`;
+  // what foreign keys do to a row more than once is here more than once
+  return `
+    elsif tg_op = 'UPDATE' then
+      is_once := not exists (select from old_rows ${old} group by ${rows.keyValues(old)} having count(*) > 1);
+      if is_once and not exists (${notes}) then
+        ${logging(`old_rows ${old} full join new_rows ${next} on ${rows.isSameKey(old, next)}`)}
+        return null;
+      end if;
+      if is_once and not exists (${notes} and m.kind = 'left' and not exists (select from old_rows ${old} where ${rows.id(old)} = m.old_id))
+        and not exists (select from new_rows ${next} group by ${rows.keyValues(next)} having count(*) > 1)
+      then
+        with moved as materialized (
+          select distinct on (m.new_id) m.old_id, m.new_id from ${s}.moving_rows m
+          where m.transaction_id = xid and m.relation = root and m.depth in (depth, depth + 1)
+            and m.old_id in (select ${rows.id(old)} from old_rows ${old})
+          order by m.new_id, m.id desc
+        )
+        ${logging(`(old_rows ${old} cross join lateral (select ${rows.id(old)}) before_key (id))
+          full join (new_rows ${next} cross join lateral (select ${rows.id(next)}) after_key (id) left join moved on moved.new_id = after_key.id)
+          on before_key.id = coalesce(moved.old_id, after_key.id)`)}
+        delete from ${s}.moving_rows m where m.transaction_id = xid and m.relation = root and m.depth in (depth, depth + 1);
+        perform set_config('manage_db.moving', ${outerLevels('depth - 1')}, true);
+        return null;
+      end if;`;
 }
 
 function anyOf(differences: ReturnType<RowExpressions['differences']>): string {
@@ -282,12 +325,22 @@ function changedNames(differences: ReturnType<RowExpressions['differences']>): s
   return `array_remove(array[${names.join(', ')}]::text[], null)`;
 }
 
+/** Whatever the columns are. */
 function slowWay({ table, options, into, s }: Parts): string {
-  return anyColumns({
-    s,
-    into,
-    isWhole: options.data === 'whole',
-    isPartitioned: table.isPartitioned,
-    needsRowTriggers: table.needsRowTriggers,
-  });
+  const isWhole = options.data === 'whole';
+  if (!table.needsRowTriggers) return anyColumns({ s, into, isWhole, isPartitioned: table.isPartitioned });
+  const kept = (side: 'old' | 'new') => keptOfJson(`${side}_data`, { changed: 'changed', secret: 'secret', isWhole });
+  const read = (side: 'old' | 'new') => `
+    ${rowsAsJson(side, 'row')}
+    execute ${side}_as_json into ${side}_data using old, new;`;
+  return `  if tg_op <> 'INSERT' then${read('old')}
+  end if;
+  if tg_op <> 'DELETE' then${read('new')}
+  end if;
+  if tg_op = 'UPDATE' then
+    changed := ${changedInJson('old_data', 'new_data')};
+    if changed = '{}' then return null; end if;
+  end if;
+  ${into}
+  values (${COMMON}, ${idOfJson('coalesce(old_data, new_data)', 'keys')}, ${WHO}, changed, ${kept('old')}, ${kept('new')});`;
 }

@@ -99,6 +99,11 @@ const LOG_COLUMNS = [
   'hash bytea',
 ];
 
+/** Of audit_logs and its partitions: with their types, in order. */
+export function logColumns(): readonly string[] {
+  return LOG_COLUMNS;
+}
+
 /** Where the entries are chained: the end of the chain, whose row is locked while somebody writes. */
 export function chainTable(schema: string): LogTable {
   const s = escapeIdentifier(schema);
@@ -135,6 +140,16 @@ end `;
 /** Nobody changes what is written. */
 export function refuseChange(schema: string): GeneratedFunction {
   return logFunction(schema, 'refuse_change', REFUSE_CHANGE_BODY);
+}
+
+/** Moved rows that MERGE might have shown once more, as new ones, are marked until the end of their transaction. */
+export function forgetLogged(schema: string): GeneratedFunction {
+  const body = `
+begin
+  delete from ${escapeIdentifier(schema)}.moving_rows m where m.id = new.id;
+  return null;
+end `;
+  return logFunction(schema, 'forget_logged', body, 'security definer ');
 }
 
 /**
@@ -175,13 +190,13 @@ end `,
   ];
 }
 
-function logFunction(schema: string, name: string, body: string): GeneratedFunction {
+function logFunction(schema: string, name: string, body: string, rights = ''): GeneratedFunction {
   const called = `${escapeIdentifier(schema)}.${name}()`;
   return {
     schema,
     name,
     sql: `create or replace function ${called} returns trigger language plpgsql
-set search_path = pg_catalog, pg_temp as $$${body}$$;
+${rights}set search_path = pg_catalog, pg_temp as $$${body}$$;
 revoke all on function ${called} from public`,
   };
 }

@@ -1,3 +1,4 @@
+import { readSecretColumns } from '../../../database/catalog/audit-log.js';
 import { type AuditableTable, readAuditableTables } from '../../../database/catalog/auditable-tables.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
@@ -7,7 +8,7 @@ import { matchesPattern } from '../every-table.js';
 import type { GeneratedFunction, GeneratedTriggers, TriggerPack } from '../pack.js';
 import { auditFunction, tableHash } from './audit-function.js';
 import type { AuditPackSettings } from './audit-pack-settings.js';
-import { type AuditLogSettings, auditLogSetup, auditRetention } from './audit-setup.js';
+import { type AuditLogSettings, auditLogSetup, auditMaintenance, auditPreparation } from './audit-setup.js';
 import { RowExpressions } from './row-expressions.js';
 
 const DEFAULT_SCHEMA = 'audit';
@@ -25,7 +26,8 @@ export function auditPack(settings: AuditPackSettings): TriggerPack {
     functionSchema: schema,
     declarations: [],
     generate: (db, tables) => generate(db, settings, tables),
-    maintenance: (db) => auditRetention(db, logSettings(settings)),
+    preparation: (db) => auditPreparation(db, logSettings(settings)),
+    maintenance: (db) => auditMaintenance(db, logSettings(settings)),
   };
 }
 
@@ -75,14 +77,20 @@ async function generate(
   const schema = auditSchema(settings);
   const tables = (await readAuditableTables(db, only)).filter((table) => isAudited(table, settings));
   const log = await auditLogSetup(db, logSettings(settings));
+  const secrets = only === null ? await readSecretColumns(db, schema) : new Map<string, readonly string[]>();
   const parts = tables.map((table) => {
     const columns = { redact: columnsFor(redact, table), ignore: columnsFor(ignore, table) };
     const called = auditFunction(table, { schema, ...columns, data, isChained });
-    return { called, declarations: declare(table, called, new RowExpressions(table, columns)) };
+    const lost = lostSecrets(table, secrets.get(called.name) ?? [], redact);
+    return { called, lost, declarations: declare(table, called, new RowExpressions(table, columns)) };
   });
   return {
     ...log,
-    problems: [...log.problems, ...(only === null ? unknownNames(tables, settings) : [])],
+    problems: [
+      ...log.problems,
+      ...(only === null ? unknownNames(tables, settings) : []),
+      ...parts.flatMap(({ lost }) => lost),
+    ],
     functions: [...log.functions, ...parts.map(({ called }) => called)],
     declarations: [...log.declarations, ...parts.flatMap(({ declarations }) => declarations)],
   };
@@ -97,6 +105,25 @@ function columnsFor(
     matchesPattern([pattern], schema, name) ? names : [],
   );
   return [...new Set(named)].filter((one) => columns.some((column) => column.name === one));
+}
+
+/**
+ * A secret column that has gone may only have another name now: then it would be written in the clear. Whoever names the
+ * table without a pattern has said which it is.
+ */
+function lostSecrets(
+  { schema, name, columns }: AuditableTable,
+  secret: readonly string[],
+  redact: Readonly<Record<string, readonly string[]>>,
+): string[] {
+  const table = `${schema}.${name}`;
+  return secret
+    .filter((one) => !columns.some((column) => column.name === one))
+    .filter((one) => redact[table]?.includes(one) ?? true)
+    .map(
+      (one) =>
+        `${table} had the secret column ${one}, and has it no more: write '${table}': [] into redact if it was dropped, or its new name`,
+    );
 }
 
 /** A name that is written wrong would leave a secret in the clear. */
@@ -182,4 +209,4 @@ function declare(table: AuditableTable, called: GeneratedFunction, rows: RowExpr
 }
 
 /** Set by zz_audit_key: the statement gives rows another key, and so perhaps another partition. */
-const IS_MOVING = `pg_catalog.current_setting('manage_db.moving', true) = pg_catalog.pg_trigger_depth()::text`;
+const IS_MOVING = `pg_catalog.split_part(pg_catalog.current_setting('manage_db.moving', true), ',', 1) = pg_catalog.pg_trigger_depth()::text`;

@@ -1,14 +1,15 @@
 import { escapeIdentifier } from 'pg';
 import {
   type AuditLogFacts,
+  type LogRelation,
   readAuditLogFacts,
   readExpired,
-  readMonthsInDefault,
+  readFreeMonths,
 } from '../../../database/catalog/audit-log.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { defineTrigger, type TriggerDeclaration } from '../declaration.js';
 import type { GeneratedTriggers } from '../pack.js';
-import { chainFunctions, chainTable, logTables, refuseChange } from './audit-log.js';
+import { chainFunctions, chainTable, forgetLogged, logColumns, logTables, refuseChange } from './audit-log.js';
 
 /** Owns the functions that write into the log, and may do nothing else. */
 export const LOG_WRITER = 'manage_db_audit';
@@ -26,42 +27,67 @@ export async function auditLogSetup(db: Queryable, settings: AuditLogSettings): 
   const facts = await readAuditLogFacts(db, { schema, role: LOG_WRITER, rights: rightsOfWriter(isChained) });
   const problems = foreignTables(facts, settings);
   if (problems.length > 0) return { ...NOTHING, problems };
-  const months = await missingMonths(db, schema, facts);
-  const partitions = [
-    ...facts.relations.filter(({ isPartition }) => isPartition).map(({ name }) => name),
+  const isNew = !has(facts, 'audit_logs');
+  // those to come are made ahead, by what is done after each apply
+  const missing = facts.months.slice(0, isNew ? undefined : 1).filter(({ name }) => !has(facts, name));
+  const months = await readFreeMonths(db, schema, missing);
+  const tables = [
+    ...facts.relations.filter(isPartOfLog).map(({ name }) => name),
     ...(has(facts, DEFAULT) ? [] : [DEFAULT]),
     ...months.map(({ name }) => name),
   ];
   return {
     problems,
+    skipped: withoutWriter(schema, facts),
     setup: [
       ...missingTables(facts, settings),
       ...missingPartitions(schema, facts, months),
-      ...missingRights(schema, facts),
+      ...missingRights(schema, facts, isNew),
+      ...strangeParts(schema, facts),
       ...(isChained ? startChain(schema, facts) : stopChain(schema, facts)),
     ],
-    aroundFunctions: facts.role.isOurs ? givingAway(schema) : { before: [], after: [] },
-    functions: [refuseChange(schema), ...(isChained ? chainFunctions(schema) : [])],
+    isNew,
+    aroundFunctions: facts.role.isOurs && (isNew || facts.role.exists) ? givingAway(schema) : NOTHING.aroundFunctions,
+    functions: [refuseChange(schema), forgetLogged(schema), ...(isChained ? chainFunctions(schema) : [])],
     declarations: [
-      ...['audit_logs', ...partitions].map((table) => protecting(schema, table)),
+      ...['audit_logs', ...tables].map((table) => protecting(schema, table)),
+      forgetting(schema),
       ...(isChained ? chaining(schema) : []),
     ],
   };
 }
 
-/** What takes away the entries that need not be kept, in an order in which nobody who writes is waited for for ever. */
-export async function auditRetention(
-  db: Queryable,
-  { schema, isChained, retentionMonths }: AuditLogSettings,
-): Promise<readonly string[]> {
-  if (retentionMonths === null) return [];
-  const { partitions, before, hasStrays } = await readExpired(db, schema, retentionMonths);
+/** What a log that is there already needs before anything is applied. */
+export async function auditPreparation(db: Queryable, settings: AuditLogSettings): Promise<readonly string[]> {
+  const { isNew, setup } = await auditLogSetup(db, settings);
+  return isNew ? [] : setup;
+}
+
+/**
+ * Makes the partitions of the months to come, and takes away the entries that need not be kept, in an order in which
+ * nobody who writes is waited for for ever.
+ */
+export async function auditMaintenance(db: Queryable, settings: AuditLogSettings): Promise<readonly string[]> {
+  const { schema, isChained, retentionMonths } = settings;
+  const facts = await readAuditLogFacts(db, { schema, role: LOG_WRITER, rights: rightsOfWriter(isChained) });
+  if (!has(facts, 'audit_logs') || foreignTables(facts, settings).length > 0) return [];
+  // as long as there is one for the next month nothing is done; then for some months at once
+  const isAhead = facts.months.slice(0, 2).every(({ name }) => has(facts, name));
+  const missing = isAhead ? [] : facts.months.filter(({ name }) => !has(facts, name));
+  return [
+    ...missingPartitions(schema, facts, await readFreeMonths(db, schema, missing)),
+    ...(retentionMonths === null ? [] : await retention(db, schema, retentionMonths)),
+  ];
+}
+
+async function retention(db: Queryable, schema: string, months: number): Promise<readonly string[]> {
+  const { partitions, before, hasStrays, hasChain } = await readExpired(db, schema, months);
   if (partitions.length === 0 && !hasStrays) return [];
   const s = escapeIdentifier(schema);
   const rest = `${s}.${DEFAULT}`;
   return [
     // who writes takes the chain first, too
-    ...(isChained ? [`select c.position from ${s}.audit_chain c for update`] : []),
+    ...(hasChain ? [`select c.position from ${s}.audit_chain c for update`] : []),
     ...partitions.map((name) => `drop table ${s}.${escapeIdentifier(name)}`),
     ...(hasStrays
       ? [
@@ -70,7 +96,7 @@ export async function auditRetention(
           `alter table ${rest} enable always trigger refuse_change`,
         ]
       : []),
-    ...(isChained
+    ...(hasChain
       ? [
           `update ${s}.audit_chain c set first_position = coalesce((select min(l.position) from ${s}.audit_logs l), c.position + 1)`,
         ]
@@ -82,7 +108,9 @@ const DEFAULT = 'audit_logs_default';
 
 const NOTHING: GeneratedTriggers = {
   problems: [],
+  skipped: [],
   setup: [],
+  isNew: false,
   aroundFunctions: { before: [], after: [] },
   functions: [],
   declarations: [],
@@ -128,38 +156,74 @@ function missingTables(facts: AuditLogFacts, settings: AuditLogSettings): string
   return [...schema, ...tables.flatMap(({ create }) => create)];
 }
 
-/** As long as there is one for the next month nothing is done; then for some months at once. */
-async function missingMonths(db: Queryable, schema: string, facts: AuditLogFacts): Promise<AuditLogFacts['months']> {
-  if (facts.months.slice(0, 2).every(({ name }) => has(facts, name))) return [];
-  const missing = facts.months.filter(({ name }) => !has(facts, name));
-  const used = await readMonthsInDefault(db, schema, missing);
-  return missing.filter(({ name }) => !used.has(name));
+/** Also one that somebody has detached: its entries are none to be changed. */
+function isPartOfLog({ name, isPartition, columns }: LogRelation): boolean {
+  return isPartition || (name.startsWith('audit_logs_') && columns.join() === logColumns().join());
 }
 
-function missingPartitions(schema: string, facts: AuditLogFacts, months: AuditLogFacts['months']): string[] {
+/** Each with what keeps its rows from being changed, so that nothing has to be locked for that later. */
+function missingPartitions(
+  schema: string,
+  facts: Pick<AuditLogFacts, 'relations' | 'canProtect'>,
+  months: AuditLogFacts['months'],
+): string[] {
   const s = escapeIdentifier(schema);
-  return [
-    ...(has(facts, DEFAULT) ? [] : [`create table ${s}.${DEFAULT} partition of ${s}.audit_logs default`]),
-    ...months.map(
-      ({ name, from, to }) =>
-        `create table ${s}.${escapeIdentifier(name)} partition of ${s}.audit_logs for values from ('${from}') to ('${to}')`,
-    ),
+  const isFirst = !facts.relations.some(({ name }) => name === 'audit_logs');
+  const partitions = [
+    ...(facts.relations.some(({ name }) => name === DEFAULT) ? [] : [{ name: DEFAULT, values: 'default' }]),
+    ...months.map(({ name, from, to }) => ({ name, values: `for values from ('${from}') to ('${to}')` })),
   ];
+  return partitions.flatMap(({ name, values }) => {
+    const table = `${s}.${escapeIdentifier(name)}`;
+    const create = `create table ${table} partition of ${s}.audit_logs ${values}`;
+    if (isFirst) return [create];
+    const protect = `create trigger refuse_change before update or delete or truncate on ${table} for each statement execute function ${s}.refuse_change();
+  alter table ${table} enable always trigger refuse_change;`;
+    return [
+      `do $$ begin
+  ${create};${facts.canProtect ? `\n  ${protect}` : ''}
+exception when check_violation then
+  null; -- somebody was writing entries of that time into the default partition, where they stay
+end $$`,
+    ];
+  });
 }
 
-function missingRights(schema: string, { role, hasSchema, missingRights: missing }: AuditLogFacts): string[] {
-  if (!role.isOurs) return [];
+/** Where there was no role when the log was made, it is done without: that does not depend on who looks. */
+function missingRights(schema: string, { role, missingRights: missing }: AuditLogFacts, isNew: boolean): string[] {
+  if (!role.exists && !(isNew && role.isOurs)) return [];
   const s = escapeIdentifier(schema);
-  const create = [`create role ${LOG_WRITER} nologin`, `grant ${LOG_WRITER} to current_user`];
-  const rights = role.exists && hasSchema ? missing : [...missing, 'usage on schema'];
   return [
-    ...(role.exists ? [] : create),
-    ...[...new Set(rights)].map((right) => {
-      const [privileges = '', relation = ''] = right.split(' on ');
-      const on = relation === 'schema' ? `schema ${s}` : `${s}.${relation}`;
+    ...(role.exists ? [] : [`create role ${LOG_WRITER} nologin`, `grant ${LOG_WRITER} to current_user`]),
+    ...missing.map(({ relation, privileges }) => {
+      const on = relation === null ? `schema ${s}` : `${s}.${relation}`;
       return `grant ${privileges} on ${on} to ${LOG_WRITER}`;
     }),
   ];
+}
+
+/** Whom it will belong to otherwise, in the result of each apply. */
+function withoutWriter(schema: string, { role }: AuditLogFacts): GeneratedTriggers['skipped'] {
+  if (role.isOurs) return [];
+  const reason = role.exists
+    ? `the functions of the log cannot be given to ${LOG_WRITER}, which this login may not act for (grant ${LOG_WRITER} to it): who can act for their owner can write into the log`
+    : `there is no role ${LOG_WRITER}, and this login may not make it (create role ${LOG_WRITER}): who can act for the owner of the log's functions can write into the log`;
+  return [{ schema, table: 'audit_logs', name: 'log_*', reason }];
+}
+
+/** What somebody has put on the tables of the log, so that entries are lost or changed. */
+function strangeParts(schema: string, { relations }: AuditLogFacts): string[] {
+  const s = escapeIdentifier(schema);
+  const own = ['audit_logs', 'moving_rows', 'audit_chain'];
+  const tables = relations.filter((relation) => own.includes(relation.name) || isPartOfLog(relation));
+  return tables.flatMap(({ name, rules, triggers, hasRowSecurity }) => {
+    const table = `${s}.${escapeIdentifier(name)}`;
+    return [
+      ...rules.map((rule) => `drop rule ${escapeIdentifier(rule)} on ${table}`),
+      ...triggers.map((trigger) => `drop trigger ${escapeIdentifier(trigger)} on ${table}`),
+      ...(hasRowSecurity ? [`alter table ${table} disable row level security, no force row level security`] : []),
+    ];
+  });
 }
 
 /** Whom a function is given to must be allowed to create in its schema: for no longer than that. */
@@ -189,6 +253,18 @@ function protecting(schema: string, table: string): TriggerDeclaration {
     level: 'statement',
     mode: 'always',
     function: `${schema}.refuse_change`,
+  });
+}
+
+function forgetting(schema: string): TriggerDeclaration {
+  return defineTrigger('forget_logged', {
+    table: { schema, name: 'moving_rows' },
+    timing: 'after',
+    on: ['insert'],
+    when: `new.kind = 'logged'`,
+    constraint: { deferrable: true, initiallyDeferred: true },
+    mode: 'always',
+    function: `${schema}.forget_logged`,
   });
 }
 

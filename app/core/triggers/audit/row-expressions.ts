@@ -75,6 +75,18 @@ export class RowExpressions {
     );
   }
 
+  /** The same with its secrets: they have to be compared. */
+  unmasked(row: string): string {
+    return this.object(row, (column) => plain(row, column));
+  }
+
+  /** The key columns, for a grouping. */
+  keyValues(row: string): string {
+    return this.keyColumns()
+      .map((key) => keyValue(row, key))
+      .join(', ');
+  }
+
   private object(row: string, expression: (column: AuditableColumn) => string): string {
     const isWhole = this.kept.length === this.table.columns.length;
     const changes = this.kept.some((column) => expression(column) !== value(row, column));
@@ -117,6 +129,17 @@ export class RowExpressions {
   }
 }
 
+/**
+ * A condition about a value of the type json: whether jsonb would refuse it, because of a zero character, half a surrogate
+ * pair, a character that the database has no place for, or a number that is too long. Some that it would take are among
+ * them; what it costs to try and fail is a subtransaction for each statement.
+ */
+export function isRefusedJson(column: string): string {
+  const half = String.raw`\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]`;
+  const regexp = String.raw`\\u0000|${half}|[eE][+-]?[0-9]{3}|[0-9]{255}`;
+  return `(${column}::text ~ '${regexp}' or ${column}::text ~ '\\\\u' and getdatabaseencoding() <> 'UTF8')`;
+}
+
 export function textArray(names: readonly string[]): string {
   return names.length === 0 ? `'{}'::text[]` : `array[${names.map((name) => escapeLiteral(name)).join(', ')}]::text[]`;
 }
@@ -141,7 +164,9 @@ function written(column: string): string {
 }
 
 function plain(row: string, column: AuditableColumn): string {
-  return column.isBuiltIn ? value(row, column) : written(value(row, column));
+  const own = value(row, column);
+  if (column.isJson) return `case when ${isRefusedJson(own)} then to_jsonb(${own}::text) else to_jsonb(${own}) end`;
+  return column.isBuiltIn ? own : written(own);
 }
 
 function text(row: string, column: AuditableColumn): string {
