@@ -1,15 +1,11 @@
 import { availableParallelism } from 'node:os';
-import type { QueryResultRow } from 'pg';
 import { getWorkspace } from '../../config/workspace.js';
-import { readDatabaseFacts } from '../../database/catalog/database-facts.js';
-import { readExtensions } from '../../database/catalog/extensions.js';
-import type { Queryable } from '../../database/queryable.js';
 import { findClientTools } from '../../services/client-tools.js';
 import { ManageDbError } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { sealFiles } from './backup/backup-files.js';
 import { makeBackup } from './backup/backup-folder.js';
-import { readDatabaseProperties } from './backup/database-properties.js';
+import { describeDatabase } from './backup/database-description.js';
 import { dumpDatabase } from './backup/dump.js';
 import { BACKUP_FORMATS, type BackupFormat, MANIFEST_VERSION, type Manifest } from './backup/manifest.js';
 import { withSnapshot } from './backup/snapshot.js';
@@ -117,18 +113,9 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
     { lockTimeoutMs: LOCK_TIMEOUT_MS, signal: controls.signal },
     async (snapshot) => {
       const { client, id: snapshotId } = snapshot;
-      const { serverVersion, serverMajor } = await readDatabaseFacts(client);
-      const tools = await findClientTools({ serverMajor, binDir: settings.pgBinDir });
-      const facts = {
-        serverVersion,
-        serverMajor,
-        toolVersion: tools.version,
-        snapshot: snapshotId,
-        extensions: [...(await readExtensions(client))],
-        properties: await propertiesOf(client, database),
-        migrationHead: await readMigrationHead(client),
-      };
-      const [tables] = await together(
+      const facts = await describeDatabase(client, database);
+      const tools = await findClientTools({ serverMajor: facts.serverMajor, binDir: settings.pgBinDir });
+      const [tables, compression] = await together(
         controls.signal,
         (signal) => (contents === 'schema' ? listTablesWithoutRows(client) : countTableRows(client, { signal })),
         (signal) =>
@@ -145,7 +132,7 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
             lockTimeoutMs: LOCK_TIMEOUT_MS,
           }),
       );
-      return { ...facts, tables };
+      return { ...facts, toolVersion: tools.version, snapshot: snapshotId, compression, tables };
     },
   );
   const files = await sealFiles(folder, controls);
@@ -167,6 +154,8 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
     ...times,
     format,
     contents,
+    selection: { schemas: [], tables: [], excludedData: [] },
+    encryption: null,
     ...counted,
     files,
     leftOut,
@@ -179,29 +168,3 @@ const LEFT_OUT: Record<Manifest['contents'], string[]> = {
   schema: ['roles', 'tablespaces', 'rows', 'large objects'],
   data: ['roles', 'tablespaces', 'definitions'],
 };
-
-async function propertiesOf(db: Queryable, database: string): Promise<Manifest['properties']> {
-  const properties = await readDatabaseProperties(db, database);
-  if (properties === null) throw new ManageDbError('DATABASE_MISSING', `${database} is not in pg_database.`);
-  return properties;
-}
-
-/** The newest migration, where manage_db's own table is there and may be read: a failed statement would end the snapshot. */
-async function readMigrationHead(db: Queryable): Promise<string | null> {
-  const { rows: readable } = await db.query(MIGRATIONS_READABLE);
-  if (readable.length === 0) return null;
-  const { rows } = await db.query<QueryResultRow & { version: string | null }>(
-    'select max(version::text) as version from manage_db.migrations',
-  );
-  return rows[0]?.version ?? null;
-}
-
-/** By oid: the functions that take a name fail where there is no such schema. */
-const MIGRATIONS_READABLE = `
-  select
-  from pg_catalog.pg_class c
-  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  join pg_catalog.pg_attribute a on a.attrelid = c.oid
-  where n.nspname = 'manage_db' and c.relname = 'migrations' and a.attname = 'version' and not a.attisdropped
-    and pg_catalog.has_schema_privilege(n.oid, 'usage')
-    and pg_catalog.has_table_privilege(c.oid, 'select')`;

@@ -25,14 +25,14 @@ export interface DumpRequest extends OperationControls {
 }
 
 /**
- * Runs pg_dump on an exported snapshot.
+ * Runs pg_dump on an exported snapshot. Returns the compression, as the manifest has it.
  *
  * @throws ManageDbError `CLIENT_TOOL_FAILED`, `LOCK_TIMEOUT`, `INTERRUPTED`
  */
-export async function dumpDatabase(request: DumpRequest): Promise<void> {
+export async function dumpDatabase(request: DumpRequest): Promise<string> {
   try {
-    if (request.format === 'plain') await dumpPlain(request);
-    else await dumpArchive(request, bestCompression(request.tools));
+    if (request.format === 'plain') return await dumpPlain(request);
+    return await dumpArchive(request, bestCompression(request.tools));
   } catch (error) {
     const text = error instanceof ManageDbError ? String(error.details.stderr ?? error.message) : '';
     if (isWithoutZstd(text)) return dumpArchive(request, 'gzip:1');
@@ -50,7 +50,7 @@ export async function dumpDatabase(request: DumpRequest): Promise<void> {
 }
 
 /** One file without compression: what people open in an editor or hand to psql. */
-function dumpPlain({
+async function dumpPlain({
   tools,
   settings,
   folder,
@@ -59,8 +59,8 @@ function dumpPlain({
   snapshot,
   lockTimeoutMs,
   signal,
-}: DumpRequest): Promise<void> {
-  return dumpSingleFile(tools.pgDump, {
+}: DumpRequest): Promise<string> {
+  await dumpSingleFile(tools.pgDump, {
     settings,
     signal,
     filePath: join(folder, DUMP_NAMES[format]),
@@ -72,16 +72,18 @@ function dumpPlain({
       dataOnly: contents === 'data',
     },
   });
+  return 'none';
 }
 
-async function dumpArchive(request: DumpRequest, compression: string): Promise<void> {
+async function dumpArchive(request: DumpRequest, compression: string): Promise<string> {
   const { tools, settings, folder, format, contents, jobs, snapshot, lockTimeoutMs, signal, onProgress } = request;
   const args = [
     `--format=${format}`,
     `--file=${join(folder, DUMP_NAMES[format])}`,
     `--snapshot=${snapshot}`,
     `--lock-wait-timeout=${lockTimeoutMs}`,
-    `--compress=${compression}`,
+    // before pg_dump 16, `--compress` takes a level of gzip and no method
+    `--compress=${tools.major >= 16 ? compression : compression.replace('gzip:', '')}`,
     '--verbose',
     ...(format === 'directory' ? [`--jobs=${jobs}`] : []),
     ...(contents === 'schema' ? ['--schema-only'] : []),
@@ -92,11 +94,12 @@ async function dumpArchive(request: DumpRequest, compression: string): Promise<v
     signal,
     onStderr: tableProgress({ onProgress, verb: 'dumping', jobs: format === 'directory' ? jobs : 1 }),
   });
+  return compression;
 }
 
-/** zstd came with pg_dump 16; before, `--compress` takes a gzip level. */
+/** zstd came with pg_dump 16. */
 function bestCompression({ major }: ClientTools): string {
-  return major >= 16 ? 'zstd:1' : '1';
+  return major >= 16 ? 'zstd:1' : 'gzip:1';
 }
 
 /** A build without the library says so before it has written anything. */

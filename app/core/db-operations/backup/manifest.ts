@@ -44,16 +44,36 @@ const propertiesSchema = z.object({
   settings: z.array(settingsSchema),
 });
 
+const sha256Schema = z.string().check(z.regex(/^[0-9a-f]{64}$/));
+
 const fileSchema = z.object({
   /** Below the backup's folder, with `/`. */
   path: z
     .string()
     .check(z.refine((path) => !path.startsWith('/') && !path.split('/').includes('..'), 'leads out of the backup')),
   sizeBytes: z.int().check(z.nonnegative()),
-  sha256: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
+  sha256: sha256Schema,
 });
 
-const manifestSchema = z.object({
+const tableSchema = z.object({
+  schema: z.string(),
+  name: z.string(),
+  /** `null` in a backup without rows, and for a table whose rows were left out. */
+  rows: z.nullable(z.int().check(z.nonnegative())),
+  /** Of its content, whatever the order of its rows; `null` where nobody asked for it. */
+  checksum: z.nullable(sha256Schema),
+});
+
+/** What was asked for, as SQL writes it (quoted where that is needed); nothing at all: everything. */
+const selectionSchema = z.object({
+  schemas: z.array(z.string()),
+  /** With their schemas. */
+  tables: z.array(z.string()),
+  /** Tables that are there without their rows. */
+  excludedData: z.array(z.string()),
+});
+
+export const manifestSchema = z.object({
   version: z.literal(MANIFEST_VERSION),
   id: z.string(),
   label: z.nullable(z.string()),
@@ -70,13 +90,25 @@ const manifestSchema = z.object({
   toolVersion: z.string(),
   format: z.enum(BACKUP_FORMATS),
   contents: z.enum(['all', 'schema', 'data']),
+  selection: selectionSchema,
+  /** Method and level as pg_dump takes them, or `none`. */
+  compression: z.string(),
+  encryption: z.nullable(z.enum(['age'])),
+  /** What the database said that it is; `null`: it was not stamped. */
+  stamp: z.nullable(z.object({ environment: z.string(), protected: z.boolean() })),
   snapshot: z.string(),
+  /** Where the write-ahead log was at that moment; `null` where the server does not say. */
+  lsn: z.nullable(z.string()),
   extensions: z.array(z.object({ name: z.string(), version: z.string(), schema: z.string() })),
   properties: propertiesSchema,
   /** The newest applied migration, or `null`. */
   migrationHead: z.nullable(z.string()),
-  /** Every ordinary table and partition; `rows` is `null` in a backup without rows. */
-  tables: z.array(z.object({ schema: z.string(), name: z.string(), rows: z.nullable(z.int().check(z.nonnegative())) })),
+  /** SHA-256 of what the trigger registry says; `null`: it says nothing. */
+  triggersChecksum: z.nullable(sha256Schema),
+  /** Owners, grantees, and those that settings and policies are for: what must be there for all of it to be restored. */
+  roles: z.array(z.string()),
+  /** Every ordinary table and partition that was dumped. */
+  tables: z.array(tableSchema),
   files: z.array(fileSchema).check(z.minLength(1)),
   /** What belongs to the server or was not asked for. */
   leftOut: z.array(z.string()),

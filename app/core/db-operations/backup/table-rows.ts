@@ -29,7 +29,7 @@ const COUNTED_TABLES = `
 /** Every table of the database with its exact number of rows, in the snapshot of the transaction that `db` is in. */
 export async function countTableRows(db: Queryable, controls: OperationControls = {}): Promise<TableRows[]> {
   const { rows: tables } = await db.query<{ schema: string; name: string; statement: string }>(COUNTED_TABLES);
-  const counted: TableRows[] = tables.map(({ schema, name }) => ({ schema, name, rows: 0 }));
+  const counted: TableRows[] = tables.map(({ schema, name }) => ({ schema, name, rows: 0, checksum: null }));
   for (let start = 0; start < tables.length; start += BATCH) {
     stopIfAborted(controls.signal);
     const batch = tables.slice(start, start + BATCH).map(({ statement }) => statement);
@@ -45,5 +45,5 @@ export async function countTableRows(db: Queryable, controls: OperationControls 
 /** The tables of the database without their rows. */
 export async function listTablesWithoutRows(db: Queryable): Promise<TableRows[]> {
   const { rows } = await db.query<{ schema: string; name: string }>(COUNTED_TABLES);
-  return rows.map(({ schema, name }) => ({ schema, name, rows: null }));
+  return rows.map(({ schema, name }) => ({ schema, name, rows: null, checksum: null }));
 }
