@@ -11,11 +11,12 @@ import { dumpDatabase } from './backup/dump.js';
 import { BACKUP_FORMATS, type BackupFormat, MANIFEST_VERSION, type Manifest } from './backup/manifest.js';
 import { leftOutOf, resolveSelection } from './backup/selection.js';
 import { withSnapshot } from './backup/snapshot.js';
+import { sweepPartials } from './backup/sweep-partials.js';
 import { countTableRows, listTablesWithoutRows } from './backup/table-rows.js';
 import { together } from './backup/together.js';
 import { explained, stopIfAborted } from './failure.js';
 
-export { type BackupState, type BackupSummary, listBackups } from './backup/backup-list.js';
+export { type BackupState, type BackupSummary, type BackupVerification, listBackups } from './backup/backup-list.js';
 export type { BackupFormat, Manifest } from './backup/manifest.js';
 
 export interface BackupOptions extends OperationOptions {
@@ -104,6 +105,7 @@ async function createBackup(target: Target, request: Request): Promise<BackupRes
   const startedAt = new Date();
   const { backupsDir } = await getWorkspace();
   const { environment } = target;
+  await sweepPartials({ backupsDir, environment }, request.controls);
   try {
     const { path, manifest } = await makeBackup(
       { backupsDir, environment, label: request.label, at: startedAt },
