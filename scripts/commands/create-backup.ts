@@ -11,6 +11,7 @@ interface Args {
   readonly table?: readonly string[];
   readonly excludeTableData?: readonly string[];
   readonly compress?: string;
+  readonly prove?: boolean;
 }
 
 export const command = defineCommand<Args>({
@@ -18,6 +19,7 @@ export const command = defineCommand<Args>({
   examples: [
     ['create-backup', 'back up the active environment'],
     ['create-backup --env production --label before-release', 'another one, with a label'],
+    ['create-backup --prove', 'restore it into a scratch database at once, and compare'],
     ['create-backup --format plain --schema-only', 'the schema as SQL text'],
     ['create-backup --exclude-table-data logs.requests', 'everything but the rows of one table'],
   ],
@@ -49,10 +51,11 @@ export const command = defineCommand<Args>({
         type: 'string',
         requiresArg: true,
         describe: 'none, gzip, lz4 or zstd, with a level or without: zstd:3',
-      }),
+      })
+      .option('prove', { type: 'boolean', describe: 'Restore it into a scratch database, and compare the contents' }),
   async run({ schema: schemas, table: tables, ...args }, { operation }) {
     const { backupDatabase } = await import('../../app/core/db-operations/backup.js');
-    const { label, format, schemaOnly, dataOnly, jobs, excludeTableData, compress } = args;
+    const { label, format, schemaOnly, dataOnly, jobs, excludeTableData, compress, prove } = args;
     const result = await backupDatabase({
       ...operation,
       label,
@@ -64,6 +67,7 @@ export const command = defineCommand<Args>({
       tables,
       excludeTableData,
       compress,
+      prove,
     });
     const isPart = Object.values(result.manifest.selection).some((names) => names.length > 0);
     const rows = result.manifest.tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
@@ -73,6 +77,7 @@ export const command = defineCommand<Args>({
         [
           `${paint.green('✓')} ${paint.bold(result.id)}  ${formatBytes(result.sizeBytes)} in ${formatDuration(result.durationMs)}`,
           `  ${formatCount(result.manifest.tables.length)} tables, ${formatCount(rows)} rows, ${result.path}`,
+          ...(prove ? ['  Proven: it was restored into a scratch database, and what came back was compared'] : []),
           isPart
             ? `  A part of the database: load it with pg_restore, restore-backup does not take it`
             : `  Restore it: manage_db restore-backup ${result.id}`,

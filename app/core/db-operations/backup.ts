@@ -9,6 +9,7 @@ import { parseCompression } from './backup/compression.js';
 import { describeDatabase } from './backup/database-description.js';
 import { dumpDatabase } from './backup/dump.js';
 import { BACKUP_FORMATS, type BackupFormat, MANIFEST_VERSION, type Manifest } from './backup/manifest.js';
+import { proveBackup, requireScratchDatabases } from './backup/prove.js';
 import { leftOutOf, resolveSelection } from './backup/selection.js';
 import { withSnapshot } from './backup/snapshot.js';
 import { sweepPartials } from './backup/sweep-partials.js';
@@ -34,6 +35,11 @@ export interface BackupOptions extends OperationOptions {
   readonly excludeTableData?: readonly string[] | undefined;
   /** `none`, `gzip`, `lz4` or `zstd`, with a level or without: `zstd:3`. By default the fastest that there is. */
   readonly compress?: string | undefined;
+  /**
+   * Computes checksums of the tables' contents in the dump's own snapshot, restores the backup into a scratch database on
+   * the same server, and compares: what does not come back as it was is no backup.
+   */
+  readonly prove?: boolean | undefined;
   /** Connections that dump at the same time; by default one per processor, four at most. */
   readonly jobs?: number | undefined;
 }
@@ -57,7 +63,7 @@ const LOCK_TIMEOUT_MS = 60_000;
  * happens, there is a complete backup afterwards or none.
  *
  * @throws ManageDbError `USAGE`, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `LOCK_TIMEOUT`, `INTERRUPTED`,
- *   `NOT_FOUND` for a schema or table that is not there, and what
+ *   `NOT_FOUND` for a schema or table that is not there, `BACKUP_INVALID` and `PERMISSION_DENIED` with `prove`, and what
  *   the gate and connecting throw
  * @example const { id } = await backupDatabase({ env: 'development', label: 'before the upgrade' });
  */
@@ -69,7 +75,17 @@ export async function backupDatabase(options: BackupOptions = {}): Promise<Backu
 type Request = ReturnType<typeof checked>;
 
 function checked(options: BackupOptions) {
-  const { format = 'directory', schemaOnly, dataOnly, jobs, label, compress, signal, onProgress } = options;
+  const {
+    format = 'directory',
+    schemaOnly,
+    dataOnly,
+    jobs,
+    label,
+    compress,
+    prove = false,
+    signal,
+    onProgress,
+  } = options;
   const { schemas = [], tables = [], excludeTableData: excludedData = [] } = options;
   const refuse = (message: string) =>
     new ManageDbError('USAGE', message, { hint: 'See: manage_db create-backup --help' });
@@ -89,12 +105,16 @@ function checked(options: BackupOptions) {
     throw refuse('With --schema-only no table has rows: leave out --exclude-table-data.');
   if (compress !== undefined && format === 'plain')
     throw refuse('A plain dump is text, which is not compressed: leave out --compress or --format plain.');
+  if (prove && dataOnly) throw refuse('Rows alone cannot be restored by themselves: leave out --prove or --data-only.');
+  if (prove && (schemas.length > 0 || tables.length > 0))
+    throw refuse('A part of a database need not be restorable by itself: leave out --prove, or --schema and --table.');
   const contents: Manifest['contents'] = schemaOnly ? 'schema' : dataOnly ? 'data' : 'all';
   return {
     format,
     contents,
     selection: { schemas, tables, excludedData },
     compression: compress === undefined ? null : parseCompression(compress),
+    isProven: prove,
     jobs: jobs ?? Math.min(MOST_JOBS, availableParallelism()),
     label: label?.trim() || null,
     controls: { ...(onProgress === undefined ? {} : { onProgress }), ...(signal === undefined ? {} : { signal }) },
@@ -110,12 +130,17 @@ async function createBackup(target: Target, request: Request): Promise<BackupRes
     const { path, manifest } = await makeBackup(
       { backupsDir, environment, label: request.label, at: startedAt },
       (folder, id) => fill(folder, { id, target, request, startedAt }),
+      request.isProven ? (folder, manifest) => prove(folder, manifest, target, request) : undefined,
     );
     const sizeBytes = manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0);
     return { id: manifest.id, path, sizeBytes, durationMs: Date.now() - startedAt.getTime(), manifest };
   } catch (error) {
     throw explained(error, 'No backup was made, and nothing of it was left behind.', request.controls.signal);
   }
+}
+
+function prove(folder: string, manifest: Manifest, { settings }: Target, { controls }: Request): Promise<void> {
+  return proveBackup({ settings, serverMajor: manifest.serverMajor, folder, manifest, controls });
 }
 
 interface Filling {
@@ -137,13 +162,14 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
       const facts = await describeDatabase(client, database);
       const tools = await findClientTools({ serverMajor: facts.serverMajor, binDir: settings.pgBinDir });
       // before anything is dumped, so that a wrong name or method costs nothing
+      if (request.isProven) await requireScratchDatabases(client);
       const selection = await resolveSelection(client, request.selection);
       const [tables, compression] = await together(
         controls.signal,
         (signal) =>
           contents === 'schema'
             ? listTablesWithoutRows(client, selection)
-            : countTableRows(client, { selection, signal }),
+            : countTableRows(client, { selection, signal, withChecksums: request.isProven }),
         (signal) =>
           dumpDatabase({
             ...controls,
