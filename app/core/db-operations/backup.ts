@@ -8,6 +8,7 @@ import { makeBackup } from './backup/backup-folder.js';
 import { parseCompression } from './backup/compression.js';
 import { describeDatabase } from './backup/database-description.js';
 import { dumpDatabase } from './backup/dump.js';
+import { writeGlobals } from './backup/globals.js';
 import { BACKUP_FORMATS, type BackupFormat, MANIFEST_VERSION, type Manifest } from './backup/manifest.js';
 import { proveBackup, requireScratchDatabases } from './backup/prove.js';
 import { leftOutOf, resolveSelection } from './backup/selection.js';
@@ -35,6 +36,10 @@ export interface BackupOptions extends OperationOptions {
   readonly excludeTableData?: readonly string[] | undefined;
   /** `none`, `gzip`, `lz4` or `zstd`, with a level or without: `zstd:3`. By default the fastest that there is. */
   readonly compress?: string | undefined;
+  /**
+   * Keeps what the server has of the roles' passwords beside the dump, where the login may read that; by default yes.
+   */
+  readonly rolePasswords?: boolean | undefined;
   /**
    * Computes checksums of the tables' contents in the dump's own snapshot, restores the backup into a scratch database on
    * the same server, and compares: what does not come back as it was is no backup.
@@ -83,6 +88,7 @@ function checked(options: BackupOptions) {
     label,
     compress,
     prove = false,
+    rolePasswords = true,
     signal,
     onProgress,
   } = options;
@@ -115,6 +121,7 @@ function checked(options: BackupOptions) {
     selection: { schemas, tables, excludedData },
     compression: compress === undefined ? null : parseCompression(compress),
     isProven: prove,
+    withoutPasswords: !rolePasswords,
     jobs: jobs ?? Math.min(MOST_JOBS, availableParallelism()),
     label: label?.trim() || null,
     controls: { ...(onProgress === undefined ? {} : { onProgress }), ...(signal === undefined ? {} : { signal }) },
@@ -163,6 +170,11 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
       const tools = await findClientTools({ serverMajor: facts.serverMajor, binDir: settings.pgBinDir });
       // before anything is dumped, so that a wrong name or method costs nothing
       if (request.isProven) await requireScratchDatabases(client);
+      const hasPasswords = await writeGlobals(folder, client, {
+        ...facts,
+        database,
+        withoutPasswords: request.withoutPasswords,
+      });
       const selection = await resolveSelection(client, request.selection);
       const [tables, compression] = await together(
         controls.signal,
@@ -186,7 +198,15 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
             lockTimeoutMs: LOCK_TIMEOUT_MS,
           }),
       );
-      return { ...facts, toolVersion: tools.version, snapshot: snapshotId, compression, selection, tables };
+      return {
+        ...facts,
+        toolVersion: tools.version,
+        snapshot: snapshotId,
+        compression,
+        selection,
+        hasPasswords,
+        tables,
+      };
     },
   );
   const files = await sealFiles(folder, controls);
@@ -196,8 +216,8 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
     startedAt: startedAt.toISOString(),
     finishedAt: new Date().toISOString(),
   };
-  const { selection, ...facts } = counted;
-  const leftOut = [...LEFT_OUT[contents], ...leftOutOf(selection)];
+  const { selection, hasPasswords, ...facts } = counted;
+  const leftOut = [...LEFT_OUT[contents], ...(hasPasswords ? [] : ['role passwords']), ...leftOutOf(selection)];
   return {
     version: MANIFEST_VERSION,
     id,
@@ -217,9 +237,9 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
   };
 }
 
-/** Roles and tablespaces belong to the server: no dump of one database has them. */
+/** Roles and tablespaces belong to the server. Those roles that the database refers to are kept beside the dump. */
 const LEFT_OUT: Record<Manifest['contents'], string[]> = {
-  all: ['roles', 'tablespaces'],
-  schema: ['roles', 'tablespaces', 'rows', 'large objects'],
-  data: ['roles', 'tablespaces', 'definitions'],
+  all: ['other roles', 'tablespaces'],
+  schema: ['other roles', 'tablespaces', 'rows', 'large objects'],
+  data: ['other roles', 'tablespaces', 'definitions'],
 };
