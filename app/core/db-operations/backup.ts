@@ -8,13 +8,14 @@ import { makeBackup } from './backup/backup-folder.js';
 import { parseCompression } from './backup/compression.js';
 import { describeDatabase } from './backup/database-description.js';
 import { dumpDatabase } from './backup/dump.js';
+import { sizesOf, withDumpProgress } from './backup/dump-progress.js';
 import { writeGlobals } from './backup/globals.js';
 import { BACKUP_FORMATS, type BackupFormat, MANIFEST_VERSION, type Manifest } from './backup/manifest.js';
 import { proveBackup, requireScratchDatabases } from './backup/prove.js';
 import { leftOutOf, resolveSelection } from './backup/selection.js';
 import { withSnapshot } from './backup/snapshot.js';
 import { sweepPartials } from './backup/sweep-partials.js';
-import { countTableRows, listTablesWithoutRows } from './backup/table-rows.js';
+import { countTableRows, listTablesWithoutRows, listTablesWithRows } from './backup/table-rows.js';
 import { together } from './backup/together.js';
 import { explained, stopIfAborted } from './failure.js';
 
@@ -150,6 +151,9 @@ function prove(folder: string, manifest: Manifest, { settings }: Target, { contr
   return proveBackup({ settings, serverMajor: manifest.serverMajor, folder, manifest, controls });
 }
 
+/** Of an id: what is unique in it. The name of a session has at most 63 bytes. */
+const LENGTH_OF_TIME = '20261121T034400Z-ab12cd'.length;
+
 interface Filling {
   readonly id: string;
   readonly target: Target;
@@ -176,6 +180,8 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
         withoutPasswords: request.withoutPasswords,
       });
       const selection = await resolveSelection(client, request.selection);
+      const sizes = contents === 'schema' ? [] : await sizesOf(client, await listTablesWithRows(client, selection));
+      const application = `manage_db dump ${id.slice(0, LENGTH_OF_TIME)}`;
       const [tables, compression] = await together(
         controls.signal,
         (signal) =>
@@ -183,20 +189,22 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
             ? listTablesWithoutRows(client, selection)
             : countTableRows(client, { selection, signal, withChecksums: request.isProven }),
         (signal) =>
-          dumpDatabase({
-            ...controls,
-            signal,
-            tools,
-            settings,
-            folder,
-            format,
-            contents,
-            selection,
-            compression: wanted,
-            jobs,
-            snapshot: snapshotId,
-            lockTimeoutMs: LOCK_TIMEOUT_MS,
-          }),
+          withDumpProgress({ settings, tables: sizes, application, onProgress: controls.onProgress }, (onProgress) =>
+            dumpDatabase({
+              onProgress,
+              signal,
+              tools,
+              settings: { ...settings, applicationName: application },
+              folder,
+              format,
+              contents,
+              selection,
+              compression: wanted,
+              jobs,
+              snapshot: snapshotId,
+              lockTimeoutMs: LOCK_TIMEOUT_MS,
+            }),
+          ),
       );
       return {
         ...facts,
