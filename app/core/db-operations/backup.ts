@@ -7,6 +7,7 @@ import { sealFiles } from './backup/backup-files.js';
 import { makeBackup } from './backup/backup-folder.js';
 import { parseCompression } from './backup/compression.js';
 import { describeDatabase } from './backup/database-description.js';
+import { asDiskFull } from './backup/disk-full.js';
 import { dumpDatabase } from './backup/dump.js';
 import { sizesOf, withDumpProgress } from './backup/dump-progress.js';
 import { writeGlobals } from './backup/globals.js';
@@ -68,7 +69,7 @@ const LOCK_TIMEOUT_MS = 60_000;
  * Dumps the database of an environment into `backups/<environment>/<id>/`, with a manifest of what is in it. Whatever
  * happens, there is a complete backup afterwards or none.
  *
- * @throws ManageDbError `USAGE`, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `LOCK_TIMEOUT`, `INTERRUPTED`,
+ * @throws ManageDbError `USAGE`, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `DISK_FULL`, `LOCK_TIMEOUT`, `INTERRUPTED`,
  *   `NOT_FOUND` for a schema or table that is not there, `BACKUP_INVALID` and `PERMISSION_DENIED` with `prove`, and what
  *   the gate and connecting throw
  * @example const { id } = await backupDatabase({ env: 'development', label: 'before the upgrade' });
@@ -143,7 +144,8 @@ async function createBackup(target: Target, request: Request): Promise<BackupRes
     const sizeBytes = manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0);
     return { id: manifest.id, path, sizeBytes, durationMs: Date.now() - startedAt.getTime(), manifest };
   } catch (error) {
-    throw explained(error, 'No backup was made, and nothing of it was left behind.', request.controls.signal);
+    const known = asDiskFull(error, backupsDir);
+    throw explained(known, 'No backup was made, and nothing of it was left behind.', request.controls.signal);
   }
 }
 

@@ -5,7 +5,7 @@ import type { Queryable } from '../../../database/queryable.js';
 import { withConnection } from '../../../services/with-connection.js';
 import type { OperationControls, ProgressEvent } from '../../progress.js';
 
-const LOOK_EVERY_MS = 500;
+const LOOK_EVERY_MS = 250;
 
 /** Of a running table, until its end is seen: what it seems to have is an estimate. */
 const MOST_OF_RUNNING = 0.99;
