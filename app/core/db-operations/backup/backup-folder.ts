@@ -19,13 +19,15 @@ export interface NewBackup {
 
 /**
  * Lets `fill` put a dump into a new folder and completes the backup with the manifest that it returns: until then the
- * folder is called `<id>.partial`, and nothing takes it for a backup. It is removed when `fill` fails or is aborted.
+ * folder is called `<id>.partial`, and nothing takes it for a backup. It is removed when `fill` fails or is aborted, or
+ * when `prove` finds that what is complete by then is no good.
  *
  * @throws ManageDbError `UNREADABLE_FILE` when no folder can be made
  */
 export async function makeBackup(
   backup: NewBackup,
   fill: (folder: string, id: string) => Promise<Manifest>,
+  prove?: (folder: string, manifest: Manifest) => Promise<void>,
 ): Promise<{ path: string; manifest: Manifest }> {
   const { id, path } = await reserve(backup);
   const partial = `${path}${PARTIAL_SUFFIX}`;
@@ -37,6 +39,7 @@ export async function makeBackup(
     await markWork(partial);
     const manifest = await fill(partial, id);
     await writeManifest(partial, manifest);
+    await prove?.(partial, manifest);
     await syncEverything(partial);
     await rename(partial, path);
     await syncFolder(dirname(path));
