@@ -115,7 +115,9 @@ async function examine(examination: Examination, target: Target | null): Promise
   }
   const tables = await restored(examination, target, onDisk);
   const rows = tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
-  checks.push({ name: 'restore', ok: true, detail: `${tables.length} tables with ${rows} rows, as the manifest says` });
+  const contents = manifest.tables.some(({ checksum }) => checksum !== null) ? ' and their contents' : '';
+  const found = `${tables.length} tables with ${rows} rows${contents}, as the manifest says`;
+  checks.push({ name: 'restore', ok: true, detail: found });
   const deep = { at: new Date().toISOString(), tool: dump.tool ?? manifest.toolVersion, server: target.serverVersion };
   return { manifestSha256: sha256, files, deep: { ...deep, server: deep.server ?? manifest.serverVersion } };
 }

@@ -1,4 +1,6 @@
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import {
   copyFileSync,
   existsSync,
@@ -18,7 +20,11 @@ import { type BackupResult, listBackups } from '../../../app/core/db-operations/
 import { showBackup } from '../../../app/core/db-operations/show-backup.js';
 import { type VerifyBackupOptions, verifyBackup } from '../../../app/core/db-operations/verify-backup.js';
 import { ManageDbError } from '../../../app/core/errors.js';
+import { closeEngines } from '../../../app/services/database-service.js';
 import { type BackupWorkspace, backupWorkspace } from '../../support/backup-workspace.js';
+import { onServer } from '../../support/scratch-database.js';
+import { dropLogins, scratchLogin } from '../../support/scratch-login.js';
+import { testUrl } from '../../support/test-server.js';
 
 describe('verify-backup', () => {
   let workspace: BackupWorkspace;
@@ -254,10 +260,64 @@ describe('verify-backup', () => {
     expect(seen.filter(({ isOpen }) => isOpen)).to.deep.equal([]);
   });
 
-  it('does not restore rows that have no tables to go into', async () => {
-    const { id } = await workspace.backup({ dataOnly: true });
+  it('does not call a backup bad that need not be restorable by itself', async () => {
+    for (const part of [{ dataOnly: true }, { tables: ['patients'] }, { schemas: ['"Billing & co"'] }]) {
+      const { id, path } = await workspace.backup(part);
+      await verify({ id });
+      expect((await failure(verify({ id, deep: true }))).code).to.equal('USAGE');
+      expect(existsSync(join(path, 'verified.json'))).to.equal(true);
+    }
+    const { id } = await workspace.backup({ excludeTableData: ['patients'] });
+    expect((await verify({ id, deep: true })).verification.how).to.equal('deep');
+  });
+
+  it('compares the contents where the manifest has checksums of them', async () => {
+    const { id, path } = await workspace.backup({ format: 'plain', prove: true });
+    expect(await listed(id)).to.include({ verified: true });
+    const { checks } = await verify({ id, deep: true });
+    expect(checks.at(-1)?.detail).to.contain('and their contents');
+
+    rmSync(join(path, 'verified.json'));
+    const dump = join(path, 'dump.sql');
+    writeFileSync(dump, readFileSync(dump, 'utf8').replace('patient 77\n', 'patient 78\n'));
+    forgeChecksum({ path }, 'dump.sql');
     await verify({ id });
-    expect((await failure(verify({ id, deep: true }))).code).to.equal('USAGE');
+    const error = await failure(verify({ id, deep: true }));
+    expect(error.code).to.equal('BACKUP_INVALID');
+    expect(error.message).to.contain('public.patients has as many rows as it had (500), with other contents');
+  });
+
+  it('clears up what a killed one has left on the server', async () => {
+    const { id } = await workspace.backup();
+    const program = `
+      import { verifyBackup } from '${new URL('../../../app/core/db-operations/verify-backup.ts', import.meta.url).href}';
+      await verifyBackup({ env: 'testing', id: '${id}', deep: true,
+        onProgress: ({ step }) => step.startsWith('restoring') && process.kill(process.pid, 'SIGKILL') });`;
+    const child = spawn(process.execPath, ['--import', 'tsx/esm', '--input-type=module', '--eval', program], {
+      env: { ...process.env, MANAGE_DB_WORKSPACE: workspace.root },
+    });
+    await once(child, 'exit');
+    expect(await workspace.scratchDatabases()).to.have.length(1);
+    await verify({ id, deep: true });
+    expect(await workspace.scratchDatabases()).to.deep.equal([]);
+  });
+
+  it('says what the login must be allowed, and does not blame the backup', async () => {
+    const { id, path } = await workspace.backup();
+    await verify({ id });
+    const login = await scratchLogin('without_createdb');
+    await onServer((client) => client.query(`grant connect on database ${workspace.database.name} to ${login.user}`));
+    const before = readFileSync(join(workspace.root, '.env.testing'), 'utf8');
+    workspace.write({ '.env.testing': `TESTING_DATABASE_URL='${testUrl(workspace.database.name, login)}'\n` });
+    try {
+      expect((await failure(verify({ id, deep: true }))).code).to.equal('PERMISSION_DENIED');
+      expect(existsSync(join(path, 'verified.json'))).to.equal(true);
+    } finally {
+      workspace.write({ '.env.testing': before });
+      await workspace.run(closeEngines);
+      await onServer((client) => client.query(`revoke all on database ${workspace.database.name} from ${login.user}`));
+      await dropLogins(login);
+    }
   });
 
   describe('on the command line', () => {
@@ -331,7 +391,7 @@ function edit(path: string, change: (manifest: any) => unknown): void {
 }
 
 /** Lets the manifest say what the damaged file is now: a damage that no checksum can find. */
-function forgeChecksum({ path }: BackupResult, name: string): void {
+function forgeChecksum({ path }: Pick<BackupResult, 'path'>, name: string): void {
   const bytes = readFileSync(join(path, name));
   expect(readdirSync(path)).to.include(name);
   edit(path, (manifest) => ({
