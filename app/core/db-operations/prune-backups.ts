@@ -1,7 +1,4 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { getWorkspace } from '../../config/workspace.js';
-import { withFileLock } from '../../services/embedded/file-lock.js';
 import { currentEnv, normalizeEnv } from '../environment.js';
 import { ManageDbError } from '../errors.js';
 import { guarded, type OperationOptions } from '../safety/gate.js';
@@ -67,7 +64,7 @@ export async function planPruning(options: PlanPruningOptions): Promise<PlannedP
  * one that is damaged or being made. A backup that is removed is gone as a whole or is no backup any more, whenever
  * somebody pulls the plug.
  *
- * @throws ManageDbError `USAGE` without a rule, `UNREADABLE_FILE`, `LOCK_TIMEOUT`, `INTERRUPTED`, and what the gate and
+ * @throws ManageDbError `USAGE` without a rule, `UNREADABLE_FILE`, `INTERRUPTED`, and what the gate and
  *   connecting throw
  * @example await pruneBackups({ env: 'staging', keepLast: 3, keepDaily: 14, consent: { yes: true } });
  */
@@ -106,10 +103,8 @@ async function prune(
   const { backupsDir } = await getWorkspace();
   const { onProgress, signal } = options;
   const place = { backupsDir, environment };
-  const folder = join(backupsDir, environment);
-  if (!existsSync(folder)) return { environment, kept: [], removed: [], removedBytes: 0, swept: [] };
   const removed: PlannedBackup[] = [];
-  const work = async (): Promise<PrunedEnvironment> => {
+  try {
     const swept = await sweepPartials(place, options);
     const planned = await plan(place, rules);
     for (const [index, backup] of planned.removed.entries()) {
@@ -118,10 +113,6 @@ async function prune(
       if (await removeBackup(backup.path)) removed.push(backup);
     }
     return { ...planned, removed, removedBytes: bytesOf(removed), swept };
-  };
-  try {
-    // two plans at once, each with other rules, could each rely on what the other one removes
-    return await withFileLock(join(folder, '.prune.lock'), work, { signal });
   } catch (error) {
     const gone = removed.length === 0 ? 'No backup was removed.' : `Removed before: ${idsOf(removed)}.`;
     throw explained(error, gone, signal);

@@ -1,5 +1,6 @@
 import { describeConfig } from '../../config/db-config.js';
 import { getWorkspace } from '../../config/workspace.js';
+import { findClientTools } from '../../services/client-tools.js';
 import { currentEnv, normalizeEnv } from '../environment.js';
 import { ManageDbError, messageOf } from '../errors.js';
 import type { OperationControls } from '../progress.js';
@@ -118,8 +119,14 @@ async function examine(examination: Examination, target: Target | null): Promise
   const contents = manifest.tables.some(({ checksum }) => checksum !== null) ? ' and their contents' : '';
   const found = `${tables.length} tables with ${rows} rows${contents}, as the manifest says`;
   checks.push({ name: 'restore', ok: true, detail: found });
-  const deep = { at: new Date().toISOString(), tool: dump.tool ?? manifest.toolVersion, server: target.serverVersion };
-  return { manifestSha256: sha256, files, deep: { ...deep, server: deep.server ?? manifest.serverVersion } };
+  const { serverVersion, settings } = target;
+  const tools = await findClientTools({ serverMajor: serverMajorOf(target, onDisk), binDir: settings.pgBinDir });
+  const deep = { at: new Date().toISOString(), tool: tools.version, server: serverVersion ?? manifest.serverVersion };
+  return { manifestSha256: sha256, files, deep };
+}
+
+function serverMajorOf({ serverMajor }: Target, { manifest }: ManifestOnDisk): number {
+  return serverMajor ?? manifest.serverMajor;
 }
 
 function changesOf({ isAsWritten, sha256 }: ManifestOnDisk, before: Verification | null): string[] {
@@ -131,8 +138,9 @@ function changesOf({ isAsWritten, sha256 }: ManifestOnDisk, before: Verification
   ];
 }
 
-async function restored({ backup, controls, checks }: Examination, target: Target, { manifest }: ManifestOnDisk) {
-  const serverMajor = target.serverMajor ?? manifest.serverMajor;
+async function restored({ backup, controls, checks }: Examination, target: Target, onDisk: ManifestOnDisk) {
+  const { manifest } = onDisk;
+  const serverMajor = serverMajorOf(target, onDisk);
   try {
     return await verifyDeep({ settings: target.settings, serverMajor, folder: backup.path, manifest, controls });
   } catch (error) {
