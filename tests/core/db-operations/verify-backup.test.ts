@@ -119,7 +119,9 @@ describe('verify-backup', () => {
       const moved = join(workspace.root, `moved-${id}`);
       renameSync(join(path, name), moved);
       symlinkSync(moved, join(path, name));
-      expect((await failure(verify({ id }))).code, name).to.equal('BACKUP_INVALID');
+      const error = await failure(verify({ id }));
+      expect(error.code, name).to.equal('BACKUP_INVALID');
+      if (name === 'dump/toc.dat') expect(error.message).to.contain('dump/toc.dat is a link');
       expect((await listed(id)).state, name).to.equal('damaged');
     }
   });
