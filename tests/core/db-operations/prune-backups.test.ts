@@ -207,7 +207,7 @@ describe('prune-backups', () => {
       const { path } = await workspace.backup({ format: 'plain', onProgress: ({ step }) => said.push(step) });
       expect(readdirSync(folder).filter((name) => name.endsWith('.partial'))).to.deep.equal([]);
       expect(said.join()).to.contain(`what a killed process has left of backup ${left[0]?.replace('.partial', '')}`);
-      expect(readdirSync(path).sort()).to.deep.equal(['dump.sql', 'manifest.json']);
+      expect(readdirSync(path).sort()).to.deep.equal(['dump.sql', 'globals.sql', 'manifest.json']);
     });
 
     it("leaves alone what somebody makes, what is of another machine, and what is too young to be nobody's", async () => {
