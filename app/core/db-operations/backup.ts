@@ -1,23 +1,26 @@
 import { availableParallelism } from 'node:os';
-import type { QueryResultRow } from 'pg';
 import { getWorkspace } from '../../config/workspace.js';
-import { readDatabaseFacts } from '../../database/catalog/database-facts.js';
-import { readExtensions } from '../../database/catalog/extensions.js';
-import type { Queryable } from '../../database/queryable.js';
 import { findClientTools } from '../../services/client-tools.js';
 import { ManageDbError } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { sealFiles } from './backup/backup-files.js';
 import { makeBackup } from './backup/backup-folder.js';
-import { readDatabaseProperties } from './backup/database-properties.js';
+import { parseCompression } from './backup/compression.js';
+import { describeDatabase } from './backup/database-description.js';
+import { asDiskFull } from './backup/disk-full.js';
 import { dumpDatabase } from './backup/dump.js';
+import { sizesOf, withDumpProgress } from './backup/dump-progress.js';
+import { writeGlobals } from './backup/globals.js';
 import { BACKUP_FORMATS, type BackupFormat, MANIFEST_VERSION, type Manifest } from './backup/manifest.js';
+import { proveBackup, requireScratchDatabases } from './backup/prove.js';
+import { leftOutOf, resolveSelection } from './backup/selection.js';
 import { withSnapshot } from './backup/snapshot.js';
-import { countTableRows, listTablesWithoutRows } from './backup/table-rows.js';
+import { sweepPartials } from './backup/sweep-partials.js';
+import { countTableRows, listTablesWithoutRows, listTablesWithRows } from './backup/table-rows.js';
 import { together } from './backup/together.js';
 import { explained, stopIfAborted } from './failure.js';
 
-export { type BackupState, type BackupSummary, listBackups } from './backup/backup-list.js';
+export { type BackupState, type BackupSummary, type BackupVerification, listBackups } from './backup/backup-list.js';
 export type { BackupFormat, Manifest } from './backup/manifest.js';
 
 export interface BackupOptions extends OperationOptions {
@@ -27,6 +30,23 @@ export interface BackupOptions extends OperationOptions {
   readonly format?: BackupFormat | undefined;
   readonly schemaOnly?: boolean | undefined;
   readonly dataOnly?: boolean | undefined;
+  /** Only these schemas. Such a backup cannot take the place of a database; the same goes for the next two. */
+  readonly schemas?: readonly string[] | undefined;
+  /** Only these tables, views and sequences, with their partitions: `name`, `schema.name`, quoted as in SQL or not. */
+  readonly tables?: readonly string[] | undefined;
+  /** Tables that are dumped without their rows. */
+  readonly excludeTableData?: readonly string[] | undefined;
+  /** `none`, `gzip`, `lz4` or `zstd`, with a level or without: `zstd:3`. By default the fastest that there is. */
+  readonly compress?: string | undefined;
+  /**
+   * Keeps what the server has of the roles' passwords beside the dump, where the login may read that; by default yes.
+   */
+  readonly rolePasswords?: boolean | undefined;
+  /**
+   * Computes checksums of the tables' contents in the dump's own snapshot, restores the backup into a scratch database on
+   * the same server, and compares: what does not come back as it was is no backup.
+   */
+  readonly prove?: boolean | undefined;
   /** Connections that dump at the same time; by default one per processor, four at most. */
   readonly jobs?: number | undefined;
 }
@@ -49,7 +69,8 @@ const LOCK_TIMEOUT_MS = 60_000;
  * Dumps the database of an environment into `backups/<environment>/<id>/`, with a manifest of what is in it. Whatever
  * happens, there is a complete backup afterwards or none.
  *
- * @throws ManageDbError `USAGE`, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `LOCK_TIMEOUT`, `INTERRUPTED`, and what
+ * @throws ManageDbError `USAGE`, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `DISK_FULL`, `LOCK_TIMEOUT`, `INTERRUPTED`,
+ *   `NOT_FOUND` for a schema or table that is not there, `BACKUP_INVALID` and `PERMISSION_DENIED` with `prove`, and what
  *   the gate and connecting throw
  * @example const { id } = await backupDatabase({ env: 'development', label: 'before the upgrade' });
  */
@@ -60,7 +81,20 @@ export async function backupDatabase(options: BackupOptions = {}): Promise<Backu
 
 type Request = ReturnType<typeof checked>;
 
-function checked({ format = 'directory', schemaOnly, dataOnly, jobs, label, signal, onProgress }: BackupOptions) {
+function checked(options: BackupOptions) {
+  const {
+    format = 'directory',
+    schemaOnly,
+    dataOnly,
+    jobs,
+    label,
+    compress,
+    prove = false,
+    rolePasswords = true,
+    signal,
+    onProgress,
+  } = options;
+  const { schemas = [], tables = [], excludeTableData: excludedData = [] } = options;
   const refuse = (message: string) =>
     new ManageDbError('USAGE', message, { hint: 'See: manage_db create-backup --help' });
   if (!BACKUP_FORMATS.includes(format)) throw refuse(`A backup is ${BACKUP_FORMATS.join(', ')}, not ${format}.`);
@@ -73,10 +107,23 @@ function checked({ format = 'directory', schemaOnly, dataOnly, jobs, label, sign
   }
   if (label !== undefined && label.length > LONGEST_LABEL)
     throw refuse(`A label has at most ${LONGEST_LABEL} characters.`);
+  if (schemas.length > 0 && tables.length > 0)
+    throw refuse('A backup holds some schemas or some tables: not --schema and --table.');
+  if (schemaOnly && excludedData.length > 0)
+    throw refuse('With --schema-only no table has rows: leave out --exclude-table-data.');
+  if (compress !== undefined && format === 'plain')
+    throw refuse('A plain dump is text, which is not compressed: leave out --compress or --format plain.');
+  if (prove && dataOnly) throw refuse('Rows alone cannot be restored by themselves: leave out --prove or --data-only.');
+  if (prove && (schemas.length > 0 || tables.length > 0))
+    throw refuse('A part of a database need not be restorable by itself: leave out --prove, or --schema and --table.');
   const contents: Manifest['contents'] = schemaOnly ? 'schema' : dataOnly ? 'data' : 'all';
   return {
     format,
     contents,
+    selection: { schemas, tables, excludedData },
+    compression: compress === undefined ? null : parseCompression(compress),
+    isProven: prove,
+    withoutPasswords: !rolePasswords,
     jobs: jobs ?? Math.min(MOST_JOBS, availableParallelism()),
     label: label?.trim() || null,
     controls: { ...(onProgress === undefined ? {} : { onProgress }), ...(signal === undefined ? {} : { signal }) },
@@ -87,17 +134,27 @@ async function createBackup(target: Target, request: Request): Promise<BackupRes
   const startedAt = new Date();
   const { backupsDir } = await getWorkspace();
   const { environment } = target;
+  await sweepPartials({ backupsDir, environment }, request.controls);
   try {
     const { path, manifest } = await makeBackup(
       { backupsDir, environment, label: request.label, at: startedAt },
       (folder, id) => fill(folder, { id, target, request, startedAt }),
+      request.isProven ? (folder, manifest) => prove(folder, manifest, target, request) : undefined,
     );
     const sizeBytes = manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0);
     return { id: manifest.id, path, sizeBytes, durationMs: Date.now() - startedAt.getTime(), manifest };
   } catch (error) {
-    throw explained(error, 'No backup was made, and nothing of it was left behind.', request.controls.signal);
+    const known = asDiskFull(error, backupsDir);
+    throw explained(known, 'No backup was made, and nothing of it was left behind.', request.controls.signal);
   }
 }
+
+function prove(folder: string, manifest: Manifest, { settings }: Target, { controls }: Request): Promise<void> {
+  return proveBackup({ settings, serverMajor: manifest.serverMajor, folder, manifest, controls });
+}
+
+/** Of an id: what is unique in it. The name of a session has at most 63 bytes. */
+const LENGTH_OF_TIME = '20261121T034400Z-ab12cd'.length;
 
 interface Filling {
   readonly id: string;
@@ -109,41 +166,57 @@ interface Filling {
 /** Dumps and counts at the same time, in one snapshot, and returns the manifest of what lies in `folder` then. */
 async function fill(folder: string, { id, target, request, startedAt }: Filling): Promise<Manifest> {
   const { settings, environment, database, host, port } = target;
-  const { controls, contents, format, jobs, label } = request;
+  const { controls, contents, format, jobs, label, compression: wanted } = request;
   const counted = await withSnapshot(
     settings,
     { lockTimeoutMs: LOCK_TIMEOUT_MS, signal: controls.signal },
     async (snapshot) => {
       const { client, id: snapshotId } = snapshot;
-      const { serverVersion, serverMajor } = await readDatabaseFacts(client);
-      const tools = await findClientTools({ serverMajor, binDir: settings.pgBinDir });
-      const facts = {
-        serverVersion,
-        serverMajor,
+      const facts = await describeDatabase(client, database);
+      const tools = await findClientTools({ serverMajor: facts.serverMajor, binDir: settings.pgBinDir });
+      // before anything is dumped, so that a wrong name or method costs nothing
+      if (request.isProven) await requireScratchDatabases(client);
+      const hasPasswords = await writeGlobals(folder, client, {
+        ...facts,
+        database,
+        withoutPasswords: request.withoutPasswords,
+      });
+      const selection = await resolveSelection(client, request.selection);
+      const sizes = contents === 'schema' ? [] : await sizesOf(client, await listTablesWithRows(client, selection));
+      const application = `manage_db dump ${id.slice(0, LENGTH_OF_TIME)}`;
+      const [tables, compression] = await together(
+        controls.signal,
+        (signal) =>
+          contents === 'schema'
+            ? listTablesWithoutRows(client, selection)
+            : countTableRows(client, { selection, signal, withChecksums: request.isProven }),
+        (signal) =>
+          withDumpProgress({ settings, tables: sizes, application, onProgress: controls.onProgress }, (onProgress) =>
+            dumpDatabase({
+              onProgress,
+              signal,
+              tools,
+              settings: { ...settings, applicationName: application },
+              folder,
+              format,
+              contents,
+              selection,
+              compression: wanted,
+              jobs,
+              snapshot: snapshotId,
+              lockTimeoutMs: LOCK_TIMEOUT_MS,
+            }),
+          ),
+      );
+      return {
+        ...facts,
         toolVersion: tools.version,
         snapshot: snapshotId,
-        extensions: [...(await readExtensions(client))],
-        properties: await propertiesOf(client, database),
-        migrationHead: await readMigrationHead(client),
+        compression,
+        selection,
+        hasPasswords,
+        tables,
       };
-      const [tables] = await together(
-        controls.signal,
-        (signal) => (contents === 'schema' ? listTablesWithoutRows(client) : countTableRows(client, { signal })),
-        (signal) =>
-          dumpDatabase({
-            ...controls,
-            signal,
-            tools,
-            settings,
-            folder,
-            format,
-            contents,
-            jobs,
-            snapshot: snapshotId,
-            lockTimeoutMs: LOCK_TIMEOUT_MS,
-          }),
-      );
-      return { ...facts, tables };
     },
   );
   const files = await sealFiles(folder, controls);
@@ -153,7 +226,8 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
     startedAt: startedAt.toISOString(),
     finishedAt: new Date().toISOString(),
   };
-  const leftOut = LEFT_OUT[contents];
+  const { selection, hasPasswords, ...facts } = counted;
+  const leftOut = [...LEFT_OUT[contents], ...(hasPasswords ? [] : ['role passwords']), ...leftOutOf(selection)];
   return {
     version: MANIFEST_VERSION,
     id,
@@ -165,41 +239,17 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
     ...times,
     format,
     contents,
-    ...counted,
+    selection: selection.said,
+    encryption: null,
+    ...facts,
     files,
     leftOut,
   };
 }
 
-/** Roles and tablespaces belong to the server: no dump of one database has them. */
+/** Roles and tablespaces belong to the server. Those roles that the database refers to are kept beside the dump. */
 const LEFT_OUT: Record<Manifest['contents'], string[]> = {
-  all: ['roles', 'tablespaces'],
-  schema: ['roles', 'tablespaces', 'rows', 'large objects'],
-  data: ['roles', 'tablespaces', 'definitions'],
+  all: ['other roles', 'tablespaces'],
+  schema: ['other roles', 'tablespaces', 'rows', 'large objects'],
+  data: ['other roles', 'tablespaces', 'definitions'],
 };
-
-async function propertiesOf(db: Queryable, database: string): Promise<Manifest['properties']> {
-  const properties = await readDatabaseProperties(db, database);
-  if (properties === null) throw new ManageDbError('DATABASE_MISSING', `${database} is not in pg_database.`);
-  return properties;
-}
-
-/** The newest migration, where manage_db's own table is there and may be read: a failed statement would end the snapshot. */
-async function readMigrationHead(db: Queryable): Promise<string | null> {
-  const { rows: readable } = await db.query(MIGRATIONS_READABLE);
-  if (readable.length === 0) return null;
-  const { rows } = await db.query<QueryResultRow & { version: string | null }>(
-    'select max(version::text) as version from manage_db.migrations',
-  );
-  return rows[0]?.version ?? null;
-}
-
-/** By oid: the functions that take a name fail where there is no such schema. */
-const MIGRATIONS_READABLE = `
-  select
-  from pg_catalog.pg_class c
-  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  join pg_catalog.pg_attribute a on a.attrelid = c.oid
-  where n.nspname = 'manage_db' and c.relname = 'migrations' and a.attname = 'version' and not a.attisdropped
-    and pg_catalog.has_schema_privilege(n.oid, 'usage')
-    and pg_catalog.has_table_privilege(c.oid, 'select')`;

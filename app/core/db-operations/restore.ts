@@ -126,9 +126,10 @@ interface Restore {
 type Replaced = Pick<RestoreResult, 'previousDatabase' | 'tables'>;
 
 /** A backup without rows would replace every row by nothing, and one without definitions has nothing to put them in. */
-function refuseUnlessWhole({ id, contents }: Manifest, { database, exists }: Target): void {
-  if (contents === 'all' || (contents === 'schema' && !exists)) return;
-  const lacks = contents === 'schema' ? 'no rows' : 'no table definitions';
+function refuseUnlessWhole({ id, contents, selection }: Manifest, { database, exists }: Target): void {
+  const isPart = Object.values(selection).some((names) => names.length > 0);
+  if (!isPart && (contents === 'all' || (contents === 'schema' && !exists))) return;
+  const lacks = isPart ? `only a part${partOf(selection)}` : contents === 'schema' ? 'no rows' : 'no table definitions';
   throw new ManageDbError(
     'USAGE',
     `Backup ${id} has ${lacks}: it cannot take the place of ${database}. Nothing was changed.`,
@@ -136,6 +137,12 @@ function refuseUnlessWhole({ id, contents }: Manifest, { database, exists }: Tar
       hint: 'Choose a complete one (manage_db list-all-backups), or load its dump with pg_restore.',
     },
   );
+}
+
+function partOf({ schemas, tables, excludedData }: Manifest['selection']): string {
+  const chosen = [...schemas.map((schema) => `schema ${schema}`), ...tables];
+  const only = chosen.length > 0 ? ` (${chosen.join(', ')})` : '';
+  return excludedData.length > 0 ? `${only}, without the rows of ${excludedData.join(', ')}` : only;
 }
 
 async function replace(

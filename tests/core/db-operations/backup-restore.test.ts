@@ -142,10 +142,10 @@ describe('backup and restore', function () {
         format: 'directory',
       });
       expect(manifest.tables.filter(({ schema }) => schema !== 'manage_db')).to.deep.equal([
-        { schema: 'Billing & co', name: 'Rechnung "Ü"', rows: 300 },
-        { schema: 'public', name: 'patients', rows: 1000 },
-        { schema: 'public', name: 'visits_2025', rows: 183 },
-        { schema: 'public', name: 'visits_2026', rows: 182 },
+        { schema: 'Billing & co', name: 'Rechnung "Ü"', rows: 300, checksum: null },
+        { schema: 'public', name: 'patients', rows: 1000, checksum: null },
+        { schema: 'public', name: 'visits_2025', rows: 183, checksum: null },
+        { schema: 'public', name: 'visits_2026', rows: 182, checksum: null },
       ]);
       expect(sizeBytes).to.equal(manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0));
       expect(files.map((file) => readFileSync(file, 'latin1')).join('')).not.to.include('canary');

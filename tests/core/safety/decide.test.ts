@@ -25,8 +25,14 @@ const LOOKS: OperationName[] = [
   'show-operation-log',
   'verify-operation-log',
 ];
-const READS: OperationName[] = [...LOOKS, 'kill-switch-status', 'create-backup'];
-const DESTROYS: OperationName[] = ['drop-db-trigger', 'restore-backup', 'reset-database', 'drop-all-tables'];
+const READS: OperationName[] = [...LOOKS, 'kill-switch-status', 'create-backup', 'verify-backup'];
+const DESTROYS: OperationName[] = [
+  'drop-db-trigger',
+  'restore-backup',
+  'prune-backups',
+  'reset-database',
+  'drop-all-tables',
+];
 const FOR_OPERATORS: OperationName[] = [
   'enable-db-trigger',
   'disable-db-trigger',

@@ -1,4 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ManageDbError, messageOf } from '../../errors.js';
 import * as z from '../../schema.js';
@@ -42,16 +44,36 @@ const propertiesSchema = z.object({
   settings: z.array(settingsSchema),
 });
 
+const sha256Schema = z.string().check(z.regex(/^[0-9a-f]{64}$/));
+
 const fileSchema = z.object({
   /** Below the backup's folder, with `/`. */
   path: z
     .string()
     .check(z.refine((path) => !path.startsWith('/') && !path.split('/').includes('..'), 'leads out of the backup')),
   sizeBytes: z.int().check(z.nonnegative()),
-  sha256: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
+  sha256: sha256Schema,
 });
 
-const manifestSchema = z.object({
+const tableSchema = z.object({
+  schema: z.string(),
+  name: z.string(),
+  /** `null` in a backup without rows, and for a table whose rows were left out. */
+  rows: z.nullable(z.int().check(z.nonnegative())),
+  /** Of its content, whatever the order of its rows; `null` where nobody asked for it. */
+  checksum: z.nullable(sha256Schema),
+});
+
+/** What was asked for, as SQL writes it (quoted where that is needed); nothing at all: everything. */
+const selectionSchema = z.object({
+  schemas: z.array(z.string()),
+  /** With their schemas. */
+  tables: z.array(z.string()),
+  /** Tables that are there without their rows. */
+  excludedData: z.array(z.string()),
+});
+
+export const manifestSchema = z.object({
   version: z.literal(MANIFEST_VERSION),
   id: z.string(),
   label: z.nullable(z.string()),
@@ -68,13 +90,25 @@ const manifestSchema = z.object({
   toolVersion: z.string(),
   format: z.enum(BACKUP_FORMATS),
   contents: z.enum(['all', 'schema', 'data']),
+  selection: selectionSchema,
+  /** Method and level as pg_dump takes them, or `none`. */
+  compression: z.string(),
+  encryption: z.nullable(z.enum(['age'])),
+  /** What the database said that it is; `null`: it was not stamped. */
+  stamp: z.nullable(z.object({ environment: z.string(), protected: z.boolean() })),
   snapshot: z.string(),
+  /** Where the write-ahead log was at that moment; `null` where the server does not say. */
+  lsn: z.nullable(z.string()),
   extensions: z.array(z.object({ name: z.string(), version: z.string(), schema: z.string() })),
   properties: propertiesSchema,
   /** The newest applied migration, or `null`. */
   migrationHead: z.nullable(z.string()),
-  /** Every ordinary table and partition; `rows` is `null` in a backup without rows. */
-  tables: z.array(z.object({ schema: z.string(), name: z.string(), rows: z.nullable(z.int().check(z.nonnegative())) })),
+  /** SHA-256 of what the trigger registry says; `null`: it says nothing. */
+  triggersChecksum: z.nullable(sha256Schema),
+  /** Owners, grantees, and those that settings and policies are for: what must be there for all of it to be restored. */
+  roles: z.array(z.string()),
+  /** Every ordinary table and partition that was dumped. */
+  tables: z.array(tableSchema),
   files: z.array(fileSchema).check(z.minLength(1)),
   /** What belongs to the server or was not asked for. */
   leftOut: z.array(z.string()),
@@ -85,28 +119,76 @@ export type ManifestFile = z.infer<typeof fileSchema>;
 export type DatabaseProperties = z.infer<typeof propertiesSchema>;
 export type TableRows = Manifest['tables'][number];
 
+/** Whether a backup has everything of its database, and so could take its place. */
+export function isWhole({ contents, selection }: Manifest): boolean {
+  const { schemas, tables, excludedData } = selection;
+  return contents === 'all' && [...schemas, ...tables, ...excludedData].length === 0;
+}
+
+/** A manifest, and what tells whether its file is the one that was written. */
+export interface ManifestOnDisk {
+  readonly manifest: Manifest;
+  /** Of the file, in hexadecimal digits. */
+  readonly sha256: string;
+  /** Byte for byte as we write it: a shortened or reformatted file can still be read, and is not what was written. */
+  readonly isAsWritten: boolean;
+}
+
+/** The text of a manifest's file. */
+export function manifestText(manifest: unknown): string {
+  return `${JSON.stringify(manifest, null, 2)}\n`;
+}
+
 /**
  * The manifest of the backup in `folder`.
  *
  * @throws ManageDbError `BACKUP_INVALID` when it is missing, broken, or not of this backup
  */
 export async function readManifest(folder: string, expected: { id: string; environment: string }): Promise<Manifest> {
+  return (await readManifestFile(folder, expected)).manifest;
+}
+
+/**
+ * The manifest of the backup in `folder`, with what its file is.
+ *
+ * @throws ManageDbError `BACKUP_INVALID` when it is missing, broken, or not of this backup
+ */
+export async function readManifestFile(
+  folder: string,
+  expected: { id: string; environment: string },
+): Promise<ManifestOnDisk> {
   const invalid = (why: string, cause?: unknown) =>
     new ManageDbError('BACKUP_INVALID', `The manifest of backup ${expected.id} ${why}.`, {
       hint: 'Choose another one: manage_db list-all-backups',
       ...(cause === undefined ? {} : { cause }),
     });
-  const text = await readFile(join(folder, MANIFEST_FILE), 'utf8').catch((error: unknown) => {
+  const bytes = await readRegularFile(join(folder, MANIFEST_FILE)).catch((error: unknown) => {
     throw invalid(`cannot be read (${messageOf(error)})`, error);
   });
-  const parsed = manifestSchema.safeParse(parseJson(text));
+  const text = bytes.toString('utf8');
+  const json = parseJson(text);
+  const parsed = manifestSchema.safeParse(json);
   if (!parsed.success) throw invalid(`is broken: ${z.prettifyError(parsed.error)}`, parsed.error);
   const { id, environment } = parsed.data;
   // a folder that was copied by hand must not turn production's data into development's
   if (id !== expected.id || environment !== expected.environment) {
     throw invalid(`is of another one: ${id} of ${environment}, found under ${expected.environment}`);
   }
-  return parsed.data;
+  return {
+    manifest: parsed.data,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    isAsWritten: manifestText(json) === text,
+  };
+}
+
+/** A link is not followed: what it leads to is no part of the backup. */
+async function readRegularFile(path: string): Promise<Buffer> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    return await file.readFile();
+  } finally {
+    await file.close();
+  }
 }
 
 function parseJson(text: string): unknown {
