@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { ManageDbError, messageOf } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
-import { MANIFEST_FILE, type Manifest, type ManifestFile } from './manifest.js';
+import { MANIFEST_CHECKSUM_FILE, MANIFEST_FILE, type Manifest, type ManifestFile } from './manifest.js';
 import { VERIFICATION_FILE } from './verification.js';
 import { MARK_FILE } from './work-mark.js';
 
 /** What lies in a backup beside the files that its manifest lists. */
-const OWN_FILES = [MANIFEST_FILE, VERIFICATION_FILE, MARK_FILE];
+const OWN_FILES = [MANIFEST_FILE, MANIFEST_CHECKSUM_FILE, VERIFICATION_FILE, MARK_FILE];
 
 /** What a killed process may leave of writing one of them. */
 const TEMPORARY = /^\.[0-9a-f]{12}\.tmp$/;

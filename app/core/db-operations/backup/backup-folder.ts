@@ -5,7 +5,13 @@ import { onUntimelyEnd } from '../../../services/untimely-end.js';
 import { codeOf, ManageDbError, messageOf } from '../../errors.js';
 import { syncFolder } from './backup-files.js';
 import { newBackupId } from './backup-id.js';
-import { MANIFEST_FILE, type Manifest, manifestText } from './manifest.js';
+import {
+  MANIFEST_CHECKSUM_FILE,
+  MANIFEST_FILE,
+  type Manifest,
+  manifestChecksumText,
+  manifestText,
+} from './manifest.js';
 import { markWork, unmarkWork } from './work-mark.js';
 
 export const PARTIAL_SUFFIX = '.partial';
@@ -106,9 +112,15 @@ async function reserve({ backupsDir, environment, label, at }: NewBackup): Promi
 }
 
 async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
-  const file = await open(join(folder, MANIFEST_FILE), 'wx', 0o600);
+  const text = manifestText(manifest);
+  await writeSynced(join(folder, MANIFEST_CHECKSUM_FILE), manifestChecksumText(text));
+  await writeSynced(join(folder, MANIFEST_FILE), text);
+}
+
+async function writeSynced(path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
   try {
-    await file.writeFile(manifestText(manifest));
+    await file.writeFile(text);
     await file.sync();
   } finally {
     await file.close();

@@ -6,6 +6,8 @@ import { ManageDbError, messageOf } from '../../errors.js';
 import * as z from '../../schema.js';
 
 export const MANIFEST_FILE = 'manifest.json';
+/** Its checksum, as `sha256sum --check` reads it: in a manifest that nobody has verified yet, nothing else shows a flipped bit. */
+export const MANIFEST_CHECKSUM_FILE = 'manifest.sha256';
 export const MANIFEST_VERSION = 1;
 
 export const BACKUP_FORMATS = ['directory', 'custom', 'plain'] as const;
@@ -130,13 +132,18 @@ export interface ManifestOnDisk {
   readonly manifest: Manifest;
   /** Of the file, in hexadecimal digits. */
   readonly sha256: string;
-  /** Byte for byte as we write it: a shortened or reformatted file can still be read, and is not what was written. */
+  /** Whether the checksum beside it is its own. */
   readonly isAsWritten: boolean;
 }
 
 /** The text of a manifest's file. */
-export function manifestText(manifest: unknown): string {
+export function manifestText(manifest: Manifest): string {
   return `${JSON.stringify(manifest, null, 2)}\n`;
+}
+
+/** The text of the file that has the checksum of a manifest's file. */
+export function manifestChecksumText(text: string | Buffer): string {
+  return `${createHash('sha256').update(text).digest('hex')}  ${MANIFEST_FILE}\n`;
 }
 
 /**
@@ -165,19 +172,18 @@ export async function readManifestFile(
   const bytes = await readRegularFile(join(folder, MANIFEST_FILE)).catch((error: unknown) => {
     throw invalid(`cannot be read (${messageOf(error)})`, error);
   });
-  const text = bytes.toString('utf8');
-  const json = parseJson(text);
-  const parsed = manifestSchema.safeParse(json);
+  const parsed = manifestSchema.safeParse(parseJson(bytes.toString('utf8')));
   if (!parsed.success) throw invalid(`is broken: ${z.prettifyError(parsed.error)}`, parsed.error);
   const { id, environment } = parsed.data;
   // a folder that was copied by hand must not turn production's data into development's
   if (id !== expected.id || environment !== expected.environment) {
     throw invalid(`is of another one: ${id} of ${environment}, found under ${expected.environment}`);
   }
+  const checksum = await readRegularFile(join(folder, MANIFEST_CHECKSUM_FILE)).catch(() => null);
   return {
     manifest: parsed.data,
     sha256: createHash('sha256').update(bytes).digest('hex'),
-    isAsWritten: manifestText(json) === text,
+    isAsWritten: checksum?.toString('utf8') === manifestChecksumText(bytes),
   };
 }
 
