@@ -46,6 +46,8 @@ export const OPERATIONS = {
   'list-db-triggers': read,
   'verify-db-triggers': read,
   'diff-db-triggers': read,
+  // also when there is nothing but a previous database left
+  'list-previous-databases': { ...read, mayCreateDatabase: true },
   // changes nothing, but what leaves the database is on record
   'create-backup': { ...read, isLogged: true },
   'initialize-db': { ...write, mayCreateDatabase: true },
@@ -57,6 +59,7 @@ export const OPERATIONS = {
   // rolls back what it writes, but locks the real tables, and what the triggers do outside of the database stays done
   'test-db-triggers': { ...write, level: 'operator', isForOpenOnly: true },
   'restore-backup': { ...destroy, mayCreateDatabase: true },
+  'undo-restore': { ...destroy, mayCreateDatabase: true },
   'reset-database': { ...destroy, mayCreateDatabase: true },
   'drop-all-tables': destroy,
   'stamp-database': { ...write, needsStamp: false },

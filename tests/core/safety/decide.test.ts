@@ -24,9 +24,16 @@ const LOOKS: OperationName[] = [
   'whoami',
   'show-operation-log',
   'verify-operation-log',
+  'list-previous-databases',
 ];
 const READS: OperationName[] = [...LOOKS, 'kill-switch-status', 'create-backup'];
-const DESTROYS: OperationName[] = ['drop-db-trigger', 'restore-backup', 'reset-database', 'drop-all-tables'];
+const DESTROYS: OperationName[] = [
+  'drop-db-trigger',
+  'restore-backup',
+  'undo-restore',
+  'reset-database',
+  'drop-all-tables',
+];
 const FOR_OPERATORS: OperationName[] = [
   'enable-db-trigger',
   'disable-db-trigger',
