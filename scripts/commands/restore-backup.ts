@@ -6,6 +6,7 @@ interface Args {
   readonly id: string;
   readonly disconnectUsers?: boolean;
   readonly keepPrevious?: string | false;
+  readonly without?: string;
 }
 
 export const command = defineCommand<Args>({
@@ -31,18 +32,25 @@ export const command = defineCommand<Args>({
       .option('keep-previous', {
         type: 'string',
         describe: 'Keep the replaced database under another name: 24h by default, or 7d; see undo-restore',
+      })
+      .option('without', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'Leave out what the server lacks, separated by commas: owners, grants, tablespaces, extension:NAME',
       }),
-  async run({ id, disconnectUsers, keepPrevious }, { operation }) {
+  async run({ id, disconnectUsers, keepPrevious, without }, { operation }) {
     const { restoreDatabase } = await import('../../app/core/db-operations/restore.js');
     const result = await restoreDatabase({
       ...operation,
       id: String(id),
       disconnectUsers,
       keepPrevious: keepingOf(keepPrevious),
+      without: without?.split(',').map((part) => part.trim()),
     });
     const rows = result.tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
     return {
       data: result,
+      warnings: result.warnings,
       text: (paint) =>
         [
           `${paint.green('✓')} ${paint.bold(result.database)} restored by ${result.strategy} in ${formatDuration(result.durationMs)}: ${formatCount(result.tables.length)} tables, ${formatCount(rows)} rows as the manifest says`,

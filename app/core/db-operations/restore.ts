@@ -2,22 +2,26 @@ import type { Client } from 'pg';
 import { describeConfig } from '../../config/db-config.js';
 import { getWorkspace } from '../../config/workspace.js';
 import type { Queryable } from '../../database/queryable.js';
-import { withMaintenanceConnection } from '../../services/with-connection.js';
+import { withConnection, withMaintenanceConnection } from '../../services/with-connection.js';
 import { normalizeEnv } from '../environment.js';
 import { ManageDbError } from '../errors.js';
 import type { OperationControls } from '../progress.js';
 import { guarded, type OperationOptions, type Permit, type Target } from '../safety/gate.js';
 import { verifyFiles } from './backup/backup-files.js';
 import { findBackup } from './backup/backup-list.js';
-import { propertyStatements } from './backup/database-properties.js';
+import { commentStatement, propertyStatements } from './backup/database-properties.js';
 import { fillScratch } from './backup/fill-scratch.js';
+import { type LeftOutParts, leftOutParts, withoutParts } from './backup/left-out-parts.js';
 import type { Manifest, TableRows } from './backup/manifest.js';
-import { createScratchDatabase, dropDatabase } from './backup/scratch-database.js';
+import { createScratchDatabase, dropDatabase, SCRATCH_COMMENT } from './backup/scratch-database.js';
 import { explained, stopIfAborted } from './failure.js';
+import { checkContents } from './restore/check-contents.js';
+import type { FreeSpace } from './restore/free-space.js';
 import { keepRecords } from './restore/keep-records.js';
 import { type Keeping, keptFor } from './restore/keeping.js';
 import { begin, describeUnchanged } from './restore/live-database.js';
 import { ownSessionsEnded, type Placed, putInPlace } from './restore/put-in-place.js';
+import { type Rehearsed, rehearse } from './restore/rehearsal.js';
 
 export interface RestoreOptions extends OperationOptions {
   /** A backup's id, the beginning of exactly one, or `latest`. */
@@ -28,6 +32,8 @@ export interface RestoreOptions extends OperationOptions {
   readonly disconnectUsers?: boolean | undefined;
   /** Keeps the replaced database beside the new one: milliseconds, or `true` for 24 hours, as on protected environments. */
   readonly keepPrevious?: Keeping | undefined;
+  /** What the server lacks and the database can do without: `owners`, `grants`, `tablespaces`, `extension:NAME`. */
+  readonly without?: readonly string[] | undefined;
 }
 
 export interface RestoreResult extends Placed {
@@ -35,14 +41,18 @@ export interface RestoreResult extends Placed {
   readonly strategy: 'swap';
   readonly durationMs: number;
   readonly tables: readonly TableRows[];
+  /** Bytes that were free where the server keeps its databases; `'unknown'` where that cannot be seen from here. */
+  readonly freeBytes: FreeSpace;
+  /** What is as it was backed up, and may still surprise. */
+  readonly warnings: readonly string[];
 }
 
 /**
  * Restores a backup into a scratch database, compares it with the manifest, and puts it in the place of the live one
  * by renaming. Until that moment the live database is untouched, whatever fails.
  *
- * @throws ManageDbError `NOT_FOUND`, `USAGE`, `BACKUP_INVALID`, `DATABASE_IN_USE`, `CLIENT_TOOLS_MISSING`,
- *   `CLIENT_TOOL_FAILED`, `PERMISSION_DENIED`, `INTERRUPTED`, and what the gate and connecting throw
+ * @throws ManageDbError `NOT_FOUND` also for what the server lacks, `USAGE`, `BACKUP_INVALID`, `DATABASE_IN_USE`,
+ *   `STAMP_MISMATCH`, `KILL_SWITCH`, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `PERMISSION_DENIED`, `INTERRUPTED`, and what the gate and connecting throw
  * @example await restoreDatabase({ env: 'development', id: 'latest', disconnectUsers: true });
  */
 export function restoreDatabase(options: RestoreOptions): Promise<RestoreResult> {
@@ -62,6 +72,7 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
   const { onProgress, signal } = options;
   const restore: Restore = {
     target,
+    parts: leftOutParts(options.without ?? [], backup.manifest),
     folder: backup.path,
     manifest: backup.manifest,
     reason,
@@ -71,16 +82,20 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
   };
   let isSwapped = false;
   try {
+    const rehearsed = await rehearse(target, restore.manifest, restore.parts);
     // before anything is touched: an archive that is damaged may restore without an error
     await verifyFiles(restore.folder, restore.manifest, restore.controls);
     // our own idle sessions are no users
     await ownSessionsEnded(target);
     const done = await withMaintenanceConnection(target.settings, (maintenance, database) =>
-      replace(maintenance, database, restore, () => {
+      replace(maintenance, database, { ...restore, missingRoles: rehearsed.missingRoles }, () => {
         isSwapped = true;
       }),
     );
-    return { database: target.database, ...done, strategy: 'swap', durationMs: Date.now() - startedAt };
+    const warnings = [...rehearsed.warnings, ...done.warnings];
+    const { freeBytes } = rehearsed;
+    const durationMs = Date.now() - startedAt;
+    return { database: target.database, ...done, strategy: 'swap', durationMs, freeBytes, warnings };
   } catch (error) {
     throw isSwapped ? error : explained(error, describeUnchanged(target), signal);
   }
@@ -90,13 +105,14 @@ interface Restore {
   readonly target: Target;
   readonly folder: string;
   readonly manifest: Manifest;
+  readonly parts: LeftOutParts;
   readonly reason: string | null;
   readonly disconnectUsers: boolean;
   readonly keepMs: number | null;
   readonly controls: OperationControls;
 }
 
-type Replaced = Placed & Pick<RestoreResult, 'tables'>;
+type Replaced = Placed & Pick<RestoreResult, 'tables' | 'warnings'>;
 
 /** A backup without rows would replace every row by nothing, and one without definitions has nothing to put them in. */
 function refuseUnlessWhole({ id, contents }: Manifest, { database, exists }: Target): void {
@@ -114,20 +130,25 @@ function refuseUnlessWhole({ id, contents }: Manifest, { database, exists }: Tar
 async function replace(
   maintenance: Client,
   maintenanceDatabase: string,
-  restore: Restore,
+  restore: Restore & Pick<Rehearsed, 'missingRoles'>,
   onSwapped: () => void,
 ): Promise<Replaced> {
-  const { target, folder, manifest, reason, controls, disconnectUsers, keepMs } = restore;
+  const { target, folder, manifest, parts, reason, controls, disconnectUsers, keepMs, missingRoles } = restore;
   const live = await begin(maintenance, { target, disconnectUsers });
   stopIfAborted(controls.signal);
   controls.onProgress?.({ step: 'creating a scratch database' });
   const serverMajor = target.serverMajor ?? manifest.serverMajor;
   const scratch = await createScratchDatabase(maintenance, manifest.properties, serverMajor);
   try {
-    const filling = { settings: target.settings, serverMajor, folder, manifest, controls };
+    const filling = { settings: target.settings, serverMajor, folder, manifest, parts, controls };
     const tables = await fillScratch(scratch, filling);
+    const warnings = await withConnection(target.settings, { database: scratch, signal: controls.signal }, (contents) =>
+      checkContents(contents, { manifest, environment: target.environment, controls }),
+    );
     // from the live one: grants and settings may have changed since the backup, and a restore is of the contents
-    await applyProperties(maintenance, scratch, live ?? manifest.properties);
+    const own = { login: target.user, missing: missingRoles };
+    const properties = live ?? withoutParts(manifest.properties, parts, own);
+    await applyProperties(maintenance, scratch, properties);
     await keepRecords(scratch, {
       target,
       hasLive: live !== null,
@@ -140,13 +161,13 @@ async function replace(
       target,
       candidate: scratch,
       live,
-      statements: [],
+      statements: [commentStatement(target.database, properties.comment)],
       disconnectUsers,
       keepMs,
       controls,
       onSwapped,
     });
-    return { ...placed, tables };
+    return { ...placed, tables, warnings };
   } catch (error) {
     throw await afterDropping(scratch, target, error);
   }
@@ -172,8 +193,10 @@ function refuseStranger(from: string, { environment, isProtected, exists }: Targ
   );
 }
 
-async function applyProperties(db: Queryable, database: string, properties: Manifest['properties']): Promise<void> {
-  for (const statement of propertyStatements(database, properties)) await db.query(statement);
+/** All but the comment, which comes with the name: by its own a scratch database is recognized. */
+async function applyProperties(db: Queryable, scratch: string, properties: Manifest['properties']): Promise<void> {
+  for (const statement of propertyStatements(scratch, { ...properties, comment: SCRATCH_COMMENT }))
+    await db.query(statement);
 }
 
 /** On a connection of its own: the one that worked until now may be what has failed. */

@@ -59,7 +59,7 @@ async function propertiesOf(db: Queryable, database: string): Promise<Manifest['
 }
 
 /** Of what is installed and how, not of when and by whom, nor of when somebody looked at it last. */
-async function triggersChecksumOf(db: Queryable): Promise<string | null> {
+export async function triggersChecksumOf(db: Queryable): Promise<string | null> {
   const { triggers, functions } = await readTriggerRecords(db, null);
   if (triggers.length === 0 && functions.length === 0) return null;
   const said = [
