@@ -39,6 +39,7 @@ export {
   type BackupResult,
   type BackupState,
   type BackupSummary,
+  type BackupVerification,
   backupDatabase,
   listBackups,
   type Manifest,

@@ -35,6 +35,8 @@ export interface CommandModule<Args extends object = object> {
   readonly examples: readonly (readonly [command: string, what: string])[];
   /** Whether its target is announced on standard error before it begins. */
   readonly isMutating: boolean | ((args: Args) => boolean);
+  /** Flags that may be given several times, as `array` flags. */
+  readonly repeatable?: readonly string[];
   /** Declares the flags on the parser that it is given. */
   readonly builder: (yargs: Argv) => unknown;
   readonly run: (args: Args, context: CommandContext) => Promise<CommandOutcome>;

@@ -4,6 +4,7 @@ import type { CommandModule } from './command.js';
 import { COMMANDS, type CommandEntry, findCommand } from './command-table.js';
 import { COMPLETION_FLAG } from './completion-flag.js';
 import type { GlobalFlags } from './presentation.js';
+import { gatherRepeated } from './repeated-flags.js';
 import { unknownCommand, usageError } from './usage-errors.js';
 
 type Yargs = typeof yargsFactory;
@@ -29,13 +30,14 @@ export async function parseLine(args: readonly string[], word: string | undefine
 
   const { command } = await entry.load();
   const at = args.indexOf(word ?? '');
-  const parser = newParser(yargs, [...args.slice(0, at), ...args.slice(at + 1)]);
+  const own = [...args.slice(0, at), ...args.slice(at + 1)];
+  const parser = newParser(yargs, gatherRepeated(own, command.repeatable ?? []));
   let parsed: GlobalFlags | null = null;
   // As yargs' default command: for any other one it lays out the whole help before it runs, 15 ms at every start.
   parser.scriptName(`manage_db ${entry.name}`).command(
     ['$0', ...(entry.positionals === undefined ? [] : [entry.positionals])].join(' '),
     entry.summary,
-    (own) => declareFlags(own, command),
+    (builder) => declareFlags(builder, command),
     (flags) => {
       parsed = flags as unknown as GlobalFlags;
     },

@@ -7,6 +7,11 @@ interface Args {
   readonly schemaOnly?: boolean;
   readonly dataOnly?: boolean;
   readonly jobs?: number;
+  readonly schema?: readonly string[];
+  readonly table?: readonly string[];
+  readonly excludeTableData?: readonly string[];
+  readonly compress?: string;
+  readonly prove?: boolean;
 }
 
 export const command = defineCommand<Args>({
@@ -14,8 +19,11 @@ export const command = defineCommand<Args>({
   examples: [
     ['create-backup', 'back up the active environment'],
     ['create-backup --env production --label before-release', 'another one, with a label'],
+    ['create-backup --prove', 'restore it into a scratch database at once, and compare'],
     ['create-backup --format plain --schema-only', 'the schema as SQL text'],
+    ['create-backup --exclude-table-data logs.requests', 'everything but the rows of one table'],
   ],
+  repeatable: ['schema', 'table', 'exclude-table-data'],
   builder: (yargs) =>
     yargs
       .option('label', { type: 'string', requiresArg: true, describe: 'What it is for; a part of its id' })
@@ -25,10 +33,43 @@ export const command = defineCommand<Args>({
       })
       .option('schema-only', { type: 'boolean', describe: 'Definitions without rows' })
       .option('data-only', { type: 'boolean', describe: 'Rows without definitions' })
-      .option('jobs', { type: 'number', requiresArg: true, describe: 'Connections that dump at the same time' }),
-  async run({ label, format, schemaOnly, dataOnly, jobs }, { operation }) {
+      .option('jobs', { type: 'number', requiresArg: true, describe: 'Connections that dump at the same time' })
+      .option('schema', { type: 'string', array: true, requiresArg: true, describe: 'Only this schema; repeatable' })
+      .option('table', {
+        type: 'string',
+        array: true,
+        requiresArg: true,
+        describe: 'Only this table, with its partitions; repeatable',
+      })
+      .option('exclude-table-data', {
+        type: 'string',
+        array: true,
+        requiresArg: true,
+        describe: 'This table without its rows; repeatable',
+      })
+      .option('compress', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'none, gzip, lz4 or zstd, with a level or without: zstd:3',
+      })
+      .option('prove', { type: 'boolean', describe: 'Restore it into a scratch database, and compare the contents' }),
+  async run({ schema: schemas, table: tables, ...args }, { operation }) {
     const { backupDatabase } = await import('../../app/core/db-operations/backup.js');
-    const result = await backupDatabase({ ...operation, label, format, schemaOnly, dataOnly, jobs });
+    const { label, format, schemaOnly, dataOnly, jobs, excludeTableData, compress, prove } = args;
+    const result = await backupDatabase({
+      ...operation,
+      label,
+      format,
+      schemaOnly,
+      dataOnly,
+      jobs,
+      schemas,
+      tables,
+      excludeTableData,
+      compress,
+      prove,
+    });
+    const isPart = Object.values(result.manifest.selection).some((names) => names.length > 0);
     const rows = result.manifest.tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
     return {
       data: result,
@@ -36,7 +77,10 @@ export const command = defineCommand<Args>({
         [
           `${paint.green('✓')} ${paint.bold(result.id)}  ${formatBytes(result.sizeBytes)} in ${formatDuration(result.durationMs)}`,
           `  ${formatCount(result.manifest.tables.length)} tables, ${formatCount(rows)} rows, ${result.path}`,
-          `  Restore it: manage_db restore-backup ${result.id}`,
+          ...(prove ? ['  Proven: it was restored into a scratch database, and what came back was compared'] : []),
+          isPart
+            ? `  A part of the database: load it with pg_restore, restore-backup does not take it`
+            : `  Restore it: manage_db restore-backup ${result.id}`,
         ].join('\n'),
     };
   },

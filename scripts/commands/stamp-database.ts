@@ -12,6 +12,7 @@ export const command = defineCommand<Args>({
     ['stamp-database --env development', 'from now on this database is known as development'],
     ['stamp-database --env production --expected-host db1.internal', 'and a clone at another host is not production'],
   ],
+  repeatable: ['expected-host'],
   builder: (yargs) =>
     yargs.option('expected-host', {
       type: 'string',

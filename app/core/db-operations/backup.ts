@@ -5,15 +5,19 @@ import { ManageDbError } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { sealFiles } from './backup/backup-files.js';
 import { makeBackup } from './backup/backup-folder.js';
+import { parseCompression } from './backup/compression.js';
 import { describeDatabase } from './backup/database-description.js';
 import { dumpDatabase } from './backup/dump.js';
 import { BACKUP_FORMATS, type BackupFormat, MANIFEST_VERSION, type Manifest } from './backup/manifest.js';
+import { proveBackup, requireScratchDatabases } from './backup/prove.js';
+import { leftOutOf, resolveSelection } from './backup/selection.js';
 import { withSnapshot } from './backup/snapshot.js';
+import { sweepPartials } from './backup/sweep-partials.js';
 import { countTableRows, listTablesWithoutRows } from './backup/table-rows.js';
 import { together } from './backup/together.js';
 import { explained, stopIfAborted } from './failure.js';
 
-export { type BackupState, type BackupSummary, listBackups } from './backup/backup-list.js';
+export { type BackupState, type BackupSummary, type BackupVerification, listBackups } from './backup/backup-list.js';
 export type { BackupFormat, Manifest } from './backup/manifest.js';
 
 export interface BackupOptions extends OperationOptions {
@@ -23,6 +27,19 @@ export interface BackupOptions extends OperationOptions {
   readonly format?: BackupFormat | undefined;
   readonly schemaOnly?: boolean | undefined;
   readonly dataOnly?: boolean | undefined;
+  /** Only these schemas. Such a backup cannot take the place of a database; the same goes for the next two. */
+  readonly schemas?: readonly string[] | undefined;
+  /** Only these tables, views and sequences, with their partitions: `name`, `schema.name`, quoted as in SQL or not. */
+  readonly tables?: readonly string[] | undefined;
+  /** Tables that are dumped without their rows. */
+  readonly excludeTableData?: readonly string[] | undefined;
+  /** `none`, `gzip`, `lz4` or `zstd`, with a level or without: `zstd:3`. By default the fastest that there is. */
+  readonly compress?: string | undefined;
+  /**
+   * Computes checksums of the tables' contents in the dump's own snapshot, restores the backup into a scratch database on
+   * the same server, and compares: what does not come back as it was is no backup.
+   */
+  readonly prove?: boolean | undefined;
   /** Connections that dump at the same time; by default one per processor, four at most. */
   readonly jobs?: number | undefined;
 }
@@ -45,7 +62,8 @@ const LOCK_TIMEOUT_MS = 60_000;
  * Dumps the database of an environment into `backups/<environment>/<id>/`, with a manifest of what is in it. Whatever
  * happens, there is a complete backup afterwards or none.
  *
- * @throws ManageDbError `USAGE`, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `LOCK_TIMEOUT`, `INTERRUPTED`, and what
+ * @throws ManageDbError `USAGE`, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `LOCK_TIMEOUT`, `INTERRUPTED`,
+ *   `NOT_FOUND` for a schema or table that is not there, `BACKUP_INVALID` and `PERMISSION_DENIED` with `prove`, and what
  *   the gate and connecting throw
  * @example const { id } = await backupDatabase({ env: 'development', label: 'before the upgrade' });
  */
@@ -56,7 +74,19 @@ export async function backupDatabase(options: BackupOptions = {}): Promise<Backu
 
 type Request = ReturnType<typeof checked>;
 
-function checked({ format = 'directory', schemaOnly, dataOnly, jobs, label, signal, onProgress }: BackupOptions) {
+function checked(options: BackupOptions) {
+  const {
+    format = 'directory',
+    schemaOnly,
+    dataOnly,
+    jobs,
+    label,
+    compress,
+    prove = false,
+    signal,
+    onProgress,
+  } = options;
+  const { schemas = [], tables = [], excludeTableData: excludedData = [] } = options;
   const refuse = (message: string) =>
     new ManageDbError('USAGE', message, { hint: 'See: manage_db create-backup --help' });
   if (!BACKUP_FORMATS.includes(format)) throw refuse(`A backup is ${BACKUP_FORMATS.join(', ')}, not ${format}.`);
@@ -69,10 +99,22 @@ function checked({ format = 'directory', schemaOnly, dataOnly, jobs, label, sign
   }
   if (label !== undefined && label.length > LONGEST_LABEL)
     throw refuse(`A label has at most ${LONGEST_LABEL} characters.`);
+  if (schemas.length > 0 && tables.length > 0)
+    throw refuse('A backup holds some schemas or some tables: not --schema and --table.');
+  if (schemaOnly && excludedData.length > 0)
+    throw refuse('With --schema-only no table has rows: leave out --exclude-table-data.');
+  if (compress !== undefined && format === 'plain')
+    throw refuse('A plain dump is text, which is not compressed: leave out --compress or --format plain.');
+  if (prove && dataOnly) throw refuse('Rows alone cannot be restored by themselves: leave out --prove or --data-only.');
+  if (prove && (schemas.length > 0 || tables.length > 0))
+    throw refuse('A part of a database need not be restorable by itself: leave out --prove, or --schema and --table.');
   const contents: Manifest['contents'] = schemaOnly ? 'schema' : dataOnly ? 'data' : 'all';
   return {
     format,
     contents,
+    selection: { schemas, tables, excludedData },
+    compression: compress === undefined ? null : parseCompression(compress),
+    isProven: prove,
     jobs: jobs ?? Math.min(MOST_JOBS, availableParallelism()),
     label: label?.trim() || null,
     controls: { ...(onProgress === undefined ? {} : { onProgress }), ...(signal === undefined ? {} : { signal }) },
@@ -83,16 +125,22 @@ async function createBackup(target: Target, request: Request): Promise<BackupRes
   const startedAt = new Date();
   const { backupsDir } = await getWorkspace();
   const { environment } = target;
+  await sweepPartials({ backupsDir, environment }, request.controls);
   try {
     const { path, manifest } = await makeBackup(
       { backupsDir, environment, label: request.label, at: startedAt },
       (folder, id) => fill(folder, { id, target, request, startedAt }),
+      request.isProven ? (folder, manifest) => prove(folder, manifest, target, request) : undefined,
     );
     const sizeBytes = manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0);
     return { id: manifest.id, path, sizeBytes, durationMs: Date.now() - startedAt.getTime(), manifest };
   } catch (error) {
     throw explained(error, 'No backup was made, and nothing of it was left behind.', request.controls.signal);
   }
+}
+
+function prove(folder: string, manifest: Manifest, { settings }: Target, { controls }: Request): Promise<void> {
+  return proveBackup({ settings, serverMajor: manifest.serverMajor, folder, manifest, controls });
 }
 
 interface Filling {
@@ -105,7 +153,7 @@ interface Filling {
 /** Dumps and counts at the same time, in one snapshot, and returns the manifest of what lies in `folder` then. */
 async function fill(folder: string, { id, target, request, startedAt }: Filling): Promise<Manifest> {
   const { settings, environment, database, host, port } = target;
-  const { controls, contents, format, jobs, label } = request;
+  const { controls, contents, format, jobs, label, compression: wanted } = request;
   const counted = await withSnapshot(
     settings,
     { lockTimeoutMs: LOCK_TIMEOUT_MS, signal: controls.signal },
@@ -113,9 +161,15 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
       const { client, id: snapshotId } = snapshot;
       const facts = await describeDatabase(client, database);
       const tools = await findClientTools({ serverMajor: facts.serverMajor, binDir: settings.pgBinDir });
+      // before anything is dumped, so that a wrong name or method costs nothing
+      if (request.isProven) await requireScratchDatabases(client);
+      const selection = await resolveSelection(client, request.selection);
       const [tables, compression] = await together(
         controls.signal,
-        (signal) => (contents === 'schema' ? listTablesWithoutRows(client) : countTableRows(client, { signal })),
+        (signal) =>
+          contents === 'schema'
+            ? listTablesWithoutRows(client, selection)
+            : countTableRows(client, { selection, signal, withChecksums: request.isProven }),
         (signal) =>
           dumpDatabase({
             ...controls,
@@ -125,12 +179,14 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
             folder,
             format,
             contents,
+            selection,
+            compression: wanted,
             jobs,
             snapshot: snapshotId,
             lockTimeoutMs: LOCK_TIMEOUT_MS,
           }),
       );
-      return { ...facts, toolVersion: tools.version, snapshot: snapshotId, compression, tables };
+      return { ...facts, toolVersion: tools.version, snapshot: snapshotId, compression, selection, tables };
     },
   );
   const files = await sealFiles(folder, controls);
@@ -140,7 +196,8 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
     startedAt: startedAt.toISOString(),
     finishedAt: new Date().toISOString(),
   };
-  const leftOut = LEFT_OUT[contents];
+  const { selection, ...facts } = counted;
+  const leftOut = [...LEFT_OUT[contents], ...leftOutOf(selection)];
   return {
     version: MANIFEST_VERSION,
     id,
@@ -152,9 +209,9 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
     ...times,
     format,
     contents,
-    selection: { schemas: [], tables: [], excludedData: [] },
+    selection: selection.said,
     encryption: null,
-    ...counted,
+    ...facts,
     files,
     leftOut,
   };

@@ -1,4 +1,4 @@
-import type { Client } from 'pg';
+import { type Client, escapeIdentifier } from 'pg';
 import { describeConfig } from '../../config/db-config.js';
 import { getWorkspace } from '../../config/workspace.js';
 import type { Queryable } from '../../database/queryable.js';
@@ -115,9 +115,10 @@ interface Restore {
 type Replaced = Placed & Pick<RestoreResult, 'tables' | 'warnings'>;
 
 /** A backup without rows would replace every row by nothing, and one without definitions has nothing to put them in. */
-function refuseUnlessWhole({ id, contents }: Manifest, { database, exists }: Target): void {
-  if (contents === 'all' || (contents === 'schema' && !exists)) return;
-  const lacks = contents === 'schema' ? 'no rows' : 'no table definitions';
+function refuseUnlessWhole({ id, contents, selection }: Manifest, { database, exists }: Target): void {
+  const isPart = Object.values(selection).some((names) => names.length > 0);
+  if (!isPart && (contents === 'all' || (contents === 'schema' && !exists))) return;
+  const lacks = isPart ? `only a part${partOf(selection)}` : contents === 'schema' ? 'no rows' : 'no table definitions';
   throw new ManageDbError(
     'USAGE',
     `Backup ${id} has ${lacks}: it cannot take the place of ${database}. Nothing was changed.`,
@@ -125,6 +126,12 @@ function refuseUnlessWhole({ id, contents }: Manifest, { database, exists }: Tar
       hint: 'Choose a complete one (manage_db list-all-backups), or load its dump with pg_restore.',
     },
   );
+}
+
+function partOf({ schemas, tables, excludedData }: Manifest['selection']): string {
+  const chosen = [...schemas.map((schema) => `schema ${schema}`), ...tables];
+  const only = chosen.length > 0 ? ` (${chosen.join(', ')})` : '';
+  return excludedData.length > 0 ? `${only}, without the rows of ${excludedData.join(', ')}` : only;
 }
 
 async function replace(
@@ -140,6 +147,9 @@ async function replace(
   const serverMajor = target.serverMajor ?? manifest.serverMajor;
   const scratch = await createScratchDatabase(maintenance, manifest.properties, serverMajor);
   try {
+    const restricted = (live ?? manifest.properties).grants !== null;
+    // who may not connect to the live one must not read it here, while it is loaded
+    if (restricted) await maintenance.query(`revoke all on database ${escapeIdentifier(scratch)} from public`);
     const filling = { settings: target.settings, serverMajor, folder, manifest, parts, controls };
     const tables = await fillScratch(scratch, filling);
     const warnings = await withConnection(target.settings, { database: scratch, signal: controls.signal }, (contents) =>

@@ -1,6 +1,7 @@
 import type { Queryable } from '../queryable.js';
 import { type CatalogFilter, filterValues, inUserSchema } from './catalog-filter.js';
 import { withQualifiedNames } from './qualified-names.js';
+import type { RelationName } from './relation-names.js';
 
 export interface Partition {
   readonly schema: string;
@@ -14,6 +15,29 @@ export async function readPartitions(db: Queryable, filter: CatalogFilter): Prom
   const { rows } = await db.query<Partition>(PARTITIONS, filterValues(filter));
   return rows;
 }
+
+/** The partitions of these partitioned tables, and their partitions, by oid. */
+export async function readPartitionsBelow(db: Queryable, oids: readonly number[]): Promise<readonly RelationName[]> {
+  if (oids.length === 0) return [];
+  const { rows } = await db.query<RelationName>(PARTITIONS_BELOW, [oids]);
+  return rows;
+}
+
+const PARTITIONS_BELOW = `
+  with recursive below (oid) as (
+    select i.inhrelid from pg_catalog.pg_inherits i
+    join pg_catalog.pg_class c on c.oid = i.inhrelid and c.relispartition
+    where i.inhparent = any ($1::oid[])
+    union
+    select i.inhrelid from pg_catalog.pg_inherits i
+    join pg_catalog.pg_class c on c.oid = i.inhrelid and c.relispartition
+    join below on below.oid = i.inhparent
+  )
+  select c.oid, n.nspname::text as schema, c.relname::text as name
+  from below
+  join pg_catalog.pg_class c on c.oid = below.oid and c.relkind in ('r', 'p', 'f')
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  order by 2, 3`;
 
 const PARTITIONS = withQualifiedNames(
   `

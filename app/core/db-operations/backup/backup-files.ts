@@ -1,11 +1,19 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { chmod, open, readdir, stat } from 'node:fs/promises';
+import { chmod, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { ManageDbError } from '../../errors.js';
+import { ManageDbError, messageOf } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
-import type { Manifest, ManifestFile } from './manifest.js';
+import { MANIFEST_FILE, type Manifest, type ManifestFile } from './manifest.js';
+import { VERIFICATION_FILE } from './verification.js';
+import { MARK_FILE } from './work-mark.js';
+
+/** What lies in a backup beside the files that its manifest lists. */
+const OWN_FILES = [MANIFEST_FILE, VERIFICATION_FILE, MARK_FILE];
+
+/** What a killed process may leave of writing one of them. */
+const TEMPORARY = /^\.[0-9a-f]{12}\.tmp$/;
 
 /** Every file below `folder` (relative paths, sorted), without the folders. */
 export async function filesBelow(folder: string): Promise<string[]> {
@@ -16,7 +24,7 @@ export async function filesBelow(folder: string): Promise<string[]> {
 
 /** Size and SHA-256 of every file below `folder`; makes each readable by its owner only. */
 export async function sealFiles(folder: string, { onProgress, signal }: OperationControls): Promise<ManifestFile[]> {
-  const paths = await filesBelow(folder);
+  const paths = (await filesBelow(folder)).filter((path) => path !== MARK_FILE);
   const sealed: ManifestFile[] = [];
   for (const path of paths) {
     onProgress?.({ step: 'computing checksums', done: sealed.length, total: paths.length, isDetail: true });
@@ -33,13 +41,7 @@ export async function sealFiles(folder: string, { onProgress, signal }: Operatio
  * @throws ManageDbError `BACKUP_INVALID` naming every file that differs, `INTERRUPTED`
  */
 export async function verifyFiles(folder: string, manifest: Manifest, controls: OperationControls): Promise<void> {
-  const { files } = manifest;
-  const damages: string[] = [];
-  for (const [index, file] of files.entries()) {
-    controls.onProgress?.({ step: 'verifying checksums', done: index, total: files.length, isDetail: true });
-    const damage = await damageOf(folder, file, controls.signal);
-    if (damage !== null) damages.push(`${file.path} ${damage}`);
-  }
+  const damages = await damagedFiles(folder, manifest, controls);
   if (damages.length === 0) return;
   throw new ManageDbError(
     'BACKUP_INVALID',
@@ -49,6 +51,29 @@ export async function verifyFiles(folder: string, manifest: Manifest, controls: 
       details: { id: manifest.id, damages },
     },
   );
+}
+
+/** One sentence for each file of the manifest that is not there as it was written. */
+export async function damagedFiles(
+  folder: string,
+  { files }: Manifest,
+  { onProgress, signal }: OperationControls,
+): Promise<string[]> {
+  const kinds = await kindsBelow(folder);
+  const damages: string[] = [];
+  for (const [index, file] of files.entries()) {
+    onProgress?.({ step: 'verifying checksums', done: index, total: files.length, isDetail: true });
+    const damage = await damageOf(folder, file, { kind: kinds.get(file.path), signal });
+    if (damage !== null) damages.push(`${file.path} ${damage}`);
+  }
+  return damages;
+}
+
+/** One sentence for each thing that lies in a backup and that nobody has put there when it was made. */
+export async function strayFiles(folder: string, { files }: Manifest): Promise<string[]> {
+  const known = new Set([...files.map(({ path }) => path), ...OWN_FILES]);
+  const paths = [...(await kindsBelow(folder)).keys()].filter((path) => !known.has(path) && !TEMPORARY.test(path));
+  return paths.map((path) => `${path} is not in the manifest`);
 }
 
 /** Makes what was created in `folder` survive a power cut. The files themselves were synced when they were written. */
@@ -61,12 +86,36 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-async function damageOf(folder: string, file: ManifestFile, signal: AbortSignal | undefined): Promise<string | null> {
-  const found = await stat(join(folder, file.path)).catch(() => null);
-  if (found === null || !found.isFile()) return 'is missing';
-  if (found.size !== file.sizeBytes) return `has ${found.size} bytes instead of ${file.sizeBytes}`;
-  const { sha256 } = await fingerprint(folder, file.path, signal);
-  return sha256 === file.sha256 ? null : 'does not match its checksum';
+type Kind = 'file' | 'link' | 'other';
+
+/** What lies below `folder`, by relative path, without the folders. Links are not followed. */
+async function kindsBelow(folder: string): Promise<Map<string, Kind>> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return new Map(
+    entries
+      .filter((entry) => !entry.isDirectory())
+      .map((entry) => [
+        join(entry.parentPath, entry.name).slice(folder.length + 1),
+        entry.isFile() ? 'file' : entry.isSymbolicLink() ? 'link' : 'other',
+      ]),
+  );
+}
+
+async function damageOf(
+  folder: string,
+  file: ManifestFile,
+  { kind, signal }: { readonly kind: Kind | undefined; readonly signal: AbortSignal | undefined },
+): Promise<string | null> {
+  if (kind === 'link') return 'is a link, and what it leads to is no part of the backup';
+  if (kind !== 'file') return 'is missing';
+  try {
+    const found = await fingerprint(folder, file.path, signal);
+    if (found.sizeBytes !== file.sizeBytes) return `has ${found.sizeBytes} bytes instead of ${file.sizeBytes}`;
+    return found.sha256 === file.sha256 ? null : 'does not match its checksum';
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    return `cannot be read (${messageOf(error)})`;
+  }
 }
 
 async function fingerprint(folder: string, path: string, signal: AbortSignal | undefined): Promise<ManifestFile> {

@@ -5,7 +5,8 @@ import { onUntimelyEnd } from '../../../services/untimely-end.js';
 import { codeOf, ManageDbError, messageOf } from '../../errors.js';
 import { syncFolder } from './backup-files.js';
 import { newBackupId } from './backup-id.js';
-import { MANIFEST_FILE, type Manifest } from './manifest.js';
+import { MANIFEST_FILE, type Manifest, manifestText } from './manifest.js';
+import { markWork, unmarkWork } from './work-mark.js';
 
 export const PARTIAL_SUFFIX = '.partial';
 
@@ -18,13 +19,15 @@ export interface NewBackup {
 
 /**
  * Lets `fill` put a dump into a new folder and completes the backup with the manifest that it returns: until then the
- * folder is called `<id>.partial`, and nothing takes it for a backup. It is removed when `fill` fails or is aborted.
+ * folder is called `<id>.partial`, and nothing takes it for a backup. It is removed when `fill` fails or is aborted, or
+ * when `prove` finds that what is complete by then is no good.
  *
  * @throws ManageDbError `UNREADABLE_FILE` when no folder can be made
  */
 export async function makeBackup(
   backup: NewBackup,
   fill: (folder: string, id: string) => Promise<Manifest>,
+  prove?: (folder: string, manifest: Manifest) => Promise<void>,
 ): Promise<{ path: string; manifest: Manifest }> {
   const { id, path } = await reserve(backup);
   const partial = `${path}${PARTIAL_SUFFIX}`;
@@ -33,17 +36,46 @@ export async function makeBackup(
     rmSync(partial, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }),
   );
   try {
+    await markWork(partial);
     const manifest = await fill(partial, id);
     await writeManifest(partial, manifest);
+    await prove?.(partial, manifest);
     await syncEverything(partial);
     await rename(partial, path);
     await syncFolder(dirname(path));
+    // only now: a partial without a mark would be nobody's
+    await unmarkWork(path);
     return { path, manifest };
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
     throw error;
   } finally {
     forget();
+  }
+}
+
+/**
+ * Removes a backup so that, whatever happens in between, it is there as a whole or is no backup: it loses its name first,
+ * and what a crash leaves of it is swept like any other partial.
+ *
+ * @returns `false` when somebody else has removed it meanwhile
+ * @throws ManageDbError `UNREADABLE_FILE`
+ */
+export async function removeBackup(path: string): Promise<boolean> {
+  const partial = `${path}${PARTIAL_SUFFIX}`;
+  try {
+    await markWork(path);
+    await rename(path, partial);
+    await syncFolder(dirname(path));
+    await rm(partial, { recursive: true, force: true });
+    await syncFolder(dirname(path));
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false;
+    throw new ManageDbError('UNREADABLE_FILE', `${path} cannot be removed: ${messageOf(error)}.`, {
+      hint: `Check the permissions: ls -ld ${dirname(path)}`,
+      cause: error,
+    });
   }
 }
 
@@ -76,7 +108,7 @@ async function reserve({ backupsDir, environment, label, at }: NewBackup): Promi
 async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
   const file = await open(join(folder, MANIFEST_FILE), 'wx', 0o600);
   try {
-    await file.writeFile(`${JSON.stringify(manifest, null, 2)}\n`);
+    await file.writeFile(manifestText(manifest));
     await file.sync();
   } finally {
     await file.close();

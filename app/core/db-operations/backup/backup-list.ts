@@ -6,7 +6,9 @@ import { codeOf, ManageDbError, messageOf } from '../../errors.js';
 import { filesBelow } from './backup-files.js';
 import { PARTIAL_SUFFIX } from './backup-folder.js';
 import { isBackupId, timeOfBackupId } from './backup-id.js';
-import { type Manifest, readManifest } from './manifest.js';
+import { type Manifest, readManifest, readManifestFile } from './manifest.js';
+import { readVerification, type Verification } from './verification.js';
+import { type Worker, workerOf } from './work-mark.js';
 
 /** `incomplete`: never finished, or being made just now. `damaged`: its manifest or a file of it is broken or missing. */
 export type BackupState = 'complete' | 'incomplete' | 'damaged';
@@ -20,8 +22,21 @@ export interface BackupSummary {
   readonly label: string | null;
   /** Whether it has been shown to restore. */
   readonly verified: boolean;
+  /** What `verify-backup` found, of this very manifest; `null` when it was not verified. */
+  readonly verification: BackupVerification | null;
   readonly state: BackupState;
+  /** Of an incomplete one: whether it is being made (or removed) just now. */
+  readonly worker: Worker | null;
+  /** `null` where no manifest says so. */
+  readonly contents: Manifest['contents'] | null;
   readonly path: string;
+}
+
+export interface BackupVerification {
+  /** `deep`: restored and compared. `files`: every byte is as it was written, and the dump can be read to its end. */
+  readonly how: 'deep' | 'files';
+  /** ISO 8601, UTC: of the latest of that kind. */
+  readonly at: string;
 }
 
 /**
@@ -48,8 +63,7 @@ export async function findBackup(
   { backupsDir, environment }: { readonly backupsDir: string; readonly environment: string },
   id: string,
 ): Promise<{ path: string; manifest: Manifest }> {
-  const backups = (await backupsOf(backupsDir, environment)).sort(newestFirst);
-  const found = choose(backups, environment, id);
+  const found = await chooseBackup({ backupsDir, environment }, id);
   if (found.state === 'incomplete') {
     throw new ManageDbError(
       'BACKUP_INVALID',
@@ -60,6 +74,29 @@ export async function findBackup(
     );
   }
   return { path: found.path, manifest: await readManifest(found.path, { id: found.id, environment }) };
+}
+
+/**
+ * As {@link findBackup}, also one that is damaged or incomplete. `latest` is the newest complete one, or with
+ * `latestFinished` the newest that was ever finished: who asks whether backups are good must not be shown an older one.
+ *
+ * @throws ManageDbError `NOT_FOUND`, `USAGE`
+ */
+export async function chooseBackup(
+  { backupsDir, environment }: { readonly backupsDir: string; readonly environment: string },
+  id: string,
+  { latestFinished = false }: { readonly latestFinished?: boolean } = {},
+): Promise<BackupSummary> {
+  const backups = (await backupsOf(backupsDir, environment)).sort(newestFirst);
+  const newest = latestFinished ? backups.find(({ state }) => state !== 'incomplete') : undefined;
+  return id === 'latest' && newest !== undefined ? newest : choose(backups, environment, id);
+}
+
+/** The verification that a record tells of, where it is of the manifest with this checksum. */
+export function verificationOf(record: Verification | null, manifestSha256: string): BackupVerification | null {
+  if (record === null || record.manifestSha256 !== manifestSha256) return null;
+  const { deep, files } = record;
+  return deep === null ? { how: 'files', at: files.at } : { how: 'deep', at: deep.at };
 }
 
 function choose(backups: readonly BackupSummary[], environment: string, id: string): BackupSummary {
@@ -90,7 +127,8 @@ function choose(backups: readonly BackupSummary[], environment: string, id: stri
   return found;
 }
 
-async function backupsOf(backupsDir: string, environment: string): Promise<BackupSummary[]> {
+/** The backups of one environment, in no order. */
+export async function backupsOf(backupsDir: string, environment: string): Promise<BackupSummary[]> {
   const parent = join(backupsDir, environment);
   const names = await foldersIn(parent);
   const summaries = await Promise.all(names.map((name) => summarize(parent, environment, name)));
@@ -108,16 +146,28 @@ async function summarize(parent: string, environment: string, name: string): Pro
   if (sizes === 'ENOENT') return null;
   if (typeof sizes === 'string') {
     // somebody counts on it: it must not look as if it had never been made
-    return { id, environment, sizeBytes: 0, verified: false, path, createdAt, label: null, state: 'damaged' };
+    return { ...NOTHING_KNOWN, id, environment, sizeBytes: 0, path, createdAt, state: 'damaged' };
   }
   const sizeBytes = [...sizes.values()].reduce((sum, size) => sum + size, 0);
-  const common = { id, environment, sizeBytes, verified: false, path };
-  if (isPartial) return { ...common, createdAt, label: null, state: 'incomplete' };
-  const manifest = await readManifest(path, { id, environment }).catch(() => null);
-  if (manifest === null) return { ...common, createdAt, label: null, state: 'damaged' };
-  const isWhole = manifest.files.every((file) => sizes.get(file.path) === file.sizeBytes);
-  return { ...common, createdAt: manifest.createdAt, label: manifest.label, state: isWhole ? 'complete' : 'damaged' };
+  const common = { ...NOTHING_KNOWN, id, environment, sizeBytes, path, createdAt };
+  if (isPartial) return { ...common, state: 'incomplete', worker: await workerOf(path) };
+  const found = await readManifestFile(path, { id, environment }).catch(() => null);
+  if (found === null) return { ...common, state: 'damaged' };
+  const { createdAt: begunAt, label, contents, files } = found.manifest;
+  const isWhole = files.every((file) => sizes.get(file.path) === file.sizeBytes);
+  const verification = isWhole ? verificationOf(await readVerification(path), found.sha256) : null;
+  return {
+    ...common,
+    createdAt: begunAt,
+    label,
+    contents,
+    verification,
+    verified: verification?.how === 'deep',
+    state: isWhole ? 'complete' : 'damaged',
+  };
 }
+
+const NOTHING_KNOWN = { verified: false, verification: null, worker: null, contents: null, label: null } as const;
 
 async function sizesBelow(folder: string): Promise<Map<string, number>> {
   const paths = await filesBelow(folder);
@@ -125,7 +175,7 @@ async function sizesBelow(folder: string): Promise<Map<string, number>> {
 }
 
 /** Links are not followed: a backup is what lies here. */
-async function foldersIn(folder: string): Promise<string[]> {
+export async function foldersIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return [];
     throw new ManageDbError('UNREADABLE_FILE', `${folder} cannot be read: ${messageOf(error)}.`, {
@@ -136,7 +186,7 @@ async function foldersIn(folder: string): Promise<string[]> {
   return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map((entry) => entry.name);
 }
 
-function newestFirst(a: BackupSummary, b: BackupSummary): number {
+export function newestFirst(a: BackupSummary, b: BackupSummary): number {
   return b.createdAt.localeCompare(a.createdAt) || b.id.localeCompare(a.id);
 }
 

@@ -3,7 +3,9 @@ import type { ConnectionSettings } from '../../../config/connection-settings.js'
 import { type ClientTools, dumpSingleFile, runClientTool } from '../../../services/client-tools.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
+import { bestCompression, compressArgument, isWithoutMethod, withoutMethod } from './compression.js';
 import type { BackupFormat, Manifest } from './manifest.js';
+import { patternsOf, type Selection } from './selection.js';
 import { tableProgress } from './table-progress.js';
 
 /** The dump's name in the backup's folder. */
@@ -19,6 +21,9 @@ export interface DumpRequest extends OperationControls {
   readonly folder: string;
   readonly format: BackupFormat;
   readonly contents: Manifest['contents'];
+  readonly selection: Selection;
+  /** As `--compress` takes it; `null`: the best that there is. */
+  readonly compression: string | null;
   readonly jobs: number;
   readonly snapshot: string;
   readonly lockTimeoutMs: number;
@@ -27,15 +32,18 @@ export interface DumpRequest extends OperationControls {
 /**
  * Runs pg_dump on an exported snapshot. Returns the compression, as the manifest has it.
  *
- * @throws ManageDbError `CLIENT_TOOL_FAILED`, `LOCK_TIMEOUT`, `INTERRUPTED`
+ * @throws ManageDbError `CLIENT_TOOL_FAILED`, `LOCK_TIMEOUT`, `INTERRUPTED`, `USAGE` for a compression that this pg_dump does not have
  */
 export async function dumpDatabase(request: DumpRequest): Promise<string> {
   try {
     if (request.format === 'plain') return await dumpPlain(request);
-    return await dumpArchive(request, bestCompression(request.tools));
+    return await dumpArchive(request, request.compression ?? bestCompression(request.tools));
   } catch (error) {
     const text = error instanceof ManageDbError ? String(error.details.stderr ?? error.message) : '';
-    if (isWithoutZstd(text)) return dumpArchive(request, 'gzip:1');
+    if (isWithoutMethod(text)) {
+      if (request.compression !== null) throw withoutMethod(request.compression, error);
+      return dumpArchive(request, 'gzip:1');
+    }
     if (!/lock table/i.test(text) || !/timeout/i.test(text)) throw error;
     const seconds = request.lockTimeoutMs / 1000;
     throw new ManageDbError(
@@ -56,10 +64,12 @@ async function dumpPlain({
   folder,
   format,
   contents,
+  selection,
   snapshot,
   lockTimeoutMs,
   signal,
 }: DumpRequest): Promise<string> {
+  const { schemas, tables, excludedData } = patternsOf(selection);
   await dumpSingleFile(tools.pgDump, {
     settings,
     signal,
@@ -70,20 +80,28 @@ async function dumpPlain({
       lockWaitTimeout: lockTimeoutMs,
       schemaOnly: contents === 'schema',
       dataOnly: contents === 'data',
+      schemaPattern: schemas,
+      tablePattern: tables,
+      excludeTableDataPattern: excludedData,
+      strictNames: true,
     },
   });
   return 'none';
 }
 
 async function dumpArchive(request: DumpRequest, compression: string): Promise<string> {
+  const { schemas, tables, excludedData } = patternsOf(request.selection);
   const { tools, settings, folder, format, contents, jobs, snapshot, lockTimeoutMs, signal, onProgress } = request;
   const args = [
     `--format=${format}`,
     `--file=${join(folder, DUMP_NAMES[format])}`,
     `--snapshot=${snapshot}`,
     `--lock-wait-timeout=${lockTimeoutMs}`,
-    // before pg_dump 16, `--compress` takes a level of gzip and no method
-    `--compress=${tools.major >= 16 ? compression : compression.replace('gzip:', '')}`,
+    `--compress=${compressArgument(compression, tools)}`,
+    '--strict-names',
+    ...schemas.map((pattern) => `--schema=${pattern}`),
+    ...tables.map((pattern) => `--table=${pattern}`),
+    ...excludedData.map((pattern) => `--exclude-table-data=${pattern}`),
     '--verbose',
     ...(format === 'directory' ? [`--jobs=${jobs}`] : []),
     ...(contents === 'schema' ? ['--schema-only'] : []),
@@ -95,14 +113,4 @@ async function dumpArchive(request: DumpRequest, compression: string): Promise<s
     onStderr: tableProgress({ onProgress, verb: 'dumping', jobs: format === 'directory' ? jobs : 1 }),
   });
   return compression;
-}
-
-/** zstd came with pg_dump 16. */
-function bestCompression({ major }: ClientTools): string {
-  return major >= 16 ? 'zstd:1' : 'gzip:1';
-}
-
-/** A build without the library says so before it has written anything. */
-function isWithoutZstd(stderr: string): boolean {
-  return /does not support compression with zstd/i.test(stderr);
 }

@@ -24,8 +24,8 @@ export interface ScratchFilling {
 }
 
 /**
- * Loads a backup into the empty database `scratch`, compares every table's number of rows with the manifest, and
- * analyzes it. Grants in the schema manage_db are made anew, for the roles of the database that it is to become. Returns
+ * Loads a backup into the empty database `scratch`, compares every table's number of rows, and its content where the
+ * manifest has a checksum of it, with the manifest, and analyzes it. Grants in the schema manage_db are made anew, for the roles of the database that it is to become. Returns
  * the tables.
  *
  * @throws ManageDbError `BACKUP_INVALID` when the counts differ, and what finding and running the tools throws
@@ -36,12 +36,13 @@ export async function fillScratch(scratch: string, filling: ScratchFilling): Pro
   const jobs = Math.min(MOST_JOBS, availableParallelism());
   await loadDump({ ...controls, tools, settings, serverMajor, database: scratch, folder, manifest, jobs, parts });
   return withConnection(settings, { database: scratch, signal: controls.signal }, async (client) => {
-    controls.onProgress?.({ step: 'comparing row counts' });
+    const withChecksums = manifest.tables.some(({ checksum }) => checksum !== null);
+    controls.onProgress?.({ step: withChecksums ? 'comparing contents' : 'comparing row counts' });
     // a table of which policies hide rows is an error, not a table with fewer rows
     await client.query('set row_security = off');
     const tables = await (manifest.contents === 'schema'
       ? listTablesWithoutRows(client)
-      : countTableRows(client, controls));
+      : countTableRows(client, { ...controls, withChecksums }));
     refuseDifferences(manifest, tables);
     await grantAccess(client, settings.database);
     stopIfAborted(controls.signal);
@@ -53,15 +54,13 @@ export async function fillScratch(scratch: string, filling: ScratchFilling): Pro
 
 function refuseDifferences(manifest: Manifest, tables: readonly TableRows[]): void {
   const key = ({ schema, name }: TableRows) => JSON.stringify([schema, name]);
-  const restored = new Map(tables.map((table) => [key(table), table.rows]));
-  const expected = new Map(manifest.tables.map((table) => [key(table), table.rows]));
+  const restored = new Map(tables.map((table) => [key(table), table]));
+  const expected = new Set(manifest.tables.map(key));
   const differences = [
-    ...manifest.tables
-      .filter((table) => restored.get(key(table)) !== table.rows)
-      .map(
-        (table) =>
-          `${table.schema}.${table.name} has ${described(restored.get(key(table)))} instead of ${described(table.rows)}`,
-      ),
+    ...manifest.tables.flatMap((table) => {
+      const difference = differenceOf(restored.get(key(table)), withItsRows(table, manifest));
+      return difference === null ? [] : [`${table.schema}.${table.name} ${difference}`];
+    }),
     ...tables
       .filter((table) => !expected.has(key(table)))
       .map(({ schema, name }) => `${schema}.${name} was not in the backup`),
@@ -77,6 +76,18 @@ function refuseDifferences(manifest: Manifest, tables: readonly TableRows[]): vo
       details: { id: manifest.id, differences: differences.slice(0, 100) },
     },
   );
+}
+
+/** A table whose rows were left out comes back without any. */
+function withItsRows(table: TableRows, { contents }: Manifest): TableRows {
+  return contents === 'schema' ? table : { ...table, rows: table.rows ?? 0 };
+}
+
+function differenceOf(restored: TableRows | undefined, expected: TableRows): string | null {
+  if (restored?.rows !== expected.rows)
+    return `has ${described(restored?.rows)} instead of ${described(expected.rows)}`;
+  if (expected.checksum === null || restored.checksum === expected.checksum) return null;
+  return `has as many rows as it had (${expected.rows}), with other contents`;
 }
 
 function described(rows: number | null | undefined): string {

@@ -1,4 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ManageDbError, messageOf } from '../../errors.js';
 import * as z from '../../schema.js';
@@ -117,28 +119,70 @@ export type ManifestFile = z.infer<typeof fileSchema>;
 export type DatabaseProperties = z.infer<typeof propertiesSchema>;
 export type TableRows = Manifest['tables'][number];
 
+/** A manifest, and what tells whether its file is the one that was written. */
+export interface ManifestOnDisk {
+  readonly manifest: Manifest;
+  /** Of the file, in hexadecimal digits. */
+  readonly sha256: string;
+  /** Byte for byte as we write it: a shortened or reformatted file can still be read, and is not what was written. */
+  readonly isAsWritten: boolean;
+}
+
+/** The text of a manifest's file. */
+export function manifestText(manifest: unknown): string {
+  return `${JSON.stringify(manifest, null, 2)}\n`;
+}
+
 /**
  * The manifest of the backup in `folder`.
  *
  * @throws ManageDbError `BACKUP_INVALID` when it is missing, broken, or not of this backup
  */
 export async function readManifest(folder: string, expected: { id: string; environment: string }): Promise<Manifest> {
+  return (await readManifestFile(folder, expected)).manifest;
+}
+
+/**
+ * The manifest of the backup in `folder`, with what its file is.
+ *
+ * @throws ManageDbError `BACKUP_INVALID` when it is missing, broken, or not of this backup
+ */
+export async function readManifestFile(
+  folder: string,
+  expected: { id: string; environment: string },
+): Promise<ManifestOnDisk> {
   const invalid = (why: string, cause?: unknown) =>
     new ManageDbError('BACKUP_INVALID', `The manifest of backup ${expected.id} ${why}.`, {
       hint: 'Choose another one: manage_db list-all-backups',
       ...(cause === undefined ? {} : { cause }),
     });
-  const text = await readFile(join(folder, MANIFEST_FILE), 'utf8').catch((error: unknown) => {
+  const bytes = await readRegularFile(join(folder, MANIFEST_FILE)).catch((error: unknown) => {
     throw invalid(`cannot be read (${messageOf(error)})`, error);
   });
-  const parsed = manifestSchema.safeParse(parseJson(text));
+  const text = bytes.toString('utf8');
+  const json = parseJson(text);
+  const parsed = manifestSchema.safeParse(json);
   if (!parsed.success) throw invalid(`is broken: ${z.prettifyError(parsed.error)}`, parsed.error);
   const { id, environment } = parsed.data;
   // a folder that was copied by hand must not turn production's data into development's
   if (id !== expected.id || environment !== expected.environment) {
     throw invalid(`is of another one: ${id} of ${environment}, found under ${expected.environment}`);
   }
-  return parsed.data;
+  return {
+    manifest: parsed.data,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    isAsWritten: manifestText(json) === text,
+  };
+}
+
+/** A link is not followed: what it leads to is no part of the backup. */
+async function readRegularFile(path: string): Promise<Buffer> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    return await file.readFile();
+  } finally {
+    await file.close();
+  }
 }
 
 function parseJson(text: string): unknown {

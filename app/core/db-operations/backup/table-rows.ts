@@ -2,9 +2,18 @@ import type { Queryable } from '../../../database/queryable.js';
 import type { OperationControls } from '../../progress.js';
 import { stopIfAborted } from '../failure.js';
 import type { TableRows } from './manifest.js';
+import { isDataExcluded, isSelected, type Selection } from './selection.js';
+import { type ContentRow, contentChecksum, contentStatement, type HashedTable, pinOutput } from './table-content.js';
 
 /** Tables counted by one statement: few round trips, and a plan of bounded size on a database with 50,000 tables. */
 const BATCH = 100;
+
+export interface TableCounting extends Pick<OperationControls, 'signal'> {
+  /** Only these, and their rows only where they are dumped; everything by default. */
+  readonly selection?: Selection;
+  /** Also checksums of their content; sets in the session of `db` how values are written. */
+  readonly withChecksums?: boolean;
+}
 
 /**
  * The tables whose rows pg_dump writes: ordinary tables and partitions, without those of the system and of extensions
@@ -12,8 +21,11 @@ const BATCH = 100;
  */
 const COUNTED_TABLES = `
   select n.nspname::text as schema, c.relname::text as name,
-    pg_catalog.format('select %s::int as position, count(*) as rows from only %I.%I',
-      row_number() over (order by n.nspname, c.relname) - 1, n.nspname, c.relname) as statement
+    pg_catalog.format('%I.%I', n.nspname, c.relname) as "quotedName",
+    array(
+      select pg_catalog.quote_ident(a.attname) from pg_catalog.pg_attribute a
+      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+      order by a.attname) as columns
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   where c.relkind = 'r'
@@ -26,24 +38,55 @@ const COUNTED_TABLES = `
         and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass and d.deptype = 'e')
   order by n.nspname, c.relname`;
 
-/** Every table of the database with its exact number of rows, in the snapshot of the transaction that `db` is in. */
-export async function countTableRows(db: Queryable, controls: OperationControls = {}): Promise<TableRows[]> {
-  const { rows: tables } = await db.query<{ schema: string; name: string; statement: string }>(COUNTED_TABLES);
-  const counted: TableRows[] = tables.map(({ schema, name }) => ({ schema, name, rows: 0, checksum: null }));
-  for (let start = 0; start < tables.length; start += BATCH) {
-    stopIfAborted(controls.signal);
-    const batch = tables.slice(start, start + BATCH).map(({ statement }) => statement);
-    const { rows } = await db.query<{ position: number; rows: string }>(batch.join('\nunion all\n'));
+/** Every table, or the selected ones, with its exact number of rows, in the snapshot of the transaction that `db` is in. */
+export async function countTableRows(
+  db: Queryable,
+  { selection, withChecksums = false, signal }: TableCounting = {},
+): Promise<TableRows[]> {
+  if (withChecksums) await pinOutput(db);
+  const tables = await readTables(db, selection);
+  const counted = tables.map(withoutRows);
+  const positions = [...tables.keys()].filter((position) => !isWithoutRows(tables[position], selection));
+  for (let start = 0; start < positions.length; start += BATCH) {
+    stopIfAborted(signal);
+    const batch = positions.slice(start, start + BATCH);
+    const statements = batch.map((position) => statementFor(position, tables[position], withChecksums));
+    const { rows } = await db.query<{ [Key in keyof ContentRow]: ContentRow[Key] }>(statements.join('\nunion all\n'));
     for (const row of rows) {
-      const table = counted[row.position];
-      if (table !== undefined) table.rows = Number(row.rows);
+      const table = tables[row.position];
+      if (table === undefined) continue;
+      const checksum = withChecksums ? contentChecksum(table, row) : null;
+      counted[row.position] = { ...withoutRows(table), rows: Number(row.rows), checksum };
     }
   }
   return counted;
 }
 
-/** The tables of the database without their rows. */
-export async function listTablesWithoutRows(db: Queryable): Promise<TableRows[]> {
-  const { rows } = await db.query<{ schema: string; name: string }>(COUNTED_TABLES);
-  return rows.map(({ schema, name }) => ({ schema, name, rows: null, checksum: null }));
+/** The tables, or the selected ones, without their rows. */
+export async function listTablesWithoutRows(db: Queryable, selection?: Selection): Promise<TableRows[]> {
+  return (await readTables(db, selection)).map(withoutRows);
+}
+
+interface CountedTable extends HashedTable {
+  readonly schema: string;
+  readonly name: string;
+}
+
+function statementFor(position: number, table: CountedTable | undefined, withChecksums: boolean): string {
+  if (table === undefined) throw new Error(`There is no table ${position}.`);
+  if (withChecksums) return contentStatement(position, table);
+  return `select ${position}::int as position, count(*) as rows, null as one, null as other from only ${table.quotedName}`;
+}
+
+async function readTables(db: Queryable, selection: Selection | undefined): Promise<CountedTable[]> {
+  const { rows } = await db.query<{ [Key in keyof CountedTable]: CountedTable[Key] }>(COUNTED_TABLES);
+  return selection === undefined ? rows : rows.filter((table) => isSelected(selection, table));
+}
+
+function isWithoutRows(table: CountedTable | undefined, selection: Selection | undefined): boolean {
+  return table === undefined || (selection !== undefined && isDataExcluded(selection, table));
+}
+
+function withoutRows({ schema, name }: CountedTable): TableRows {
+  return { schema, name, rows: null, checksum: null };
 }

@@ -73,6 +73,10 @@ function ambiguous(matches: readonly RelationName[], typed: string): ManageDbErr
 }
 
 /** `schema.name`, each quoted where PostgreSQL would need the quotes. */
-function qualified({ schema, name }: RelationName): string {
-  return [schema, name].map((part) => (/^[a-z_][a-z0-9_$]*$/.test(part) ? part : escapeIdentifier(part))).join('.');
+export function qualified({ schema, name }: Pick<RelationName, 'schema' | 'name'>): string {
+  return `${quotedWhereNeeded(schema)}.${quotedWhereNeeded(name)}`;
+}
+
+export function quotedWhereNeeded(name: string): string {
+  return /^[a-z_][a-z0-9_$]*$/.test(name) ? name : escapeIdentifier(name);
 }

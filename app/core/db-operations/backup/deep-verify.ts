@@ -1,0 +1,64 @@
+import { escapeIdentifier } from 'pg';
+import type { ConnectionSettings } from '../../../config/connection-settings.js';
+import { withMaintenanceConnection } from '../../../services/with-connection.js';
+import { ManageDbError } from '../../errors.js';
+import type { OperationControls } from '../../progress.js';
+import { explained, stopIfAborted } from '../failure.js';
+import { fillScratch } from './fill-scratch.js';
+import type { Manifest, TableRows } from './manifest.js';
+import { createScratchDatabase, dropAbandonedScratchDatabases, dropDatabase } from './scratch-database.js';
+
+export interface DeepVerification {
+  /** The server that the scratch database is made on: the one that the backup is of. */
+  readonly settings: ConnectionSettings;
+  readonly serverMajor: number;
+  readonly folder: string;
+  readonly manifest: Manifest;
+  readonly controls: OperationControls;
+}
+
+/**
+ * Restores a backup into a scratch database, compares what has come out with the manifest, and drops the scratch
+ * database again, whatever happens. No other database is touched. Returns the tables.
+ *
+ * @throws ManageDbError `BACKUP_INVALID` when something differs, `USAGE` for a backup that cannot be restored by itself,
+ *   `PERMISSION_DENIED` for a login without CREATEDB, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `INTERRUPTED`
+ * @example const tables = await verifyDeep({ settings, serverMajor: 15, folder, manifest, controls: { signal } });
+ */
+export async function verifyDeep(verification: DeepVerification): Promise<TableRows[]> {
+  const { settings, serverMajor, manifest, controls } = verification;
+  refuseUnlessRestorable(manifest);
+  return withMaintenanceConnection(settings, async (maintenance) => {
+    await dropAbandonedScratchDatabases(maintenance);
+    stopIfAborted(controls.signal);
+    controls.onProgress?.({ step: 'creating a scratch database' });
+    const scratch = await createScratchDatabase(maintenance, manifest.properties, serverMajor);
+    let tables: TableRows[];
+    try {
+      // who may not connect to the database that it is a copy of must not read it here
+      await maintenance.query(`revoke all on database ${escapeIdentifier(scratch)} from public`);
+      tables = await fillScratch(scratch, verification);
+    } catch (error) {
+      throw await dropped(scratch, settings).then(
+        () => error,
+        () =>
+          explained(error, `The scratch database ${scratch} is left; the next restore or deep verification drops it.`),
+      );
+    }
+    await dropped(scratch, settings);
+    return tables;
+  });
+}
+
+/** Rows alone have nothing to be put into. */
+function refuseUnlessRestorable({ id, contents }: Manifest): void {
+  if (contents !== 'data') return;
+  throw new ManageDbError('USAGE', `Backup ${id} has no table definitions: it cannot be restored by itself.`, {
+    hint: `Its files can be verified: manage_db verify-backup ${id}`,
+  });
+}
+
+/** On a connection of its own: the one that worked until now may be what has failed. */
+function dropped(scratch: string, settings: ConnectionSettings): Promise<void> {
+  return withMaintenanceConnection(settings, (db) => dropDatabase(db, scratch));
+}

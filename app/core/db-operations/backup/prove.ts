@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto';
+import type { Queryable } from '../../../database/queryable.js';
+import { PermissionError } from '../../errors.js';
+import { verifyFiles } from './backup-files.js';
+import { type DeepVerification, verifyDeep } from './deep-verify.js';
+import { manifestText } from './manifest.js';
+import { writeVerification } from './verification.js';
+
+/**
+ * Shows that a backup which is just being completed restores, and writes that down beside its manifest.
+ *
+ * @throws ManageDbError what `verifyDeep` throws
+ */
+export async function proveBackup(backup: DeepVerification): Promise<void> {
+  const { folder, manifest, controls } = backup;
+  await verifyFiles(folder, manifest, controls);
+  const files = { at: new Date().toISOString(), tool: manifest.toolVersion };
+  await verifyDeep(backup);
+  writeVerification(folder, {
+    manifestSha256: createHash('sha256').update(manifestText(manifest)).digest('hex'),
+    files,
+    deep: { at: new Date().toISOString(), tool: manifest.toolVersion, server: manifest.serverVersion },
+  });
+}
+
+/**
+ * Asks before the dump what the proof will need after it.
+ *
+ * @throws ManageDbError `PERMISSION_DENIED`
+ */
+export async function requireScratchDatabases(db: Queryable): Promise<void> {
+  const { rows } = await db.query<{ may: boolean }>(
+    'select r.rolcreatedb or r.rolsuper as may from pg_catalog.pg_roles r where r.rolname = current_user',
+  );
+  if (rows[0]?.may === true) return;
+  throw new PermissionError('The login may not create the scratch database that --prove restores into.', {
+    hint: 'As a superuser: alter role <login> createdb. Or leave out --prove.',
+  });
+}
