@@ -6,11 +6,12 @@ interface Args {
   readonly id: string;
   readonly disconnectUsers?: boolean;
   readonly keepPrevious?: string | false;
-  readonly without?: string;
+  readonly without?: readonly string[];
 }
 
 export const command = defineCommand<Args>({
   isMutating: true,
+  repeatable: ['without'],
   examples: [
     ['restore-backup latest --yes', 'the newest backup of the active environment'],
     [
@@ -35,8 +36,9 @@ export const command = defineCommand<Args>({
       })
       .option('without', {
         type: 'string',
+        array: true,
         requiresArg: true,
-        describe: 'Leave out what the server lacks, separated by commas: owners, grants, tablespaces, extension:NAME',
+        describe: 'Leave out what the server lacks: owners, grants, tablespaces, extension:NAME; repeatable',
       }),
   async run({ id, disconnectUsers, keepPrevious, without }, { operation }) {
     const { restoreDatabase } = await import('../../app/core/db-operations/restore.js');
@@ -45,7 +47,7 @@ export const command = defineCommand<Args>({
       id: String(id),
       disconnectUsers,
       keepPrevious: keepingOf(keepPrevious),
-      without: without?.split(',').map((part) => part.trim()),
+      without,
     });
     const rows = result.tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
     return {

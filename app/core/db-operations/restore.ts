@@ -20,6 +20,7 @@ import type { FreeSpace } from './restore/free-space.js';
 import { keepRecords } from './restore/keep-records.js';
 import { type Keeping, keptFor } from './restore/keeping.js';
 import { begin, describeUnchanged } from './restore/live-database.js';
+import { ownComment } from './restore/previous-database.js';
 import { ownSessionsEnded, type Placed, putInPlace } from './restore/put-in-place.js';
 import { type Rehearsed, rehearse } from './restore/rehearsal.js';
 
@@ -171,7 +172,7 @@ async function replace(
       target,
       candidate: scratch,
       live,
-      statements: [commentStatement(target.database, properties.comment)],
+      statements: [commentStatement(target.database, ownComment(properties.comment))],
       disconnectUsers,
       keepMs,
       controls,

@@ -130,6 +130,23 @@ describe('previous databases', () => {
     expect(await previousNames()).to.deep.equal([previousDatabase]);
   });
 
+  it('are no more what they were when somebody uses one under another name, or restores into it', async () => {
+    const first = String((await restore({ keepPrevious: true })).previousDatabase);
+    workspace.write({ '.env.testing': `TESTING_DATABASE_URL=${testUrl(first)}\n` });
+    await restore();
+    expect(await commentOf(first)).to.equal(null);
+    expect(await list()).to.deep.equal([]);
+
+    workspace.write({ '.env.testing': `TESTING_DATABASE_URL=${db.url}\n` });
+    const second = String((await restore({ keepPrevious: true })).previousDatabase);
+    const kept = `${db.name}_kept`;
+    await letTimePass(second);
+    await onServer((server) => server.query(`alter database ${second} rename to ${kept}`));
+    await restore();
+    expect(await patients(testUrl(kept))).to.deep.equal([]);
+    await dropDatabase(kept);
+  });
+
   it('refuses to keep one for no time', async () => {
     for (const keepPrevious of [0, -1, Number.NaN])
       expect(await restore({ keepPrevious }).catch((error: unknown) => error)).to.include({ code: 'USAGE' });

@@ -109,6 +109,19 @@ describe('what a restore looks at', () => {
       expect(await scratchDatabases()).to.equal(0);
     });
 
+    it('is the content of every table, where the backup has been proven', async () => {
+      const made = await workspace.run(() => backupDatabase({ env: 'testing', prove: true }));
+      expect((await restore()).warnings).to.deep.equal([]);
+      rewrite(made, ({ tables }) => ({
+        tables: tables.map((table) => (table.name === 'patients' ? { ...table, checksum: 'b'.repeat(64) } : table)),
+      }));
+      await db.query('insert into public.patients (weight) values (77)');
+      const error = await failed();
+      expect(error.code).to.equal('BACKUP_INVALID');
+      expect(error.message).to.include('public.patients').and.include('was not changed');
+      expect((await db.query('select from public.patients where weight = 77')).rowCount).to.equal(1);
+    });
+
     it('is which triggers were disabled by hand', async () => {
       await triggersApplied();
       await db.query('alter table public.patients disable trigger watch');
@@ -180,7 +193,7 @@ describe('what a restore looks at', () => {
       const error = await failed();
       expect(error.code).to.equal('NOT_FOUND');
       expect(error.details.missing).to.deep.equal([`the role ${role}`]);
-      expect(error.hint).to.include('--without owners,grants');
+      expect(error.hint).to.include('--without owners --without grants');
       await restore({ without: ['owners', 'grants'] });
       const { rows } = await db.query<{ grants: string | null }>(
         `select c.relacl::text as grants from pg_class c where c.relname in ('patients', 'doses')`,

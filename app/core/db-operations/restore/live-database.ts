@@ -7,6 +7,7 @@ import { dropAbandonedScratchDatabases, lockRestoreOf } from '../backup/scratch-
 import { refuseIfInUse } from '../backup/sessions.js';
 import { refuseIfNotSwappable } from '../backup/swap-preconditions.js';
 import { dropOverduePrevious } from './overdue.js';
+import { ownComment } from './previous-database.js';
 
 export interface Beginning {
   readonly target: Target;
@@ -35,7 +36,7 @@ export async function begin(
   if (live === null) return null;
   await refuseIfNotSwappable(maintenance, database);
   if (!disconnectUsers) await refuseIfInUse(maintenance, database);
-  return live;
+  return { ...live, comment: ownComment(live.comment) };
 }
 
 /** What the gate has decided was about the database that was there then, or was not. */

@@ -60,7 +60,8 @@ export async function listPrevious(db: Queryable): Promise<PreviousDatabase[]> {
   );
   const found = rows.flatMap(({ name, comment, sizeBytes, now }) => {
     const parsed = COMMENT.exec(comment);
-    if (parsed === null) return [];
+    // somebody who has renamed one has made it theirs
+    if (parsed === null || !NAME.test(name)) return [];
     const [, database = '', until = '', since = '', original = null] = parsed;
     const isOver = Date.parse(until) <= now.getTime();
     return [{ name, database, since, until, isOver, sizeBytes, comment: original }];
@@ -68,6 +69,14 @@ export async function listPrevious(db: Queryable): Promise<PreviousDatabase[]> {
   return found.sort((a, b) => b.since.localeCompare(a.since) || b.name.localeCompare(a.name));
 }
 
+/** The comment that is its own, of a database that may be a previous one. */
+export function ownComment(comment: string | null): string | null {
+  if (comment === null) return null;
+  const parsed = COMMENT.exec(comment);
+  return parsed === null ? comment : (parsed[4] ?? null);
+}
+
+const NAME = /_previous_\d{8}t\d{6}$/;
 const MARK = 'manage_db: previous database of ';
 const TIME = String.raw`(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z)`;
 const COMMENT = new RegExp(String.raw`^${MARK}([\s\S]*?) until ${TIME} \(since ${TIME}\)(?:\n([\s\S]*))?$`);

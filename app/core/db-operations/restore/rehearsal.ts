@@ -112,7 +112,7 @@ function lackOfRoles(
   return [
     {
       what: `${roles} ${needed.join(', ')}`,
-      remedy: 'Create the roles (create role … nologin), or restore --without owners,grants.',
+      remedy: 'Create the roles (create role … nologin), or restore --without owners --without grants.',
     },
   ];
 }
