@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type BackupResult, backupDatabase, type Manifest } from '../../../app/core/db-operations/backup.js';
@@ -12,6 +12,7 @@ import {
 } from '../../support/scratch-database.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
 import { stampAs } from '../../support/stamp.js';
+import { testServer } from '../../support/test-server.js';
 
 const SCHEMA = `
   create schema "Ward 1";
@@ -224,6 +225,28 @@ describe('what a restore looks at', () => {
       await backup();
       await onServer((server) => server.query(`revoke all on database ${db.name} from ${role}; drop role ${role}`));
       expect((await restore()).database).to.equal(db.name);
+    });
+
+    it('are tablespaces, unless the default one will do', async () => {
+      const tablespace = `${db.name}_fast`;
+      const folder = join(testServer().dataDirectory, tablespace);
+      const admin = (sql: string) => onServer((server) => server.query(sql));
+      mkdirSync(folder, { mode: 0o700 });
+      const { uid, gid } = statSync(testServer().dataDirectory);
+      chownSync(folder, uid, gid);
+      await admin(`create tablespace ${tablespace} location '${folder}'`);
+      await db.query(`
+        create table public.fast (id int) tablespace ${tablespace};
+        create index fast_weights on public.patients (weight) tablespace ${tablespace}`);
+      expect((await backup()).manifest.tablespaces).to.deep.equal([tablespace]);
+      expect((await restore()).warnings).to.deep.equal([]);
+      await db.query('drop table public.fast; drop index public.fast_weights');
+      await admin(`drop tablespace ${tablespace}`);
+      const error = await failed();
+      expect(error).to.include({ code: 'NOT_FOUND' });
+      expect(error.details.missing).to.deep.equal([`the tablespace ${tablespace}`]);
+      await restore({ without: ['tablespaces'] });
+      expect((await db.query('select from public.fast')).rowCount).to.equal(0);
     });
 
     it('leaves nothing out of a plain dump, nor what it does not know', async () => {

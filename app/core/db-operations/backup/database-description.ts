@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readDatabaseFacts } from '../../../database/catalog/database-facts.js';
 import { readExtensions } from '../../../database/catalog/extensions.js';
 import { readReferencedRoles } from '../../../database/catalog/referenced-roles.js';
+import { readUsedTablespaces } from '../../../database/catalog/tablespaces.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { readStamp } from '../../../database/records/identity.js';
 import { readObservation } from '../../../database/records/observation.js';
@@ -18,6 +19,7 @@ export type DatabaseDescription = Pick<
   | 'stamp'
   | 'extensions'
   | 'roles'
+  | 'tablespaces'
   | 'properties'
   | 'migrationHead'
   | 'triggersChecksum'
@@ -33,6 +35,7 @@ export async function describeDatabase(db: Queryable, database: string): Promise
     stamp: await stampOf(db),
     extensions: [...(await readExtensions(db))],
     roles: await readReferencedRoles(db),
+    tablespaces: await readUsedTablespaces(db),
     properties: await propertiesOf(db, database),
     migrationHead: await readMigrationHead(db),
     triggersChecksum: await triggersChecksumOf(db),

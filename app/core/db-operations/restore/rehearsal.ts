@@ -22,7 +22,7 @@ interface Lack {
 
 /**
  * Looks whether the server of the target has what the backup needs, before anything is created there: extensions, roles,
- * locale, space.
+ * tablespaces, locale, space.
  *
  * @throws ManageDbError `NOT_FOUND` with everything that is missing, `USAGE` where the space is not enough
  */
@@ -36,6 +36,7 @@ export function rehearse(target: Target, manifest: Manifest, parts: LeftOutParts
     const lacks = [
       ...extensions.lacks,
       ...lackOfRoles(missingRoles, { manifest, parts, exists: target.exists }),
+      ...(parts.tablespaces ? [] : await lackOfTablespaces(db, manifest)),
       ...(await judgeLocale(db, manifest.properties, target)),
     ];
     if (lacks.length > 0) throw refusal(target, manifest, lacks);
@@ -118,6 +119,18 @@ function lackOfRoles(
 }
 
 const LEVEL_ROLE = /(^|_)manage_db_(viewer|operator|admin)$/;
+
+async function lackOfTablespaces(db: Client, { tablespaces }: Manifest): Promise<Lack[]> {
+  const { rows } = await db.query<{ name: string }>(
+    `select w.name from pg_catalog.unnest($1::text[]) w (name)
+     where not exists (select from pg_catalog.pg_tablespace t where t.spcname::text = w.name) order by 1`,
+    [tablespaces],
+  );
+  return rows.map(({ name }) => ({
+    what: `the tablespace ${name}`,
+    remedy: 'Create the tablespaces, or put everything into the default one: --without tablespaces.',
+  }));
+}
 
 async function judgeLocale(db: Client, { locale }: DatabaseProperties, { serverMajor }: Target): Promise<Lack[]> {
   const remedy = 'Restore to a server that has it.';
