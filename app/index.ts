@@ -84,6 +84,17 @@ export {
   type VerifiedOperationLog,
   verifyOperationLog,
 } from './core/db-operations/operation-log.js';
+export {
+  type PlannedBackup,
+  type PlannedPruning,
+  type PlanPruningOptions,
+  type PruneBackupsOptions,
+  type PruneBackupsResult,
+  type PrunedEnvironment,
+  planPruning,
+  pruneBackups,
+  type RetentionRules,
+} from './core/db-operations/prune-backups.js';
 export { type RestoreOptions, type RestoreResult, restoreDatabase } from './core/db-operations/restore.js';
 export {
   type DbRoleResult,
@@ -97,6 +108,7 @@ export {
   type WhoamiResult,
   whoami,
 } from './core/db-operations/roles.js';
+export { type ShowBackupOptions, type ShownBackup, showBackup } from './core/db-operations/show-backup.js';
 export { type StampOptions, type StampResult, stampDatabase } from './core/db-operations/stamp.js';
 export {
   type DroppedTrigger,
@@ -138,6 +150,12 @@ export {
   type UndoRestoreOptions,
   undoRestore,
 } from './core/db-operations/undo-restore.js';
+export {
+  type BackupCheck,
+  type VerifiedBackup,
+  type VerifyBackupOptions,
+  verifyBackup,
+} from './core/db-operations/verify-backup.js';
 export {
   currentEnv,
   type DiscoveredEnvironment,

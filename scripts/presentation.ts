@@ -5,7 +5,8 @@ import type { CommandOutcome } from './command.js';
 import { renderEnvelope } from './presenters/envelope.js';
 import { renderError } from './presenters/error.js';
 import { type Paint, paintFor } from './presenters/paint.js';
-import { printable, printableLines } from './presenters/printable.js';
+import { printableLines } from './presenters/printable.js';
+import { progressText } from './presenters/progress.js';
 import { targetLine } from './presenters/target-line.js';
 
 /** The flags that every command has, as yargs gives them. */
@@ -67,15 +68,15 @@ export class Presentation {
   }
 
   /** A step of long work, once. One of many (a table of a dump) is only shown in passing, where that can be. */
-  step({ step, done, total, isDetail }: ProgressEvent): void {
-    const said = `${step} ${done ?? ''}`;
+  step(event: ProgressEvent): void {
+    const { step, done, bytes, isDetail } = event;
+    const isPassing = isDetail === true && !this.isVerbose;
+    const said = `${step} ${done ?? ''} ${isPassing ? (bytes?.done ?? '') : ''}`;
     if (said === this.lastStep || this.isQuiet) return;
     this.lastStep = said;
-    const isPassing = isDetail === true && !this.isVerbose;
     if (isPassing && !process.stderr.isTTY) return;
-    const count = done === undefined || total === undefined ? '' : ` (${done + 1}/${total})`;
     this.clearPassing();
-    process.stderr.write(this.err.dim(`  ${printable(step)}${count}`.slice(0, (process.stderr.columns || 200) - 1)));
+    process.stderr.write(this.err.dim(`  ${progressText(event)}`.slice(0, (process.stderr.columns || 200) - 1)));
     if (isPassing) this.isPassing = true;
     else process.stderr.write('\n');
   }

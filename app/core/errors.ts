@@ -53,6 +53,7 @@ const EXIT_CODES = {
   // the machine
   CLIENT_TOOLS_MISSING: EXIT.failed,
   CLIENT_TOOL_FAILED: EXIT.failed,
+  DISK_FULL: EXIT.failed,
   EMBEDDED_SERVER_FAILED: EXIT.failed,
   SECRET_COMMAND_FAILED: EXIT.failed,
   // the work

@@ -5,6 +5,14 @@ export interface ProgressEvent {
   /** How many of `total` are finished; this one is not. */
   readonly done?: number;
   readonly total?: number;
+  /** How much of the bytes is done, where that can be known; all of it is an estimate. */
+  readonly bytes?: {
+    readonly done: number;
+    readonly total: number;
+    readonly perSecond: number;
+    /** `null` until something is done. */
+    readonly remainingMs: number | null;
+  };
   /** One of very many, such as a table of a dump: worth a glance, not a line of its own. */
   readonly isDetail?: boolean;
 }

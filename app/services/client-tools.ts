@@ -9,6 +9,7 @@ import { TOOL_NAMES, type ToolName, type ToolSearch, toolFolders } from './clien
 import { readToolVersion, type ToolVersion } from './client-tools/tool-version.js';
 
 export { dumpSingleFile } from './client-tools/dump-single-file.js';
+export { readArchive } from './client-tools/read-archive.js';
 export { runClientTool } from './client-tools/run-client-tool.js';
 
 /** One folder that holds pg_dump, pg_restore and psql of one version. */

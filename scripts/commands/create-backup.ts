@@ -12,6 +12,7 @@ interface Args {
   readonly excludeTableData?: readonly string[];
   readonly compress?: string;
   readonly prove?: boolean;
+  readonly rolePasswords?: boolean;
 }
 
 export const command = defineCommand<Args>({
@@ -52,10 +53,14 @@ export const command = defineCommand<Args>({
         requiresArg: true,
         describe: 'none, gzip, lz4 or zstd, with a level or without: zstd:3',
       })
+      .option('role-passwords', {
+        type: 'boolean',
+        describe: "Keep what the server has of the roles' passwords, which is the default; or --no-role-passwords",
+      })
       .option('prove', { type: 'boolean', describe: 'Restore it into a scratch database, and compare the contents' }),
   async run({ schema: schemas, table: tables, ...args }, { operation }) {
     const { backupDatabase } = await import('../../app/core/db-operations/backup.js');
-    const { label, format, schemaOnly, dataOnly, jobs, excludeTableData, compress, prove } = args;
+    const { label, format, schemaOnly, dataOnly, jobs, excludeTableData, compress, prove, rolePasswords } = args;
     const result = await backupDatabase({
       ...operation,
       label,
@@ -68,6 +73,7 @@ export const command = defineCommand<Args>({
       excludeTableData,
       compress,
       prove,
+      rolePasswords,
     });
     const isPart = Object.values(result.manifest.selection).some((names) => names.length > 0);
     const rows = result.manifest.tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);

@@ -1,4 +1,5 @@
 import { defineCommand } from '../command.js';
+import { backupState, backupVerified } from '../presenters/backup-state.js';
 import { renderTable } from '../presenters/table.js';
 import { formatAge, formatBytes } from '../presenters/units.js';
 
@@ -19,18 +20,15 @@ export const command = defineCommand({
           ? 'There are no backups yet. Make one: manage_db create-backup'
           : renderTable(
               paint,
-              ['id', 'environment', 'age', 'size', 'label', 'state'],
+              ['id', 'environment', 'age', 'size', 'label', 'state', 'verified'],
               backups.map((backup) => [
                 backup.id,
                 backup.environment,
-                backup.createdAt === null ? null : formatAge(new Date(backup.createdAt)),
-                backup.sizeBytes === null ? null : formatBytes(backup.sizeBytes),
+                formatAge(new Date(backup.createdAt)),
+                formatBytes(backup.sizeBytes),
                 backup.label,
-                backup.state === 'complete'
-                  ? backup.verified
-                    ? paint.green('verified')
-                    : 'complete'
-                  : paint.red(backup.state),
+                backupState(backup, paint),
+                backupVerified(backup, paint),
               ]),
               [3],
             ),

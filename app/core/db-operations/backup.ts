@@ -7,13 +7,16 @@ import { sealFiles } from './backup/backup-files.js';
 import { makeBackup } from './backup/backup-folder.js';
 import { parseCompression } from './backup/compression.js';
 import { describeDatabase } from './backup/database-description.js';
+import { asDiskFull } from './backup/disk-full.js';
 import { dumpDatabase } from './backup/dump.js';
+import { sizesOf, withDumpProgress } from './backup/dump-progress.js';
+import { writeGlobals } from './backup/globals.js';
 import { BACKUP_FORMATS, type BackupFormat, MANIFEST_VERSION, type Manifest } from './backup/manifest.js';
 import { proveBackup, requireScratchDatabases } from './backup/prove.js';
 import { leftOutOf, resolveSelection } from './backup/selection.js';
 import { withSnapshot } from './backup/snapshot.js';
 import { sweepPartials } from './backup/sweep-partials.js';
-import { countTableRows, listTablesWithoutRows } from './backup/table-rows.js';
+import { countTableRows, listTablesWithoutRows, listTablesWithRows } from './backup/table-rows.js';
 import { together } from './backup/together.js';
 import { explained, stopIfAborted } from './failure.js';
 
@@ -35,6 +38,10 @@ export interface BackupOptions extends OperationOptions {
   readonly excludeTableData?: readonly string[] | undefined;
   /** `none`, `gzip`, `lz4` or `zstd`, with a level or without: `zstd:3`. By default the fastest that there is. */
   readonly compress?: string | undefined;
+  /**
+   * Keeps what the server has of the roles' passwords beside the dump, where the login may read that; by default yes.
+   */
+  readonly rolePasswords?: boolean | undefined;
   /**
    * Computes checksums of the tables' contents in the dump's own snapshot, restores the backup into a scratch database on
    * the same server, and compares: what does not come back as it was is no backup.
@@ -62,7 +69,7 @@ const LOCK_TIMEOUT_MS = 60_000;
  * Dumps the database of an environment into `backups/<environment>/<id>/`, with a manifest of what is in it. Whatever
  * happens, there is a complete backup afterwards or none.
  *
- * @throws ManageDbError `USAGE`, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `LOCK_TIMEOUT`, `INTERRUPTED`,
+ * @throws ManageDbError `USAGE`, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `DISK_FULL`, `LOCK_TIMEOUT`, `INTERRUPTED`,
  *   `NOT_FOUND` for a schema or table that is not there, `BACKUP_INVALID` and `PERMISSION_DENIED` with `prove`, and what
  *   the gate and connecting throw
  * @example const { id } = await backupDatabase({ env: 'development', label: 'before the upgrade' });
@@ -83,6 +90,7 @@ function checked(options: BackupOptions) {
     label,
     compress,
     prove = false,
+    rolePasswords = true,
     signal,
     onProgress,
   } = options;
@@ -115,6 +123,7 @@ function checked(options: BackupOptions) {
     selection: { schemas, tables, excludedData },
     compression: compress === undefined ? null : parseCompression(compress),
     isProven: prove,
+    withoutPasswords: !rolePasswords,
     jobs: jobs ?? Math.min(MOST_JOBS, availableParallelism()),
     label: label?.trim() || null,
     controls: { ...(onProgress === undefined ? {} : { onProgress }), ...(signal === undefined ? {} : { signal }) },
@@ -135,13 +144,17 @@ async function createBackup(target: Target, request: Request): Promise<BackupRes
     const sizeBytes = manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0);
     return { id: manifest.id, path, sizeBytes, durationMs: Date.now() - startedAt.getTime(), manifest };
   } catch (error) {
-    throw explained(error, 'No backup was made, and nothing of it was left behind.', request.controls.signal);
+    const known = asDiskFull(error, backupsDir);
+    throw explained(known, 'No backup was made, and nothing of it was left behind.', request.controls.signal);
   }
 }
 
 function prove(folder: string, manifest: Manifest, { settings }: Target, { controls }: Request): Promise<void> {
   return proveBackup({ settings, serverMajor: manifest.serverMajor, folder, manifest, controls });
 }
+
+/** Of an id: what is unique in it. The name of a session has at most 63 bytes. */
+const LENGTH_OF_TIME = '20261121T034400Z-ab12cd'.length;
 
 interface Filling {
   readonly id: string;
@@ -163,7 +176,14 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
       const tools = await findClientTools({ serverMajor: facts.serverMajor, binDir: settings.pgBinDir });
       // before anything is dumped, so that a wrong name or method costs nothing
       if (request.isProven) await requireScratchDatabases(client);
+      const hasPasswords = await writeGlobals(folder, client, {
+        ...facts,
+        database,
+        withoutPasswords: request.withoutPasswords,
+      });
       const selection = await resolveSelection(client, request.selection);
+      const sizes = contents === 'schema' ? [] : await sizesOf(client, await listTablesWithRows(client, selection));
+      const application = `manage_db dump ${id.slice(0, LENGTH_OF_TIME)}`;
       const [tables, compression] = await together(
         controls.signal,
         (signal) =>
@@ -171,22 +191,32 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
             ? listTablesWithoutRows(client, selection)
             : countTableRows(client, { selection, signal, withChecksums: request.isProven }),
         (signal) =>
-          dumpDatabase({
-            ...controls,
-            signal,
-            tools,
-            settings,
-            folder,
-            format,
-            contents,
-            selection,
-            compression: wanted,
-            jobs,
-            snapshot: snapshotId,
-            lockTimeoutMs: LOCK_TIMEOUT_MS,
-          }),
+          withDumpProgress({ settings, tables: sizes, application, onProgress: controls.onProgress }, (onProgress) =>
+            dumpDatabase({
+              onProgress,
+              signal,
+              tools,
+              settings: { ...settings, applicationName: application },
+              folder,
+              format,
+              contents,
+              selection,
+              compression: wanted,
+              jobs,
+              snapshot: snapshotId,
+              lockTimeoutMs: LOCK_TIMEOUT_MS,
+            }),
+          ),
       );
-      return { ...facts, toolVersion: tools.version, snapshot: snapshotId, compression, selection, tables };
+      return {
+        ...facts,
+        toolVersion: tools.version,
+        snapshot: snapshotId,
+        compression,
+        selection,
+        hasPasswords,
+        tables,
+      };
     },
   );
   const files = await sealFiles(folder, controls);
@@ -196,8 +226,8 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
     startedAt: startedAt.toISOString(),
     finishedAt: new Date().toISOString(),
   };
-  const { selection, ...facts } = counted;
-  const leftOut = [...LEFT_OUT[contents], ...leftOutOf(selection)];
+  const { selection, hasPasswords, ...facts } = counted;
+  const leftOut = [...LEFT_OUT[contents], ...(hasPasswords ? [] : ['role passwords']), ...leftOutOf(selection)];
   return {
     version: MANIFEST_VERSION,
     id,
@@ -217,9 +247,9 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
   };
 }
 
-/** Roles and tablespaces belong to the server: no dump of one database has them. */
+/** Roles and tablespaces belong to the server. Those roles that the database refers to are kept beside the dump. */
 const LEFT_OUT: Record<Manifest['contents'], string[]> = {
-  all: ['roles', 'tablespaces'],
-  schema: ['roles', 'tablespaces', 'rows', 'large objects'],
-  data: ['roles', 'tablespaces', 'definitions'],
+  all: ['other roles', 'tablespaces'],
+  schema: ['other roles', 'tablespaces', 'rows', 'large objects'],
+  data: ['other roles', 'tablespaces', 'definitions'],
 };

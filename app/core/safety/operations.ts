@@ -50,6 +50,8 @@ export const OPERATIONS = {
   'list-previous-databases': { ...read, mayCreateDatabase: true },
   // changes nothing, but what leaves the database is on record
   'create-backup': { ...read, isLogged: true },
+  // so does this: what it makes on the server is a database of its own, which is gone when it has ended
+  'verify-backup': { ...read, isLogged: true, mayCreateDatabase: true },
   'initialize-db': { ...write, mayCreateDatabase: true },
   'apply-db-triggers': { ...write, canDryRun: true },
   'heal-db-triggers': { ...write, canDryRun: true },
@@ -60,6 +62,8 @@ export const OPERATIONS = {
   'test-db-triggers': { ...write, level: 'operator', isForOpenOnly: true },
   'restore-backup': { ...destroy, mayCreateDatabase: true },
   'undo-restore': { ...destroy, mayCreateDatabase: true },
+  // a database that is gone is no reason to keep all that was backed up of it, and none to lose it lightly
+  'prune-backups': { ...destroy, mayCreateDatabase: true },
   'reset-database': { ...destroy, mayCreateDatabase: true },
   'drop-all-tables': destroy,
   'stamp-database': { ...write, needsStamp: false },

@@ -49,7 +49,9 @@ export function runClientTool(
   );
 }
 
-export interface RunInEnvironmentOptions extends Omit<RunClientToolOptions, 'database'> {
+export interface RunInEnvironmentOptions extends Omit<RunClientToolOptions, 'database' | 'settings'> {
+  /** For the messages. */
+  readonly settings: Pick<ConnectionSettings, 'environment'>;
   /** What the messages call the program. */
   readonly name: string;
   readonly env: Record<string, string>;
@@ -109,10 +111,10 @@ function failed(
         ? `was ended by ${result.signal}`
         : `could not be run (${redact(result.originalMessage ?? 'unknown reason')})`;
   const said = complaint(lines);
-  const where = `${env.PGHOST}:${env.PGPORT}/${env.PGDATABASE}`;
+  const where = env.PGHOST === undefined ? '' : ` on ${env.PGHOST}:${env.PGPORT}/${env.PGDATABASE}`;
   return new ManageDbError(
     'CLIENT_TOOL_FAILED',
-    `${name} ${end} on ${where} (${settings.environment})${said === '' ? '.' : `:\n${said}`}`,
+    `${name} ${end}${where} (${settings.environment})${said === '' ? '.' : `:\n${said}`}`,
     {
       details: {
         tool: name,

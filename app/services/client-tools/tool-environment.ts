@@ -50,6 +50,11 @@ function toolEnvironment(
   });
 }
 
+/** The environment of a tool that connects to nothing. */
+export function offlineEnvironment(): Record<string, string> {
+  return withoutEmpty(ownEnvironment());
+}
+
 function ownEnvironment(): Record<string, string | null | undefined> {
   const locale = Object.entries(process.env).filter(([name]) => name.startsWith('LC_') && name !== 'LC_ALL');
   return {

@@ -26,10 +26,11 @@ const LOOKS: OperationName[] = [
   'verify-operation-log',
   'list-previous-databases',
 ];
-const READS: OperationName[] = [...LOOKS, 'kill-switch-status', 'create-backup'];
+const READS: OperationName[] = [...LOOKS, 'kill-switch-status', 'create-backup', 'verify-backup'];
 const DESTROYS: OperationName[] = [
   'drop-db-trigger',
   'restore-backup',
+  'prune-backups',
   'undo-restore',
   'reset-database',
   'drop-all-tables',

@@ -6,7 +6,7 @@ import { codeOf, ManageDbError, messageOf } from '../../errors.js';
 import { filesBelow } from './backup-files.js';
 import { PARTIAL_SUFFIX } from './backup-folder.js';
 import { isBackupId, timeOfBackupId } from './backup-id.js';
-import { type Manifest, readManifest, readManifestFile } from './manifest.js';
+import { isWhole, type Manifest, readManifest, readManifestFile } from './manifest.js';
 import { readVerification, type Verification } from './verification.js';
 import { type Worker, workerOf } from './work-mark.js';
 
@@ -27,8 +27,8 @@ export interface BackupSummary {
   readonly state: BackupState;
   /** Of an incomplete one: whether it is being made (or removed) just now. */
   readonly worker: Worker | null;
-  /** `null` where no manifest says so. */
-  readonly contents: Manifest['contents'] | null;
+  /** Whether it has everything of its database, and so could take its place. */
+  readonly isWhole: boolean;
   readonly path: string;
 }
 
@@ -153,21 +153,21 @@ async function summarize(parent: string, environment: string, name: string): Pro
   if (isPartial) return { ...common, state: 'incomplete', worker: await workerOf(path) };
   const found = await readManifestFile(path, { id, environment }).catch(() => null);
   if (found === null) return { ...common, state: 'damaged' };
-  const { createdAt: begunAt, label, contents, files } = found.manifest;
-  const isWhole = files.every((file) => sizes.get(file.path) === file.sizeBytes);
-  const verification = isWhole ? verificationOf(await readVerification(path), found.sha256) : null;
+  const { createdAt: begunAt, label, files } = found.manifest;
+  const isComplete = files.every((file) => sizes.get(file.path) === file.sizeBytes);
+  const verification = isComplete ? verificationOf(await readVerification(path), found.sha256) : null;
   return {
     ...common,
     createdAt: begunAt,
     label,
-    contents,
+    isWhole: isWhole(found.manifest),
     verification,
     verified: verification?.how === 'deep',
-    state: isWhole ? 'complete' : 'damaged',
+    state: isComplete ? 'complete' : 'damaged',
   };
 }
 
-const NOTHING_KNOWN = { verified: false, verification: null, worker: null, contents: null, label: null } as const;
+const NOTHING_KNOWN = { verified: false, verification: null, worker: null, isWhole: false, label: null } as const;
 
 async function sizesBelow(folder: string): Promise<Map<string, number>> {
   const paths = await filesBelow(folder);

@@ -80,13 +80,17 @@ function grantStatements(database: string, { grants, owner }: DatabaseProperties
 }
 
 function settingStatements(database: string, { settings }: DatabaseProperties): string[] {
-  return settings.flatMap(({ role, settings: pairs }) => {
-    const target = role === null ? database : `role ${escapeIdentifier(role)} in ${database}`;
-    return pairs.map((pair) => {
-      const equals = pair.indexOf('=');
-      const name = pair.slice(0, equals);
-      return `alter ${target} set ${name.split('.').map(escapeIdentifier).join('.')} to ${settingValue(name, pair.slice(equals + 1))}`;
-    });
+  return settings.flatMap(({ role, settings: pairs }) =>
+    setStatements(role === null ? database : `role ${escapeIdentifier(role)} in ${database}`, pairs),
+  );
+}
+
+/** `target` is a database or a role, as ALTER takes it; the pairs are `name=value`, as the catalog holds them. */
+export function setStatements(target: string, pairs: readonly string[]): string[] {
+  return pairs.map((pair) => {
+    const equals = pair.indexOf('=');
+    const name = pair.slice(0, equals);
+    return `alter ${target} set ${name.split('.').map(escapeIdentifier).join('.')} to ${settingValue(name, pair.slice(equals + 1))}`;
   });
 }
 

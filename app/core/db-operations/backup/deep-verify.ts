@@ -50,11 +50,13 @@ export async function verifyDeep(verification: DeepVerification): Promise<TableR
   });
 }
 
-/** Rows alone have nothing to be put into. */
-function refuseUnlessRestorable({ id, contents }: Manifest): void {
-  if (contents !== 'data') return;
-  throw new ManageDbError('USAGE', `Backup ${id} has no table definitions: it cannot be restored by itself.`, {
-    hint: `Its files can be verified: manage_db verify-backup ${id}`,
+/** Rows alone have nothing to be put into, and a part of a database may refer to what it has not. */
+function refuseUnlessRestorable({ id, environment, contents, selection }: Manifest): void {
+  const isPart = [...selection.schemas, ...selection.tables].length > 0;
+  if (contents !== 'data' && !isPart) return;
+  const why = isPart ? 'is a part of a database' : 'has no table definitions';
+  throw new ManageDbError('USAGE', `Backup ${id} ${why}: it need not be restorable by itself.`, {
+    hint: `Its files can be verified: manage_db verify-backup ${id} --env ${environment}`,
   });
 }
 

@@ -36,7 +36,11 @@ export interface DumpRequest extends OperationControls {
  */
 export async function dumpDatabase(request: DumpRequest): Promise<string> {
   try {
-    if (request.format === 'plain') return await dumpPlain(request);
+    if (request.format === 'plain') {
+      // pg_dump is not told to be verbose there: its tables show only where the server is asked
+      request.onProgress?.({ step: 'dumping into one file' });
+      return await dumpPlain(request);
+    }
     return await dumpArchive(request, request.compression ?? bestCompression(request.tools));
   } catch (error) {
     const text = error instanceof ManageDbError ? String(error.details.stderr ?? error.message) : '';

@@ -121,6 +121,12 @@ export type ManifestFile = z.infer<typeof fileSchema>;
 export type DatabaseProperties = z.infer<typeof propertiesSchema>;
 export type TableRows = Manifest['tables'][number];
 
+/** Whether a backup has everything of its database, and so could take its place. */
+export function isWhole({ contents, selection }: Manifest): boolean {
+  const { schemas, tables, excludedData } = selection;
+  return contents === 'all' && [...schemas, ...tables, ...excludedData].length === 0;
+}
+
 /** A manifest, and what tells whether its file is the one that was written. */
 export interface ManifestOnDisk {
   readonly manifest: Manifest;

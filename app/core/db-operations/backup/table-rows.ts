@@ -20,7 +20,7 @@ export interface TableCounting extends Pick<OperationControls, 'signal'> {
  * (their rows come with `create extension`). Each table is counted alone (`only`), as it is dumped.
  */
 const COUNTED_TABLES = `
-  select n.nspname::text as schema, c.relname::text as name,
+  select c.oid, n.nspname::text as schema, c.relname::text as name,
     pg_catalog.format('%I.%I', n.nspname, c.relname) as "quotedName",
     array(
       select pg_catalog.quote_ident(a.attname) from pg_catalog.pg_attribute a
@@ -62,12 +62,21 @@ export async function countTableRows(
   return counted;
 }
 
+/** The tables whose rows are dumped. */
+export async function listTablesWithRows(
+  db: Queryable,
+  selection: Selection,
+): Promise<readonly { readonly oid: number; readonly schema: string; readonly name: string }[]> {
+  return (await readTables(db, selection)).filter((table) => !isWithoutRows(table, selection));
+}
+
 /** The tables, or the selected ones, without their rows. */
 export async function listTablesWithoutRows(db: Queryable, selection?: Selection): Promise<TableRows[]> {
   return (await readTables(db, selection)).map(withoutRows);
 }
 
 interface CountedTable extends HashedTable {
+  readonly oid: number;
   readonly schema: string;
   readonly name: string;
 }

@@ -1,0 +1,175 @@
+import { getWorkspace } from '../../config/workspace.js';
+import { currentEnv, normalizeEnv } from '../environment.js';
+import { ManageDbError } from '../errors.js';
+import { guarded, type OperationOptions } from '../safety/gate.js';
+import { removeBackup } from './backup/backup-folder.js';
+import { type BackupSummary, backupsOf, foldersIn } from './backup/backup-list.js';
+import { type RetentionRules, retain } from './backup/retention.js';
+import { sweepPartials } from './backup/sweep-partials.js';
+import { explained, stopIfAborted } from './failure.js';
+
+export type { RetentionRules } from './backup/retention.js';
+
+export interface PlanPruningOptions extends RetentionRules {
+  readonly env?: string;
+  /** Every environment that has backups, instead of one. */
+  readonly all?: boolean | undefined;
+}
+
+export interface PlannedBackup extends BackupSummary {
+  /** Why it is kept, or that no rule keeps it. */
+  readonly reasons: readonly string[];
+}
+
+/** What becomes of the backups of one environment; the newest first. */
+export interface PlannedPruning {
+  readonly environment: string;
+  readonly kept: readonly PlannedBackup[];
+  readonly removed: readonly PlannedBackup[];
+  readonly removedBytes: number;
+}
+
+export interface PruneBackupsOptions extends OperationOptions, RetentionRules {
+  /** Every environment that has backups, each by a passage of its own through the gate. */
+  readonly all?: boolean | undefined;
+}
+
+export interface PrunedEnvironment extends PlannedPruning {
+  /** What killed processes had left, and what is gone as well. */
+  readonly swept: readonly string[];
+}
+
+export interface PruneBackupsResult {
+  readonly environments: readonly PrunedEnvironment[];
+  /** With `all`: the environments whose backups were left alone, and why. */
+  readonly refused: readonly { readonly environment: string; readonly error: ManageDbError }[];
+}
+
+/**
+ * Says which backups {@link pruneBackups} would remove, which ones it would keep, and why. Reads manifests, connects to
+ * nothing, changes nothing.
+ *
+ * @throws ManageDbError `USAGE` without a rule, `UNKNOWN_ENVIRONMENT`, `UNREADABLE_FILE`
+ * @example const [{ removed }] = await planPruning({ env: 'production', keepLast: 3, keepMonthly: 12 });
+ */
+export async function planPruning(options: PlanPruningOptions): Promise<PlannedPruning[]> {
+  const rules = checkedRules(options);
+  const { backupsDir } = await getWorkspace();
+  const environments = options.all ? await environmentsWithBackups(backupsDir) : [chosenEnvironment(options)];
+  return Promise.all(environments.map((environment) => plan({ backupsDir, environment }, rules)));
+}
+
+/**
+ * Removes the backups that no rule keeps. Never the newest one of an environment, nor the newest that is verified, nor
+ * one that is damaged or being made. A backup that is removed is gone as a whole or is no backup any more, whenever
+ * somebody pulls the plug.
+ *
+ * @throws ManageDbError `USAGE` without a rule, `UNREADABLE_FILE`, `INTERRUPTED`, and what the gate and
+ *   connecting throw
+ * @example await pruneBackups({ env: 'staging', keepLast: 3, keepDaily: 14, consent: { yes: true } });
+ */
+export async function pruneBackups(options: PruneBackupsOptions): Promise<PruneBackupsResult> {
+  const rules = checkedRules(options);
+  if (options.all) return pruneEach(options);
+  return guarded('prune-backups', options, async ({ environment }) => ({
+    environments: [await prune(environment, rules, options)],
+    refused: [],
+  }));
+}
+
+/** What one environment refuses is no reason to leave the others as they are, and none to be silent about it. */
+async function pruneEach({ env: _env, all: _all, ...options }: PruneBackupsOptions): Promise<PruneBackupsResult> {
+  // one typed text must not open several protected environments whose databases have the same name
+  const { confirm: _confirm, ...consent } = options.consent ?? {};
+  const { backupsDir } = await getWorkspace();
+  const environments: PrunedEnvironment[] = [];
+  const refused: { environment: string; error: ManageDbError }[] = [];
+  for (const env of await environmentsWithBackups(backupsDir)) {
+    try {
+      environments.push(...(await pruneBackups({ ...options, consent, env })).environments);
+    } catch (error) {
+      if (!(error instanceof ManageDbError) || error.code === 'INTERRUPTED') throw error;
+      refused.push({ environment: env, error });
+    }
+  }
+  return { environments, refused };
+}
+
+async function prune(
+  environment: string,
+  rules: RetentionRules,
+  options: PruneBackupsOptions,
+): Promise<PrunedEnvironment> {
+  const { backupsDir } = await getWorkspace();
+  const { onProgress, signal } = options;
+  const place = { backupsDir, environment };
+  const removed: PlannedBackup[] = [];
+  try {
+    const swept = await sweepPartials(place, options);
+    const planned = await plan(place, rules);
+    for (const [index, backup] of planned.removed.entries()) {
+      stopIfAborted(signal);
+      onProgress?.({ step: `removing ${backup.id}`, done: index, total: planned.removed.length, isDetail: true });
+      if (await removeBackup(backup.path)) removed.push(backup);
+    }
+    return { ...planned, removed, removedBytes: bytesOf(removed), swept };
+  } catch (error) {
+    const gone = removed.length === 0 ? 'No backup was removed.' : `Removed before: ${idsOf(removed)}.`;
+    throw explained(error, gone, signal);
+  }
+}
+
+async function plan(
+  { backupsDir, environment }: { readonly backupsDir: string; readonly environment: string },
+  rules: RetentionRules,
+): Promise<PlannedPruning> {
+  const retained = retain(await backupsOf(backupsDir, environment), rules);
+  const those = (isKept: boolean): PlannedBackup[] =>
+    retained.filter((one) => one.isKept === isKept).map(({ backup, reasons }) => ({ ...backup, reasons }));
+  const removed = those(false);
+  return { environment, kept: those(true), removed, removedBytes: bytesOf(removed) };
+}
+
+const RULES = {
+  keepLast: '--keep-last',
+  keepDaily: '--keep-daily',
+  keepWeekly: '--keep-weekly',
+  keepMonthly: '--keep-monthly',
+} as const;
+
+/** @throws ManageDbError `USAGE`: without a rule nothing would be kept but what always is, and nobody means that */
+function checkedRules(options: PlanPruningOptions): RetentionRules {
+  const hint = 'For instance: manage_db prune-backups --keep-last 3 --keep-daily 14 --keep-monthly 12';
+  if (options.all && options.env !== undefined) {
+    throw new ManageDbError('USAGE', 'Either one environment (--env) or all of them (--all).', { hint });
+  }
+  const names = Object.keys(RULES) as (keyof typeof RULES)[];
+  const given = names.filter((name) => options[name] !== undefined);
+  if (given.length === 0) {
+    throw new ManageDbError('USAGE', 'Pruning needs to be told what to keep; nothing was removed.', { hint });
+  }
+  for (const name of given) {
+    const count = options[name];
+    if (Number.isSafeInteger(count) && Number(count) >= 1) continue;
+    throw new ManageDbError('USAGE', `${RULES[name]} takes a whole number from 1, not ${count}.`, { hint });
+  }
+  return Object.fromEntries(given.map((name) => [name, options[name]]));
+}
+
+function chosenEnvironment({ env }: PlanPruningOptions): string {
+  return normalizeEnv(env ?? currentEnv());
+}
+
+/** Folders with other names are nobody's environment. */
+async function environmentsWithBackups(backupsDir: string): Promise<string[]> {
+  const names = await foldersIn(backupsDir);
+  return names.filter((name) => /^[a-z][a-z0-9_-]{0,47}$/.test(name)).sort();
+}
+
+function bytesOf(backups: readonly BackupSummary[]): number {
+  return backups.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+function idsOf(backups: readonly BackupSummary[]): string {
+  return backups.map(({ id }) => id).join(', ');
+}

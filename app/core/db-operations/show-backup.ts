@@ -1,0 +1,47 @@
+import { getWorkspace } from '../../config/workspace.js';
+import { currentEnv, normalizeEnv } from '../environment.js';
+import { ManageDbError } from '../errors.js';
+import { type BackupSummary, chooseBackup } from './backup/backup-list.js';
+import { type Manifest, readManifest } from './backup/manifest.js';
+import { readVerification, type Verification } from './backup/verification.js';
+
+export interface ShowBackupOptions {
+  readonly env?: string;
+  /** A backup's id, the beginning of exactly one, or `latest`: the newest that was ever finished. */
+  readonly id: string;
+}
+
+export interface ShownBackup extends BackupSummary {
+  readonly manifest: Manifest;
+  /** What `verify-backup` found and when; `null` when it was not verified, or its manifest has changed since. */
+  readonly verified: boolean;
+  readonly verifications: Pick<Verification, 'files' | 'deep'> | null;
+}
+
+/**
+ * What is in a backup, and what is known about it. Reads its manifest, not its dump.
+ *
+ * @throws ManageDbError `NOT_FOUND`, `USAGE`, `BACKUP_INVALID` when it is incomplete or its manifest cannot be read
+ * @example const { manifest } = await showBackup({ env: 'production', id: 'latest' });
+ */
+export async function showBackup({ env, id }: ShowBackupOptions): Promise<ShownBackup> {
+  const { backupsDir } = await getWorkspace();
+  const environment = normalizeEnv(env ?? currentEnv());
+  const backup = await chooseBackup({ backupsDir, environment }, id, { latestFinished: true });
+  if (backup.state === 'incomplete') {
+    throw new ManageDbError(
+      'BACKUP_INVALID',
+      `Backup ${backup.id} of ${environment} is incomplete: it has no manifest.`,
+      {
+        hint: `Choose another one: manage_db list-all-backups --env ${environment}`,
+      },
+    );
+  }
+  const manifest = await readManifest(backup.path, { id: backup.id, environment });
+  const record = backup.verification === null ? null : await readVerification(backup.path);
+  return {
+    ...backup,
+    manifest,
+    verifications: record === null ? null : { files: record.files, deep: record.deep },
+  };
+}

@@ -1,0 +1,204 @@
+import { describeConfig } from '../../config/db-config.js';
+import { getWorkspace } from '../../config/workspace.js';
+import { findClientTools } from '../../services/client-tools.js';
+import { currentEnv, normalizeEnv } from '../environment.js';
+import { ManageDbError, messageOf } from '../errors.js';
+import type { OperationControls } from '../progress.js';
+import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
+import { damagedFiles, strayFiles, syncFolder } from './backup/backup-files.js';
+import { type BackupSummary, type BackupVerification, chooseBackup, verificationOf } from './backup/backup-list.js';
+import { verifyDeep } from './backup/deep-verify.js';
+import { type ManifestOnDisk, readManifestFile } from './backup/manifest.js';
+import { readDump } from './backup/read-dump.js';
+import { readVerification, removeVerification, type Verification, writeVerification } from './backup/verification.js';
+import { explained, stopIfAborted } from './failure.js';
+
+export interface VerifyBackupOptions extends OperationOptions {
+  /** A backup's id, the beginning of exactly one, or `latest`: the newest that was ever finished, also if it is damaged. */
+  readonly id: string;
+  /** Also restores it into a scratch database on the server of its environment, and compares. */
+  readonly deep?: boolean | undefined;
+}
+
+export interface BackupCheck {
+  readonly name: 'manifest' | 'files' | 'dump' | 'restore';
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+export interface VerifiedBackup {
+  readonly id: string;
+  readonly environment: string;
+  readonly path: string;
+  readonly checks: readonly BackupCheck[];
+  readonly verification: BackupVerification;
+  /** `false` where the folder cannot be written to: it was verified, and nobody will know. */
+  readonly isRecorded: boolean;
+  readonly durationMs: number;
+}
+
+/**
+ * Shows whether a backup is what was backed up: every file compared with its checksum and the dump read to its end; with
+ * `deep` also restored into a scratch database and compared with the manifest. What was found is kept in `verified.json`
+ * beside the manifest. Only `deep` connects to a server, and passes the gate.
+ *
+ * @throws ManageDbError `BACKUP_INVALID` with every damage in `details.checks`; the backup counts as not verified then.
+ *   `NOT_FOUND`, `USAGE`, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `INTERRUPTED`, and for `deep` what the gate and
+ *   connecting throw
+ * @example await verifyBackup({ env: 'production', id: 'latest', deep: true });
+ */
+export async function verifyBackup(options: VerifyBackupOptions): Promise<VerifiedBackup> {
+  if (options.deep !== true) return verify(options, normalizeEnv(options.env ?? currentEnv()), null);
+  return guarded('verify-backup', options, (target) => verify(options, target.environment, target));
+}
+
+/** What is being verified, and what has been found so far. */
+interface Examination {
+  readonly backup: BackupSummary;
+  readonly checks: BackupCheck[];
+  readonly controls: OperationControls;
+}
+
+async function verify(
+  { id, signal, onProgress }: VerifyBackupOptions,
+  environment: string,
+  target: Target | null,
+): Promise<VerifiedBackup> {
+  const startedAt = Date.now();
+  const { backupsDir } = await getWorkspace();
+  const backup = await chooseBackup({ backupsDir, environment }, id, { latestFinished: true });
+  const controls = { ...(onProgress === undefined ? {} : { onProgress }), ...(signal === undefined ? {} : { signal }) };
+  const examination: Examination = { backup, checks: [], controls };
+  try {
+    const record = await examine(examination, target);
+    const isRecorded = await recorded(backup.path, record);
+    return {
+      id: backup.id,
+      environment,
+      path: backup.path,
+      checks: examination.checks,
+      verification: verificationOf(record, record.manifestSha256) ?? { how: 'files', at: record.files.at },
+      isRecorded,
+      durationMs: Date.now() - startedAt,
+    };
+  } catch (error) {
+    if (error instanceof ManageDbError && error.code === 'BACKUP_INVALID') await forget(backup.path);
+    throw explained(error, 'No database was changed.', signal);
+  }
+}
+
+async function examine(examination: Examination, target: Target | null): Promise<Verification> {
+  const { backup, checks, controls } = examination;
+  const { id, environment, path, state } = backup;
+  if (state === 'incomplete') throw invalid(examination, 'manifest', ['it was never finished']);
+  const onDisk = await readManifestFile(path, { id, environment }).catch((error: unknown) => {
+    throw invalid(examination, 'manifest', [messageOf(error)]);
+  });
+  const { manifest, sha256 } = onDisk;
+  const before = await readVerification(path);
+  const changes = changesOf(onDisk, before);
+  pass(examination, 'manifest', changes, `of ${manifest.database}, ${manifest.createdAt}`);
+
+  const damages = [...(await damagedFiles(path, manifest, controls)), ...(await strayFiles(path, manifest))];
+  const count = manifest.files.length === 1 ? '1 file' : `${manifest.files.length} files`;
+  pass(examination, 'files', damages, `${count}, each with the checksum that it was written with`);
+  refuseDamaged(examination);
+
+  stopIfAborted(controls.signal);
+  const { connection } = await describeConfig(environment);
+  const dump = await readDump({ ...controls, folder: path, manifest, binDir: connection?.pgBinDir ?? null });
+  pass(examination, 'dump', dump.damage === null ? [] : [dump.damage], 'read to its end');
+  refuseDamaged(examination);
+  const files = { at: new Date().toISOString(), tool: dump.tool };
+  if (target === null) {
+    // these are still the bytes that were restored then
+    return { manifestSha256: sha256, files, deep: before?.manifestSha256 === sha256 ? before.deep : null };
+  }
+  const tables = await restored(examination, target, onDisk);
+  const rows = tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
+  const contents = manifest.tables.some(({ checksum }) => checksum !== null) ? ' and their contents' : '';
+  const found = `${tables.length} tables with ${rows} rows${contents}, as the manifest says`;
+  checks.push({ name: 'restore', ok: true, detail: found });
+  const { serverVersion, settings } = target;
+  const tools = await findClientTools({ serverMajor: serverMajorOf(target, onDisk), binDir: settings.pgBinDir });
+  const deep = { at: new Date().toISOString(), tool: tools.version, server: serverVersion ?? manifest.serverVersion };
+  return { manifestSha256: sha256, files, deep };
+}
+
+function serverMajorOf({ serverMajor }: Target, { manifest }: ManifestOnDisk): number {
+  return serverMajor ?? manifest.serverMajor;
+}
+
+function changesOf({ isAsWritten, sha256 }: ManifestOnDisk, before: Verification | null): string[] {
+  return [
+    ...(isAsWritten ? [] : ['manifest.json is not as it was written']),
+    ...(before === null || before.manifestSha256 === sha256
+      ? []
+      : [`manifest.json was changed after it had been verified at ${before.files.at}`]),
+  ];
+}
+
+async function restored({ backup, controls, checks }: Examination, target: Target, onDisk: ManifestOnDisk) {
+  const { manifest } = onDisk;
+  const serverMajor = serverMajorOf(target, onDisk);
+  try {
+    return await verifyDeep({ settings: target.settings, serverMajor, folder: backup.path, manifest, controls });
+  } catch (error) {
+    if (!(error instanceof ManageDbError) || !isAboutBackup(error)) throw error;
+    const { differences } = error.details;
+    const detail = Array.isArray(differences) ? differences.join('; ') : error.message;
+    throw invalid({ backup, controls, checks }, 'restore', [detail]);
+  }
+}
+
+/** What the server, the machine or the way between them has to answer for says nothing about the backup. */
+const NOT_ITS_FAULT =
+  /No space left on device|could not (connect|write|extend)|server closed the connection|terminating connection|connection to server|out of (shared )?memory|permission denied|must be (superuser|owner)/i;
+
+function isAboutBackup({ code, details, message }: ManageDbError): boolean {
+  if (code === 'BACKUP_INVALID') return true;
+  return code === 'CLIENT_TOOL_FAILED' && !details.signal && !NOT_ITS_FAULT.test(message);
+}
+
+function pass({ checks }: Examination, name: BackupCheck['name'], damages: readonly string[], fine: string): void {
+  checks.push({ name, ok: damages.length === 0, detail: damages.length === 0 ? fine : damages.join('; ') });
+}
+
+function refuseDamaged({ backup, checks }: Examination): void {
+  const failed = checks.filter(({ ok }) => !ok);
+  if (failed.length > 0) throw damaged(backup, checks);
+}
+
+function invalid(
+  { backup, checks }: Examination,
+  name: BackupCheck['name'],
+  damages: readonly string[],
+): ManageDbError {
+  checks.push({ name, ok: false, detail: damages.join('; ') });
+  return damaged(backup, checks);
+}
+
+function damaged({ id, environment }: BackupSummary, checks: readonly BackupCheck[]): ManageDbError {
+  const details = checks.filter(({ ok }) => !ok).map(({ detail }) => detail);
+  return new ManageDbError('BACKUP_INVALID', `Backup ${id} of ${environment} is no good: ${details.join('; ')}.`, {
+    hint: `Make a new one: manage_db create-backup --env ${environment}. Show the others: manage_db list-all-backups --env ${environment}`,
+    details: { id, environment, checks },
+  });
+}
+
+async function recorded(folder: string, verification: Verification): Promise<boolean> {
+  try {
+    writeVerification(folder, verification);
+    await syncFolder(folder);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Where it cannot be removed, nothing could have been written either; a changed manifest makes it worth nothing anyway. */
+async function forget(folder: string): Promise<void> {
+  await removeVerification(folder)
+    .then(() => syncFolder(folder))
+    .catch(() => undefined);
+}

@@ -1,0 +1,109 @@
+import type { PlannedPruning, PruneBackupsResult, RetentionRules } from '../../app/core/db-operations/prune-backups.js';
+import { ManageDbError } from '../../app/core/errors.js';
+import { type CommandContext, type CommandOutcome, defineCommand } from '../command.js';
+import type { Paint } from '../presenters/paint.js';
+import { renderTable } from '../presenters/table.js';
+import { formatAge, formatBytes, formatCounted } from '../presenters/units.js';
+
+interface Args extends RetentionRules {
+  readonly all?: boolean;
+  readonly dryRun?: boolean;
+}
+
+export const command = defineCommand<Args>({
+  isMutating: true,
+  examples: [
+    ['prune-backups --keep-last 3 --keep-daily 14', 'what would be removed and what would be kept, and why'],
+    ['prune-backups --keep-last 3 --keep-daily 14 --yes', 'and now remove it'],
+    ['prune-backups --keep-weekly 8 --keep-monthly 12 --all --yes', 'in every environment that lets --yes suffice'],
+  ],
+  builder: (yargs) =>
+    yargs
+      .option('keep-last', { type: 'number', requiresArg: true, describe: 'Keep this many of the newest' })
+      .option('keep-daily', {
+        type: 'number',
+        requiresArg: true,
+        describe: 'Keep the newest of each of the last days that have one',
+      })
+      .option('keep-weekly', { type: 'number', requiresArg: true, describe: 'The same for ISO weeks (all in UTC)' })
+      .option('keep-monthly', { type: 'number', requiresArg: true, describe: 'The same for months' })
+      .option('all', { type: 'boolean', describe: 'Every environment that has backups' })
+      .option('dry-run', { type: 'boolean', describe: 'Only the plan; without --yes or --confirm it is always that' }),
+  async run({ keepLast, keepDaily, keepWeekly, keepMonthly, all, dryRun }, context) {
+    const rules = { keepLast, keepDaily, keepWeekly, keepMonthly };
+    const { operation } = context;
+    const isAgreed = operation.consent?.yes === true || operation.consent?.confirm !== undefined;
+    return isAgreed && dryRun !== true ? remove(rules, all, context) : plan(rules, all, context);
+  },
+});
+
+async function plan(rules: RetentionRules, all: boolean | undefined, { env }: CommandContext): Promise<CommandOutcome> {
+  const { planPruning } = await import('../../app/core/db-operations/prune-backups.js');
+  const environments = await planPruning({ ...rules, all, ...(env === undefined ? {} : { env }) });
+  const count = environments.reduce((sum, { removed }) => sum + removed.length, 0);
+  return {
+    data: { environments, refused: [], isDryRun: true },
+    text: (paint) =>
+      [
+        ...environments.flatMap((one) => [planned(one, paint), '']),
+        count === 0
+          ? 'There is nothing to remove.'
+          : 'Nothing was removed yet. Do it: the same again with --yes (protected environments say what they need).',
+      ].join('\n'),
+  };
+}
+
+async function remove(
+  rules: RetentionRules,
+  all: boolean | undefined,
+  { operation }: CommandContext,
+): Promise<CommandOutcome> {
+  const { pruneBackups } = await import('../../app/core/db-operations/prune-backups.js');
+  const result = await pruneBackups({ ...operation, ...rules, all });
+  const { environments, refused } = result;
+  return {
+    data: {
+      environments,
+      refused: refused.map(({ environment, error: { code, message, hint } }) => ({ environment, code, message, hint })),
+      isDryRun: false,
+    },
+    ...(refused.length === 0 ? {} : { error: refusal(result) }),
+    text: (paint) =>
+      environments
+        .map(
+          (one) =>
+            `${paint.green('✓')} ${paint.bold(one.environment)}: removed ${formatCounted(one.removed.length, 'backup')} (${formatBytes(one.removedBytes)}), kept ${one.kept.length}${one.swept.length === 0 ? '' : `, swept ${formatCounted(one.swept.length, 'unfinished one')}`}`,
+        )
+        .join('\n'),
+  };
+}
+
+function refusal({ refused }: PruneBackupsResult): ManageDbError {
+  const [first] = refused;
+  const lines = refused.map(({ environment, error }) => `- ${environment}: ${error.message}`);
+  return new ManageDbError(
+    first?.error.code ?? 'INTERNAL',
+    `Some environments were left as they are:\n${lines.join('\n')}`,
+    {
+      hint: 'Prune those one by one: manage_db prune-backups --env …',
+      details: { refused: refused.map(({ environment, error }) => ({ environment, code: error.code })) },
+    },
+  );
+}
+
+function planned({ environment, kept, removed, removedBytes }: PlannedPruning, paint: Paint): string {
+  const all = [
+    ...removed.map((backup) => ({ backup, fate: paint.red('remove') })),
+    ...kept.map((backup) => ({ backup, fate: paint.green('keep') })),
+  ].sort((a, b) => b.backup.createdAt.localeCompare(a.backup.createdAt));
+  const title = `${paint.bold(environment)}: ${formatCounted(removed.length, 'backup')} to remove (${formatBytes(removedBytes)}), ${kept.length} to keep`;
+  if (all.length === 0) return title;
+  const rows = all.map(({ backup, fate }) => [
+    fate,
+    backup.id,
+    formatAge(new Date(backup.createdAt)),
+    formatBytes(backup.sizeBytes),
+    backup.reasons.join('; '),
+  ]);
+  return `${title}\n${renderTable(paint, ['', 'id', 'age', 'size', 'why'], rows, [3])}`;
+}
