@@ -143,6 +143,14 @@ export {
 } from './core/db-operations/trigger-test.js';
 export { type ApplyTriggersOptions, applyBaseTriggers, applyTriggers } from './core/db-operations/triggers.js';
 export {
+  type ListedPreviousDatabases,
+  listPreviousDatabases,
+  type PreviousDatabase,
+  type UndoneRestore,
+  type UndoRestoreOptions,
+  undoRestore,
+} from './core/db-operations/undo-restore.js';
+export {
   type BackupCheck,
   type VerifiedBackup,
   type VerifyBackupOptions,

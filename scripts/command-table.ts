@@ -208,6 +208,20 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/restore-backup.js'),
   },
   {
+    name: 'list-previous-databases',
+    summary: 'List the databases that restores have put aside, and how long each is kept',
+    group: 'Backup and restore',
+    load: () => import('./commands/list-previous-databases.js'),
+  },
+  {
+    name: 'undo-restore',
+    positionals: '[name]',
+    summary: 'Put the database that a restore has replaced in its place again',
+    group: 'Backup and restore',
+    aliases: ['undo_restore'],
+    load: () => import('./commands/undo-restore.js'),
+  },
+  {
     name: 'stamp-database',
     summary: 'Say which environment a database is, so that no other is mistaken for it',
     group: 'Safety',

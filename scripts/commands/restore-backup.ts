@@ -1,17 +1,23 @@
 import { defineCommand } from '../command.js';
+import { keepingOf, keptLines } from '../keeping.js';
 import { formatCount, formatDuration } from '../presenters/units.js';
 
 interface Args {
   readonly id: string;
   readonly disconnectUsers?: boolean;
-  readonly keepPrevious?: boolean;
+  readonly keepPrevious?: string | false;
+  readonly without?: readonly string[];
 }
 
 export const command = defineCommand<Args>({
   isMutating: true,
+  repeatable: ['without'],
   examples: [
     ['restore-backup latest --yes', 'the newest backup of the active environment'],
-    ['restore-backup 20261121T0334 --keep-previous', 'by the beginning of its id; the replaced database is kept'],
+    [
+      'restore-backup 20261121T0334 --keep-previous 7d',
+      'by the beginning of its id; the replaced database is kept for a week',
+    ],
   ],
   builder: (yargs) =>
     yargs
@@ -24,17 +30,33 @@ export const command = defineCommand<Args>({
         type: 'boolean',
         describe: 'End the sessions that use the database at the moment of the swap',
       })
-      .option('keep-previous', { type: 'boolean', describe: 'Keep the replaced database under another name' }),
-  async run({ id, disconnectUsers, keepPrevious }, { operation }) {
+      .option('keep-previous', {
+        type: 'string',
+        describe: 'Keep the replaced database under another name: 24h by default, or 7d; see undo-restore',
+      })
+      .option('without', {
+        type: 'string',
+        array: true,
+        requiresArg: true,
+        describe: 'Leave out what the server lacks: owners, grants, tablespaces, extension:NAME; repeatable',
+      }),
+  async run({ id, disconnectUsers, keepPrevious, without }, { operation }) {
     const { restoreDatabase } = await import('../../app/core/db-operations/restore.js');
-    const result = await restoreDatabase({ ...operation, id: String(id), disconnectUsers, keepPrevious });
+    const result = await restoreDatabase({
+      ...operation,
+      id: String(id),
+      disconnectUsers,
+      keepPrevious: keepingOf(keepPrevious),
+      without,
+    });
     const rows = result.tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
     return {
       data: result,
+      warnings: result.warnings,
       text: (paint) =>
         [
           `${paint.green('✓')} ${paint.bold(result.database)} restored by ${result.strategy} in ${formatDuration(result.durationMs)}: ${formatCount(result.tables.length)} tables, ${formatCount(rows)} rows as the manifest says`,
-          ...(result.previousDatabase === null ? [] : [`  The replaced database is ${result.previousDatabase}`]),
+          ...keptLines(result),
         ].join('\n'),
     };
   },

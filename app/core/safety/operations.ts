@@ -46,6 +46,8 @@ export const OPERATIONS = {
   'list-db-triggers': read,
   'verify-db-triggers': read,
   'diff-db-triggers': read,
+  // also when there is nothing but a previous database left
+  'list-previous-databases': { ...read, mayCreateDatabase: true },
   // changes nothing, but what leaves the database is on record
   'create-backup': { ...read, isLogged: true },
   // so does this: what it makes on the server is a database of its own, which is gone when it has ended
@@ -59,6 +61,7 @@ export const OPERATIONS = {
   // rolls back what it writes, but locks the real tables, and what the triggers do outside of the database stays done
   'test-db-triggers': { ...write, level: 'operator', isForOpenOnly: true },
   'restore-backup': { ...destroy, mayCreateDatabase: true },
+  'undo-restore': { ...destroy, mayCreateDatabase: true },
   // a database that is gone is no reason to keep all that was backed up of it, and none to lose it lightly
   'prune-backups': { ...destroy, mayCreateDatabase: true },
   'reset-database': { ...destroy, mayCreateDatabase: true },

@@ -36,7 +36,8 @@ export interface RestoredStamp {
   readonly live: Stamp | null;
   /** The name that the database will have. */
   readonly database: string;
-  readonly backup: string;
+  /** `null`: the contents are those of a previous database. */
+  readonly backup: string | null;
   readonly reason: string | null;
 }
 
@@ -54,7 +55,13 @@ export async function stampRestored(
   const contents = await readStamp(db);
   const config = stampOf(await getConfig());
   const by = actorName();
-  const became = { became: 'restored', at: new Date().toISOString(), by, reason, backup } as const;
+  const became = {
+    became: 'restored',
+    at: new Date().toISOString(),
+    by,
+    reason,
+    ...(backup === null ? {} : { backup }),
+  } as const;
   await writeStamp(db, {
     ...config,
     environment: live?.environment ?? config.environment,

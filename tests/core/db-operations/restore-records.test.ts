@@ -168,9 +168,13 @@ describe('what manage_db knows about a database', () => {
     return outcome;
   };
 
-  it('keeps a kill switch that is engaged while the restore goes on', async () => {
+  it('lets nothing take the place of a database whose kill switch is engaged while the restore goes on', async () => {
     await backup();
-    await restoreWhile(() => db.query(`select manage_db.engage_kill_switch('anna', 'now', null)`));
+    await db.query(`insert into public.patients values (7)`);
+    const error = await restoreWhile(() => db.query(`select manage_db.engage_kill_switch('anna', 'now', null)`));
+    expect(error).to.include({ code: 'KILL_SWITCH' });
+    expect(String(error)).to.include('anna has engaged it: now').and.include('was not changed');
+    expect((await db.query('select id from public.patients')).rows).to.deep.equal([{ id: 7 }]);
     const status = await workspace.run(() => killSwitchStatus(env));
     expect(status.engagements.map(({ actor, reason }) => `${actor}: ${reason}`)).to.deep.equal(['anna: now']);
   });

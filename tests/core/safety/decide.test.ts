@@ -24,12 +24,14 @@ const LOOKS: OperationName[] = [
   'whoami',
   'show-operation-log',
   'verify-operation-log',
+  'list-previous-databases',
 ];
 const READS: OperationName[] = [...LOOKS, 'kill-switch-status', 'create-backup', 'verify-backup'];
 const DESTROYS: OperationName[] = [
   'drop-db-trigger',
   'restore-backup',
   'prune-backups',
+  'undo-restore',
   'reset-database',
   'drop-all-tables',
 ];

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readDatabaseFacts } from '../../../database/catalog/database-facts.js';
 import { readExtensions } from '../../../database/catalog/extensions.js';
 import { readReferencedRoles } from '../../../database/catalog/referenced-roles.js';
+import { readUsedTablespaces } from '../../../database/catalog/tablespaces.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { readStamp } from '../../../database/records/identity.js';
 import { readObservation } from '../../../database/records/observation.js';
@@ -18,6 +19,7 @@ export type DatabaseDescription = Pick<
   | 'stamp'
   | 'extensions'
   | 'roles'
+  | 'tablespaces'
   | 'properties'
   | 'migrationHead'
   | 'triggersChecksum'
@@ -33,6 +35,7 @@ export async function describeDatabase(db: Queryable, database: string): Promise
     stamp: await stampOf(db),
     extensions: [...(await readExtensions(db))],
     roles: await readReferencedRoles(db),
+    tablespaces: await readUsedTablespaces(db),
     properties: await propertiesOf(db, database),
     migrationHead: await readMigrationHead(db),
     triggersChecksum: await triggersChecksumOf(db),
@@ -59,7 +62,7 @@ async function propertiesOf(db: Queryable, database: string): Promise<Manifest['
 }
 
 /** Of what is installed and how, not of when and by whom, nor of when somebody looked at it last. */
-async function triggersChecksumOf(db: Queryable): Promise<string | null> {
+export async function triggersChecksumOf(db: Queryable): Promise<string | null> {
   const { triggers, functions } = await readTriggerRecords(db, null);
   if (triggers.length === 0 && functions.length === 0) return null;
   const said = [

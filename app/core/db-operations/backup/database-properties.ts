@@ -39,9 +39,32 @@ export function propertyStatements(name: string, properties: DatabaseProperties)
   return [
     `alter ${database} owner to ${escapeIdentifier(owner)}`,
     `alter ${database} connection limit ${connectionLimit}`,
-    `comment on ${database} is ${comment === null ? 'null' : escapeLiteral(comment)}`,
+    commentStatement(name, comment),
     ...grantStatements(database, properties),
     ...settingStatements(database, properties),
+  ];
+}
+
+export function commentStatement(name: string, comment: string | null): string {
+  return `comment on database ${escapeIdentifier(name)} is ${comment === null ? 'null' : escapeLiteral(comment)}`;
+}
+
+/** The statements that leave nothing of what `present` says and make the database `name` as `wanted` says. */
+export function replacingStatements(name: string, present: DatabaseProperties, wanted: DatabaseProperties): string[] {
+  const database = `database ${escapeIdentifier(name)}`;
+  const grantees = [present.owner, ...(present.grants ?? []).flatMap(({ grantee }) => grantee ?? [])];
+  return [
+    ...present.settings.map(({ role }) =>
+      role === null ? `alter ${database} reset all` : `alter role ${escapeIdentifier(role)} in ${database} reset all`,
+    ),
+    `revoke all on ${database} from public, ${[...new Set(grantees)].map(escapeIdentifier).join(', ')}`,
+    ...propertyStatements(name, wanted),
+    ...(wanted.grants === null
+      ? [
+          `grant connect, temporary on ${database} to public`,
+          `grant all on ${database} to ${escapeIdentifier(wanted.owner)}`,
+        ]
+      : []),
   ];
 }
 

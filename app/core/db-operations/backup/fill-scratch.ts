@@ -6,6 +6,7 @@ import { withConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import { stopIfAborted } from '../failure.js';
+import { type LeftOutParts, NOTHING_LEFT_OUT } from './left-out-parts.js';
 import { loadDump } from './load.js';
 import type { Manifest, TableRows } from './manifest.js';
 import { countTableRows, listTablesWithoutRows } from './table-rows.js';
@@ -17,6 +18,8 @@ export interface ScratchFilling {
   readonly serverMajor: number;
   readonly folder: string;
   readonly manifest: Manifest;
+  /** Nothing by default. */
+  readonly parts?: LeftOutParts;
   readonly controls: OperationControls;
 }
 
@@ -28,10 +31,10 @@ export interface ScratchFilling {
  * @throws ManageDbError `BACKUP_INVALID` when the counts differ, and what finding and running the tools throws
  */
 export async function fillScratch(scratch: string, filling: ScratchFilling): Promise<TableRows[]> {
-  const { settings, serverMajor, folder, manifest, controls } = filling;
+  const { settings, serverMajor, folder, manifest, parts = NOTHING_LEFT_OUT, controls } = filling;
   const tools = await findClientTools({ serverMajor, binDir: settings.pgBinDir });
   const jobs = Math.min(MOST_JOBS, availableParallelism());
-  await loadDump({ ...controls, tools, settings, serverMajor, database: scratch, folder, manifest, jobs });
+  await loadDump({ ...controls, tools, settings, serverMajor, database: scratch, folder, manifest, jobs, parts });
   return withConnection(settings, { database: scratch, signal: controls.signal }, async (client) => {
     const withChecksums = manifest.tables.some(({ checksum }) => checksum !== null);
     controls.onProgress?.({ step: withChecksums ? 'comparing contents' : 'comparing row counts' });

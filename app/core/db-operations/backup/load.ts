@@ -7,6 +7,7 @@ import type { ConnectionSettings } from '../../../config/connection-settings.js'
 import { type ClientTools, runClientTool } from '../../../services/client-tools.js';
 import type { OperationControls } from '../../progress.js';
 import { DUMP_NAMES } from './dump.js';
+import { isOfLeftOutExtension, type LeftOutParts, leavingOut } from './left-out-parts.js';
 import type { Manifest } from './manifest.js';
 import { filterPlainDump } from './plain-dump-filter.js';
 import { tableProgress } from './table-progress.js';
@@ -20,6 +21,7 @@ export interface LoadRequest extends OperationControls {
   readonly folder: string;
   readonly manifest: Manifest;
   readonly jobs: number;
+  readonly parts: LeftOutParts;
 }
 
 /** What pg_dump, pg_restore and psql 17 and newer set first of all, and servers before 17 do not know. */
@@ -39,7 +41,7 @@ async function loadArchive(request: LoadRequest): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'manage-db-restore-'));
   try {
     const list = join(folder, 'list');
-    await writeFile(list, await listWithoutOurGrants(request));
+    await writeFile(list, await listOfWanted(request));
     await restoreArchive(request, list);
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -47,18 +49,19 @@ async function loadArchive(request: LoadRequest): Promise<void> {
 }
 
 /**
- * The table of contents without the grants in the schema manage_db: they name roles that this server need not have, and
+ * The table of contents without what is left out, and without the grants in the schema manage_db: they name roles that this server need not have, and
  * they are made anew for the database that it becomes.
  */
-async function listWithoutOurGrants({ tools, settings, database, folder, manifest, signal }: LoadRequest) {
+async function listOfWanted({ tools, settings, database, folder, manifest, parts, signal }: LoadRequest) {
   const args = ['--list', join(folder, DUMP_NAMES[manifest.format])];
   const { stdout } = await runClientTool(tools.pgRestore, args, { settings, database, signal });
   const lines = stdout.split('\n');
-  return lines.filter((line) => !/^\d+; \d+ \d+ ACL (manage_db|- SCHEMA manage_db) /.test(line)).join('\n');
+  const isOurGrant = (line: string) => /^\d+; \d+ \d+ ACL (manage_db|- SCHEMA manage_db) /.test(line);
+  return lines.filter((line) => !isOurGrant(line) && !isOfLeftOutExtension(line, parts)).join('\n');
 }
 
 async function restoreArchive(
-  { tools, serverMajor, settings, database, folder, manifest, jobs, signal, onProgress }: LoadRequest,
+  { tools, serverMajor, settings, database, folder, manifest, jobs, parts, signal, onProgress }: LoadRequest,
   list: string,
 ): Promise<void> {
   const isNewerTool = tools.major >= FIRST_MAJOR_THAT_KNOWS_IT && serverMajor < FIRST_MAJOR_THAT_KNOWS_IT;
@@ -66,6 +69,7 @@ async function restoreArchive(
     `--dbname=${database}`,
     `--jobs=${jobs}`,
     `--use-list=${list}`,
+    ...leavingOut(parts),
     '--verbose',
     // newer tools must be let past the one statement that cannot work; every other error still fails
     ...(isNewerTool ? [] : ['--exit-on-error']),

@@ -109,6 +109,8 @@ export const manifestSchema = z.object({
   triggersChecksum: z.nullable(sha256Schema),
   /** Owners, grantees, and those that settings and policies are for: what must be there for all of it to be restored. */
   roles: z.array(z.string()),
+  /** In which tables and indexes were put by name. */
+  tablespaces: z.array(z.string()),
   /** Every ordinary table and partition that was dumped. */
   tables: z.array(tableSchema),
   files: z.array(fileSchema).check(z.minLength(1)),

@@ -1,17 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import { escapeIdentifier, escapeLiteral } from 'pg';
+import { escapeIdentifier } from 'pg';
 import { RESTORE_LOCK_SPACE } from '../../../database/advisory-locks.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { errorCodeOf } from '../../../services/database-errors.js';
 import { codeOf, ManageDbError, PermissionError } from '../../errors.js';
 import { compactTime } from './backup-id.js';
-import { createDatabaseStatement } from './database-properties.js';
+import { commentStatement, createDatabaseStatement } from './database-properties.js';
 import type { DatabaseProperties } from './manifest.js';
 
 /** `manage_db_scratch_20261121t033400_ab12cd` */
 const PREFIX = 'manage_db_scratch_';
 const SCRATCH_NAME = `^${PREFIX}[0-9]{8}t[0-9]{6}_[0-9a-f]{6}$`;
 const COMMENT = 'manage_db: scratch database';
+export const SCRATCH_COMMENT = `${COMMENT} of a restore`;
 
 /**
  * Creates an empty scratch database. `db` is the session that owns it: an advisory lock says that it lives, and when it
@@ -36,7 +37,7 @@ export async function createScratchDatabase(
       cause: error,
     });
   }
-  await db.query(`comment on database ${escapeIdentifier(name)} is ${escapeLiteral(`${COMMENT} of a restore`)}`);
+  await db.query(commentStatement(name, SCRATCH_COMMENT));
   return name;
 }
 

@@ -12,6 +12,8 @@ export interface Swap {
   /** What the live database is called afterwards. */
   readonly previous: string;
   readonly disconnectUsers: boolean;
+  /** What belongs to the change of names, under the new ones: all of it happens, or nothing. */
+  readonly statements?: readonly string[];
 }
 
 /** Milliseconds to wait for whoever else works on the database itself (a rename, a copy from it). */
@@ -29,27 +31,47 @@ const END_EVERY_MS = 20;
  * @throws ManageDbError `DATABASE_IN_USE`; the live database is unchanged then
  */
 export async function swapDatabases(db: Queryable, second: Queryable, swap: Swap): Promise<void> {
-  const { live, scratch, previous, disconnectUsers } = swap;
+  const { live, scratch, previous, disconnectUsers, statements = [] } = swap;
   const liveOid = await oidOf(second, live);
   const scratchOid = await oidOf(second, scratch);
+  let waitsFor = live;
   try {
     await db.query('begin');
     await db.query(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
-    const renaming = renameDatabase(db, live, previous);
-    await (disconnectUsers ? endSessionsUntil(renaming, second, liveOid) : renaming);
-    await renameDatabase(db, scratch, live);
+    const leaving = renameDatabase(db, live, previous);
+    await (disconnectUsers ? endSessionsUntil(leaving, second, liveOid) : leaving);
+    waitsFor = scratch;
+    const coming = renameDatabase(db, scratch, live);
+    await (disconnectUsers ? endSessionsUntil(coming, second, scratchOid) : coming);
+    for (const statement of statements) await db.query(statement);
     await db.query('commit');
   } catch (error) {
     await db.query('rollback').catch(() => undefined);
-    if (codeOf(error) === '55006') throw inUse(live, await sessionsOf(second, live));
+    if (codeOf(error) === '55006') throw inUse(waitsFor, await sessionsOf(second, waitsFor));
     // the connection may have broken after the commit had arrived: the server knows
     if ((await nameOf(second, scratchOid).catch(() => null)) === live) return;
     throw error;
   }
 }
 
+/** Gives the scratch database the name of a live one that is missing; one that has appeared meanwhile makes it fail. */
+export async function takeFreeName(
+  db: Queryable,
+  { live, scratch, statements = [] }: Pick<Swap, 'live' | 'scratch' | 'statements'>,
+): Promise<void> {
+  await db.query('begin');
+  try {
+    await renameDatabase(db, scratch, live);
+    for (const statement of statements) await db.query(statement);
+    await db.query('commit');
+  } catch (error) {
+    await db.query('rollback').catch(() => undefined);
+    throw error;
+  }
+}
+
 /** No database of that name may be there yet, and nobody may be connected to it. */
-export async function renameDatabase(db: Queryable, from: string, to: string): Promise<void> {
+async function renameDatabase(db: Queryable, from: string, to: string): Promise<void> {
   await db.query(`alter database ${escapeIdentifier(from)} rename to ${escapeIdentifier(to)}`);
 }
 

@@ -49,6 +49,15 @@ export async function carryLateEntries(from: Queryable, to: Queryable): Promise<
   return count;
 }
 
+/** Whether everything that `from` has logged stands in the log of `to` as well; what cannot be read does not count as known. */
+export async function hasWholeLog(to: Queryable, from: Queryable): Promise<boolean> {
+  const state = await readLogState(from);
+  if (state === 'absent') return true;
+  if (state !== 'readable') return false;
+  const head = await readHead(from);
+  return head === null || ((await readLogState(to)) === 'readable' && (await leadsTo(to, head)));
+}
+
 async function copyLate(from: Queryable, to: Queryable, carried: LogHead | null): Promise<number> {
   if (!(await leadsTo(from, carried))) throw wentOn();
   return unguarded(to, async () => {

@@ -1,0 +1,93 @@
+import type { Queryable } from '../../../database/queryable.js';
+import { ManageDbError } from '../../errors.js';
+import type { OperationControls } from '../../progress.js';
+import { triggersChecksumOf } from '../backup/database-description.js';
+import type { Manifest } from '../backup/manifest.js';
+import { stopIfAborted } from '../failure.js';
+import { readDrift } from '../trigger-work/read-drift.js';
+import { readLaggingSequences } from './lagging-sequences.js';
+
+export interface ContentCheck {
+  readonly manifest: Manifest;
+  /** The environment that the contents come to. */
+  readonly environment: string;
+  readonly controls: OperationControls;
+}
+
+/**
+ * Compares restored contents with what the manifest says beyond the rows, and looks for what would surprise: such things
+ * may have been so when the backup was made, and are warnings. Changes nothing.
+ *
+ * @param contents a connection to the restored database
+ * @throws ManageDbError `BACKUP_INVALID`
+ */
+export async function checkContents(
+  contents: Queryable,
+  { manifest, environment, controls }: ContentCheck,
+): Promise<string[]> {
+  stopIfAborted(controls.signal);
+  controls.onProgress?.({ step: 'checking triggers, sequences and indexes' });
+  await contents.query('begin read only');
+  try {
+    // a table of which policies hide rows is an error, not a table with a smaller maximum
+    await contents.query('set local row_security = off');
+    const sequences = await readLaggingSequences(contents, controls);
+    const unfinished = await readUnfinished(contents);
+    await refuseOtherTriggers(contents, manifest);
+    const triggers = await readStrangeTriggers(contents, environment);
+    return [sequences, unfinished, triggers].flatMap(shortened);
+  } finally {
+    await contents.query('rollback');
+  }
+}
+
+const MOST_OF_A_KIND = 20;
+
+function shortened(warnings: readonly string[]): string[] {
+  const more = warnings.length - MOST_OF_A_KIND;
+  return more > 0 ? [...warnings.slice(0, MOST_OF_A_KIND), `And ${more} more of that kind.`] : [...warnings];
+}
+
+async function refuseOtherTriggers(contents: Queryable, { id, triggersChecksum }: Manifest): Promise<void> {
+  if ((await triggersChecksumOf(contents)) === triggersChecksum) return;
+  throw new ManageDbError(
+    'BACKUP_INVALID',
+    `What was restored from ${id} is not what was backed up: the registry of triggers says something else.`,
+    { hint: 'Choose another backup: manage_db list-all-backups', details: { id } },
+  );
+}
+
+/** What is registered and not as it is registered, enabled modes included. What is declared by now is no matter here. */
+async function readStrangeTriggers(contents: Queryable, environment: string): Promise<string[]> {
+  const judged = await readDrift(contents, [], { environment });
+  return judged
+    .map(({ report }) => report)
+    .filter(({ state, isDrift }) => isDrift && ['dropped', 'manual_override', 'disabled'].includes(state))
+    .map(
+      ({ schema, table, name, state }) => `The trigger ${name} of ${schema}.${table} is not as registered: ${state}.`,
+    );
+}
+
+async function readUnfinished(contents: Queryable): Promise<string[]> {
+  const { rows } = await contents.query<{ what: string }>(UNFINISHED);
+  return rows.map(({ what }) => what);
+}
+
+const UNFINISHED = `
+  select pg_catalog.format('The materialized view %I.%I is not populated.', n.nspname, c.relname) as what
+  from pg_catalog.pg_class c
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where c.relkind = 'm' and not c.relispopulated
+  union all
+  select pg_catalog.format('The index %I.%I is invalid.', n.nspname, c.relname)
+  from pg_catalog.pg_index i
+  join pg_catalog.pg_class c on c.oid = i.indexrelid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where not (i.indisvalid and i.indisready)
+  union all
+  select pg_catalog.format('The constraint %I of %I.%I is not validated.', k.conname, n.nspname, c.relname)
+  from pg_catalog.pg_constraint k
+  join pg_catalog.pg_class c on c.oid = k.conrelid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where not k.convalidated
+  order by 1`;

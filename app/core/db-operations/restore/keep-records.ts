@@ -1,0 +1,61 @@
+import { grantAccess } from '../../../database/records/access-roles.js';
+import { readObservation } from '../../../database/records/observation.js';
+import { ensureSchema } from '../../../database/schema/ensure-schema.js';
+import { withConnection } from '../../../services/with-connection.js';
+import { carryKillSwitch, carryRecords, forgetRecords } from '../../safety/carry-records.js';
+import type { Target } from '../../safety/gate.js';
+import { carryLateEntries } from '../../safety/operation-log/carry-over.js';
+import { stampRestored } from '../../safety/write-stamp.js';
+import { refuseIfChanged } from './recheck.js';
+
+export interface KeptRecords {
+  readonly target: Target;
+  readonly hasLive: boolean;
+  /** The backup's id; `null` where the contents are those of a previous database. */
+  readonly backup: string | null;
+  /** Whether the contents are of the environment that they come to. */
+  readonly isSameEnvironment: boolean;
+  readonly reason: string | null;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** The stamp of what it becomes, and what manage_db knows about the database that it replaces. */
+export async function keepRecords(candidate: string, records: KeptRecords): Promise<void> {
+  const { target, hasLive, backup, isSameEnvironment, reason, signal } = records;
+  const { settings } = target;
+  await withConnection(settings, { database: candidate, signal }, async (contents) => {
+    await ensureSchema(contents);
+    const isCarried =
+      hasLive &&
+      (await withConnection(settings, {}, async (present) => {
+        await refuseIfChanged(present, target);
+        const { hasRecords } = await readObservation(present);
+        if (hasRecords) await carryRecords(present, contents);
+        return hasRecords;
+      }));
+    // what a previous database knows is about itself
+    if (!isCarried && backup !== null) await forgetRecords(contents, { isSameEnvironment });
+    await grantAccess(contents, target.database);
+    const live = target.stamp?.says ?? null;
+    await stampRestored(contents, target, { live, database: target.database, backup, reason });
+  });
+}
+
+/**
+ * What was logged between the carrying and the swap. Where that fails, the previous database must not be dropped: it has
+ * the only copy.
+ */
+export async function carryLate(previous: string, { settings }: Target): Promise<boolean> {
+  try {
+    await withConnection(settings, { database: previous }, (from) =>
+      withConnection(settings, {}, async (to) => {
+        if (!(await readObservation(from)).hasRecords) return;
+        await carryKillSwitch(from, to);
+        await carryLateEntries(from, to);
+      }),
+    );
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,88 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from 'pg';
+import type { Queryable } from '../../../database/queryable.js';
+import { closeEngines } from '../../../services/database-service.js';
+import { withConnection } from '../../../services/with-connection.js';
+import type { OperationControls } from '../../progress.js';
+import type { Target } from '../../safety/gate.js';
+import type { DatabaseProperties } from '../backup/manifest.js';
+import { dropDatabase } from '../backup/scratch-database.js';
+import { swapDatabases, takeFreeName } from '../backup/swap.js';
+import { stopIfAborted } from '../failure.js';
+import { carryLate } from './keep-records.js';
+import { KEPT_BY_DEFAULT_MS } from './keeping.js';
+import { planPrevious, previousStatement } from './previous-database.js';
+import { refuseIfChanged } from './recheck.js';
+
+export interface Placing {
+  readonly target: Target;
+  /** The database that takes the place, complete and checked. */
+  readonly candidate: string;
+  /** Of the database that is there; `null`: there is none. */
+  readonly live: DatabaseProperties | null;
+  /** What is done to the candidate in the transaction of the renaming, under its new name. */
+  readonly statements: readonly string[];
+  readonly disconnectUsers: boolean;
+  /** Milliseconds that the replaced database is kept; `null`: it is dropped. */
+  readonly keepMs: number | null;
+  readonly controls: OperationControls;
+  readonly onSwapped: () => void;
+}
+
+export interface Placed {
+  /** What the replaced database is called now; `null` when there was none or it was dropped. */
+  readonly previousDatabase: string | null;
+  /** ISO; it is not dropped before. */
+  readonly previousUntil: string | null;
+}
+
+/** Milliseconds that our own sessions get to end; one that is kept open is then named like any other. */
+const OWN_SESSIONS_MS = 2000;
+
+/**
+ * Puts `candidate` in the place of the live database by renaming both, unless somebody has forbidden it meanwhile.
+ *
+ * @param maintenance the session that holds the lock on restores, on another database of the server
+ */
+export async function putInPlace(maintenance: Client, maintenanceDatabase: string, placing: Placing): Promise<Placed> {
+  const { target, candidate, live, statements, disconnectUsers, keepMs, controls, onSwapped } = placing;
+  const { database, settings } = target;
+  // another operation of this process may have been refused meanwhile, and have written that down
+  await ownSessionsEnded(target);
+  stopIfAborted(controls.signal);
+  controls.onProgress?.({ step: 'swapping' });
+  if (live === null) {
+    await takeFreeName(maintenance, { live: database, scratch: candidate, statements });
+    onSwapped();
+    return { previousDatabase: null, previousUntil: null };
+  }
+  const previous = await planPrevious(maintenance, database, keepMs ?? KEPT_BY_DEFAULT_MS);
+  const marking = previousStatement(previous, { database, comment: live.comment });
+  await withConnection(settings, {}, (present) => refuseIfChanged(present, target));
+  await withConnection(settings, { database: maintenanceDatabase }, (second) =>
+    swapDatabases(maintenance, second, {
+      live: database,
+      scratch: candidate,
+      previous: previous.name,
+      disconnectUsers,
+      statements: [...statements, marking],
+    }),
+  );
+  onSwapped();
+  const isCarried = await carryLate(previous.name, target);
+  if (keepMs === null && isCarried && (await isDropped(maintenance, previous.name)))
+    return { previousDatabase: null, previousUntil: null };
+  return { previousDatabase: previous.name, previousUntil: previous.until.toISOString() };
+}
+
+export async function ownSessionsEnded({ environment }: Target): Promise<void> {
+  await Promise.race([closeEngines(environment), sleep(OWN_SESSIONS_MS, undefined, { ref: false })]);
+}
+
+/** The live database is the new one by now: a previous one that cannot be dropped is kept, not a failure. */
+function isDropped(db: Queryable, database: string): Promise<boolean> {
+  return dropDatabase(db, database).then(
+    () => true,
+    () => false,
+  );
+}
