@@ -32,7 +32,7 @@ export interface S3StorageOptions {
   readonly attempts?: number | undefined;
   /** Milliseconds without a byte after which a connection is given up; default one minute. */
   readonly idleMs?: number | undefined;
-  /** Bytes of a part of an upload, 5 MiB at least; default 16 MiB. About six of them are in memory. */
+  /** Bytes of a part of an upload, 5 MiB at least; default 16 MiB. Up to a dozen of them are in memory. */
   readonly partBytes?: number | undefined;
 }
 
