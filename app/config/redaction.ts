@@ -19,7 +19,7 @@ export function registerSecret(value: string, publicNames: readonly (string | nu
 }
 
 /**
- * `text` without passwords: those in URLs, in `password=…` parameters, and every registered secret.
+ * `text` without passwords: those in URLs, in `password=…` parameters, identities of age, and every registered secret.
  *
  * @example redact('postgresql://app:hunter2@db1/clinic') // 'postgresql://app:***@db1/clinic'
  */
@@ -31,7 +31,8 @@ export function redact(text: string): string {
       /(\b(?:[a-z_]*password|pgpassword|[a-z_]*secret|[a-z_]*token)\s*=\s*)('[^']*'|"[^"]*"|[^\s&;,'"]+)/gi,
       `$1${MASK}`,
     )
-    .replace(/(\bpassword\s+)('(?:[^']|'')*')/gi, `$1'${MASK}'`);
+    .replace(/(\bpassword\s+)('(?:[^']|'')*')/gi, `$1'${MASK}'`)
+    .replace(/AGE-SECRET-KEY-[a-z0-9-]+/gi, MASK);
   // the longest first, so that a secret which contains another is masked whole
   for (const secret of [...secrets].sort((a, b) => b.length - a.length)) clean = clean.replaceAll(secret, MASK);
   return clean;
