@@ -195,14 +195,14 @@ describe('packs that write their triggers themselves', () => {
 
     it('nothing is done while its settings are wrong', async () => {
       const pack = packOf({
-        problems: ['There is no table a.b.', 'There is no column c.'],
+        problems: ['there is no table a.b', 'there is no column c'],
         setup: ['create schema demo'],
       });
       for (const dryRun of [true, false]) {
         const error = await failure(applied(pack, dryRun));
         expect([error.code, error.message]).to.deep.equal([
           'INVALID_CONFIGURATION',
-          'There is no table a.b. There is no column c. Nothing was changed.',
+          'there is no table a.b; there is no column c. Nothing was changed.',
         ]);
         expect(error.hint).to.contain('the demo pack');
       }

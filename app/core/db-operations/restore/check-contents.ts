@@ -59,8 +59,8 @@ async function refuseOtherTriggers(contents: Queryable, { id, triggersChecksum }
 
 /** What is registered and not as it is registered, enabled modes included. What is declared by now is no matter here. */
 async function readStrangeTriggers(contents: Queryable, environment: string): Promise<string[]> {
-  const judged = await readDrift(contents, [], { environment });
-  return judged
+  const { triggers } = await readDrift(contents, [], { environment });
+  return triggers
     .map(({ report }) => report)
     .filter(({ state, isDrift }) => isDrift && ['dropped', 'manual_override', 'disabled'].includes(state))
     .map(
