@@ -31,6 +31,7 @@ import { refuseIfInUse } from './backup/sessions.js';
 import { previousName, renameDatabase, swapDatabases } from './backup/swap.js';
 import { refuseIfNotSwappable } from './backup/swap-preconditions.js';
 import { explained, stopIfAborted } from './failure.js';
+import { restoreInTransaction } from './restore/in-transaction.js';
 
 export interface RestoreOptions extends OperationOptions {
   /** A backup's id, the beginning of exactly one, or `latest`. */
@@ -41,13 +42,14 @@ export interface RestoreOptions extends OperationOptions {
   readonly disconnectUsers?: boolean | undefined;
   /** Keeps the replaced database beside the new one; by default on protected environments. */
   readonly keepPrevious?: boolean | undefined;
+  readonly method?: 'swap' | 'transaction' | undefined;
 }
 
 export interface RestoreResult {
   readonly database: string;
   /** What the replaced database is called now; `null` when there was none or it was dropped. */
   readonly previousDatabase: string | null;
-  readonly strategy: 'swap';
+  readonly strategy: 'swap' | 'transaction';
   readonly durationMs: number;
   readonly tables: readonly TableRows[];
 }
@@ -92,6 +94,22 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
     await verifyFiles(restore.folder, restore.manifest, restore.controls);
     // our own idle sessions are no users
     await ownSessionsEnded(target);
+    if (options.method === 'transaction') {
+      const tables = await restoreInTransaction({
+        target,
+        folder: restore.folder,
+        manifest: restore.manifest,
+        serverMajor: target.serverMajor ?? restore.manifest.serverMajor,
+        controls: restore.controls,
+      });
+      return {
+        database: target.database,
+        previousDatabase: null,
+        tables,
+        strategy: 'transaction',
+        durationMs: Date.now() - startedAt,
+      };
+    }
     const done = await withMaintenanceConnection(target.settings, (maintenance, database) =>
       replace(maintenance, database, restore, () => {
         isSwapped = true;
