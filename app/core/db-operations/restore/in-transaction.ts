@@ -9,9 +9,11 @@ import {
   UNLINK_LARGE_OBJECTS,
 } from '../../../database/catalog/database-objects.js';
 import { readDroppableSchemas } from '../../../database/catalog/droppable-schemas.js';
+import { readLockHolders } from '../../../database/catalog/lock-holders.js';
 import { readUserObjects } from '../../../database/catalog/user-objects.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { type ClientTools, findClientTools, runClientTool } from '../../../services/client-tools.js';
+import { lockTimeoutError } from '../../../services/lock-timeout-error.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
@@ -63,7 +65,9 @@ export async function restoreInTransaction(restore: TransactionRestore): Promise
   const { settings } = target;
   const plan = await withConnection(settings, { signal: controls.signal }, (db) => dropping(db, target));
   controls.onProgress?.({ step: 'restoring in one transaction' });
-  const xid = await execute(restore, tools, plan);
+  const xid = await execute(restore, tools, plan).catch(async (error: unknown) => {
+    throw await named(error, restore);
+  });
   return withConnection(settings, { signal: controls.signal }, async (db) => {
     await requireCommitted(db, xid);
     controls.onProgress?.({ step: 'analyzing' });
@@ -71,6 +75,36 @@ export async function restoreInTransaction(restore: TransactionRestore): Promise
     return (await countTableRows(db, controls)).filter(isUsers);
   });
 }
+
+/** What psql said, under the name that it has elsewhere. */
+async function named(error: unknown, { target, manifest }: TransactionRestore): Promise<unknown> {
+  const text = error instanceof ManageDbError ? `${error.message}\n${String(error.details.stderr ?? '')}` : '';
+  const differences = new RegExp(`${NOT_AS_BACKED_UP}(.*)`).exec(text)?.[1];
+  if (differences !== undefined) {
+    return new ManageDbError(
+      'BACKUP_INVALID',
+      `What was restored from ${manifest.id} is not what was backed up: ${differences}.`,
+      {
+        hint: 'Choose another backup: manage_db list-all-backups',
+        details: { id: manifest.id },
+        cause: error,
+      },
+    );
+  }
+  if (!/canceling statement due to lock timeout/.test(text)) return error;
+  const { settings } = target;
+  const holders = await withConnection(settings, {}, (db) => readLockHolders(db)).catch(() => []);
+  return lockTimeoutError({
+    wanted: `the tables of ${target.database}`,
+    waitedMs: LOCK_TIMEOUT_MS,
+    holders,
+    unchanged: 'Nothing was restored.',
+    cause: error,
+  });
+}
+
+/** What the comparison at the end fails with, before the differences. */
+const NOT_AS_BACKED_UP = 'manage_db: not what was backed up: ';
 
 interface Dropping {
   /** What has to go first, in order. */
@@ -216,7 +250,7 @@ begin
       differences := differences || pg_catalog.format('%I.%I has %s rows instead of %s', expected.schema, expected.name, found, expected.rows);
     end if;
   end loop;
-  if differences <> '{}' then raise exception 'not what was backed up: %', pg_catalog.array_to_string(differences, '; '); end if;
+  if differences <> '{}' then raise exception '${NOT_AS_BACKED_UP}%', pg_catalog.array_to_string(differences, '; '); end if;
 end `)}`;
 }
 
