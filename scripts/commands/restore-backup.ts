@@ -7,6 +7,7 @@ interface Args {
   readonly disconnectUsers?: boolean;
   readonly keepPrevious?: string | false;
   readonly without?: readonly string[];
+  readonly method?: 'swap' | 'transaction';
 }
 
 export const command = defineCommand<Args>({
@@ -39,8 +40,12 @@ export const command = defineCommand<Args>({
         array: true,
         requiresArg: true,
         describe: 'Leave out what the server lacks: owners, grants, tablespaces, extension:NAME; repeatable',
+      })
+      .option('method', {
+        choices: ['swap', 'transaction'] as const,
+        describe: 'swap (default where it is possible), or inside the live database in one transaction',
       }),
-  async run({ id, disconnectUsers, keepPrevious, without }, { operation }) {
+  async run({ id, disconnectUsers, keepPrevious, without, method }, { operation }) {
     const { restoreDatabase } = await import('../../app/core/db-operations/restore.js');
     const result = await restoreDatabase({
       ...operation,
@@ -48,6 +53,7 @@ export const command = defineCommand<Args>({
       disconnectUsers,
       keepPrevious: keepingOf(keepPrevious),
       without,
+      method,
     });
     const rows = result.tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
     return {
@@ -56,6 +62,10 @@ export const command = defineCommand<Args>({
       text: (paint) =>
         [
           `${paint.green('✓')} ${paint.bold(result.database)} restored by ${result.strategy} in ${formatDuration(result.durationMs)}: ${formatCount(result.tables.length)} tables, ${formatCount(rows)} rows as the manifest says`,
+          ...(result.strategy === 'swap' ? [] : [`  In one transaction: ${result.because}`]),
+          ...(result.safetyBackup === null
+            ? []
+            : [`  What it replaced: manage_db restore-backup ${result.safetyBackup}`]),
           ...keptLines(result),
         ].join('\n'),
     };

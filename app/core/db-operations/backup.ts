@@ -79,6 +79,11 @@ export async function backupDatabase(options: BackupOptions = {}): Promise<Backu
   return guarded('create-backup', options, (target) => createBackup(target, request));
 }
 
+/** The work of {@link backupDatabase}, for operations that have passed the gate themselves. */
+export function backupTarget(target: Target, options: Omit<BackupOptions, 'env' | 'consent'>): Promise<BackupResult> {
+  return createBackup(target, checked(options));
+}
+
 type Request = ReturnType<typeof checked>;
 
 function checked(options: BackupOptions) {

@@ -2,6 +2,7 @@ import { type Client, escapeIdentifier } from 'pg';
 import { describeConfig } from '../../config/db-config.js';
 import { getWorkspace } from '../../config/workspace.js';
 import type { Queryable } from '../../database/queryable.js';
+import { ensureSchema } from '../../database/schema/ensure-schema.js';
 import { withConnection, withMaintenanceConnection } from '../../services/with-connection.js';
 import { normalizeEnv } from '../environment.js';
 import { ManageDbError } from '../errors.js';
@@ -11,17 +12,22 @@ import { verifyFiles } from './backup/backup-files.js';
 import { findBackup } from './backup/backup-list.js';
 import { commentStatement, propertyStatements } from './backup/database-properties.js';
 import { fillScratch } from './backup/fill-scratch.js';
-import { type LeftOutParts, leftOutParts, withoutParts } from './backup/left-out-parts.js';
+import { type LeftOutParts, leftOutParts, NOTHING_LEFT_OUT, withoutParts } from './backup/left-out-parts.js';
 import type { Manifest, TableRows } from './backup/manifest.js';
-import { createScratchDatabase, dropDatabase, SCRATCH_COMMENT } from './backup/scratch-database.js';
+import { createScratchDatabase, dropDatabase, lockRestoreOf, SCRATCH_COMMENT } from './backup/scratch-database.js';
+import { endSessionsOf, refuseIfInUse } from './backup/sessions.js';
+import { backupTarget } from './backup.js';
 import { explained, stopIfAborted } from './failure.js';
 import { checkContents } from './restore/check-contents.js';
 import type { FreeSpace } from './restore/free-space.js';
+import { readSubscriptionsToRefresh, restoreInTransaction } from './restore/in-transaction.js';
 import { keepRecords } from './restore/keep-records.js';
 import { type Keeping, keptFor } from './restore/keeping.js';
 import { begin, describeUnchanged } from './restore/live-database.js';
+import { chooseMethod, type RestoreMethod } from './restore/method.js';
 import { ownComment } from './restore/previous-database.js';
 import { ownSessionsEnded, type Placed, putInPlace } from './restore/put-in-place.js';
+import { refuseIfChanged } from './restore/recheck.js';
 import { type Rehearsed, rehearse } from './restore/rehearsal.js';
 
 export interface RestoreOptions extends OperationOptions {
@@ -35,11 +41,17 @@ export interface RestoreOptions extends OperationOptions {
   readonly keepPrevious?: Keeping | undefined;
   /** What the server lacks and the database can do without: `owners`, `grants`, `tablespaces`, `extension:NAME`. */
   readonly without?: readonly string[] | undefined;
+  /** `swap` where it is possible by default; see `because` in the result. */
+  readonly method?: RestoreMethod | undefined;
 }
 
 export interface RestoreResult extends Placed {
   readonly database: string;
-  readonly strategy: 'swap';
+  readonly strategy: RestoreMethod;
+  /** Why that way, in a sentence. */
+  readonly because: string;
+  /** The backup of what was replaced in one transaction, which leads back; `null` after a swap. */
+  readonly safetyBackup: string | null;
   readonly durationMs: number;
   readonly tables: readonly TableRows[];
   /** Bytes that were free where the server keeps its databases; `'unknown'` where that cannot be seen from here. */
@@ -50,7 +62,8 @@ export interface RestoreResult extends Placed {
 
 /**
  * Restores a backup into a scratch database, compares it with the manifest, and puts it in the place of the live one
- * by renaming. Until that moment the live database is untouched, whatever fails.
+ * by renaming; where that cannot be, inside the live one, in one transaction, after a safety backup. Until the renaming or
+ * the commit the live database is untouched, whatever fails.
  *
  * @throws ManageDbError `NOT_FOUND` also for what the server lacks, `USAGE`, `BACKUP_INVALID`, `DATABASE_IN_USE`,
  *   `STAMP_MISMATCH`, `KILL_SWITCH`, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `PERMISSION_DENIED`, `INTERRUPTED`, and what the gate and connecting throw
@@ -88,15 +101,20 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
     await verifyFiles(restore.folder, restore.manifest, restore.controls);
     // our own idle sessions are no users
     await ownSessionsEnded(target);
-    const done = await withMaintenanceConnection(target.settings, (maintenance, database) =>
-      replace(maintenance, database, { ...restore, missingRoles: rehearsed.missingRoles }, () => {
-        isSwapped = true;
-      }),
-    );
+    const done = await withMaintenanceConnection(target.settings, async (maintenance, database) => {
+      const chosen = await chooseMethod(maintenance, target, options.method);
+      const replaced =
+        chosen.method === 'transaction'
+          ? await replaceInside(maintenance, restore)
+          : await replace(maintenance, database, { ...restore, missingRoles: rehearsed.missingRoles }, () => {
+              isSwapped = true;
+            });
+      return { ...replaced, strategy: chosen.method, because: chosen.because };
+    });
     const warnings = [...rehearsed.warnings, ...done.warnings];
     const { freeBytes } = rehearsed;
     const durationMs = Date.now() - startedAt;
-    return { database: target.database, ...done, strategy: 'swap', durationMs, freeBytes, warnings };
+    return { database: target.database, ...done, durationMs, freeBytes, warnings };
   } catch (error) {
     throw isSwapped ? error : explained(error, describeUnchanged(target), signal);
   }
@@ -113,7 +131,7 @@ interface Restore {
   readonly controls: OperationControls;
 }
 
-type Replaced = Placed & Pick<RestoreResult, 'tables' | 'warnings'>;
+type Replaced = Placed & Pick<RestoreResult, 'tables' | 'warnings' | 'safetyBackup'>;
 
 /** A backup without rows would replace every row by nothing, and one without definitions has nothing to put them in. */
 function refuseUnlessWhole({ id, contents, selection }: Manifest, { database, exists }: Target): void {
@@ -133,6 +151,40 @@ function partOf({ schemas, tables, excludedData }: Manifest['selection']): strin
   const chosen = [...schemas.map((schema) => `schema ${schema}`), ...tables];
   const only = chosen.length > 0 ? ` (${chosen.join(', ')})` : '';
   return excludedData.length > 0 ? `${only}, without the rows of ${excludedData.join(', ')}` : only;
+}
+
+/** What is found only when it is committed is no failure any more. */
+function committedAnyway(error: unknown): string[] {
+  if (error instanceof ManageDbError && error.code === 'BACKUP_INVALID') return [error.message];
+  throw error;
+}
+
+/** Inside the live database, which is backed up first. */
+async function replaceInside(maintenance: Client, restore: Restore): Promise<Replaced> {
+  const { target, folder, manifest, controls, disconnectUsers } = restore;
+  if (JSON.stringify(restore.parts) !== JSON.stringify(NOTHING_LEFT_OUT)) {
+    throw new ManageDbError('USAGE', 'What the server lacks can be left out by a swap only. Nothing was changed.', {
+      hint: 'Leave out --without, or restore by --method swap.',
+    });
+  }
+  await lockRestoreOf(maintenance, target.database);
+  if (disconnectUsers) await endSessionsOf(maintenance, target.database);
+  else await refuseIfInUse(maintenance, target.database);
+  const safety = await backupTarget(target, { ...controls, label: 'before a restore' });
+  await ownSessionsEnded(target);
+  stopIfAborted(controls.signal);
+  await withConnection(target.settings, {}, async (present) => {
+    await refuseIfChanged(present, target);
+    // the backup's records of what is in it have to fit into it
+    await ensureSchema(present);
+  });
+  const serverMajor = target.serverMajor ?? manifest.serverMajor;
+  const tables = await restoreInTransaction({ target, folder, manifest, serverMajor, controls });
+  const warnings = await withConnection(target.settings, {}, async (contents) => [
+    ...(await readSubscriptionsToRefresh(contents)),
+    ...(await checkContents(contents, { manifest, environment: target.environment, controls }).catch(committedAnyway)),
+  ]);
+  return { previousDatabase: null, previousUntil: null, safetyBackup: safety.id, tables, warnings };
 }
 
 async function replace(
@@ -178,7 +230,7 @@ async function replace(
       controls,
       onSwapped,
     });
-    return { ...placed, tables, warnings };
+    return { ...placed, safetyBackup: null, tables, warnings };
   } catch (error) {
     throw await afterDropping(scratch, target, error);
   }

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { ConnectionSettings } from '../../config/connection-settings.js';
 import { redact } from '../../config/redaction.js';
 import { ManageDbError } from '../../core/errors.js';
@@ -22,6 +23,8 @@ export interface RunClientToolOptions {
   readonly onStderr?: (line: string) => void;
   /** What the tool reads; nothing by default. */
   readonly stdin?: Readable;
+  /** Where what it writes goes as it comes; it is kept in memory otherwise. */
+  readonly stdout?: Writable;
   /** A failed run that is none: asked with the last lines of stderr. */
   readonly isSuccess?: (lines: readonly string[]) => boolean;
 }
@@ -63,14 +66,14 @@ export async function runInEnvironment(
   args: readonly string[],
   options: RunInEnvironmentOptions,
 ): Promise<ToolResult> {
-  const { env, signal, onStderr, stdin, isSuccess } = options;
+  const { env, signal, onStderr, stdin, stdout, isSuccess } = options;
   if (signal?.aborted) throw interrupted(options);
   const { execa } = await import('execa');
   const child = execa(program, args, {
     env,
     extendEnv: false,
     stdin: stdin === undefined ? 'ignore' : 'pipe',
-    buffer: { stderr: false },
+    buffer: { stdout: stdout === undefined, stderr: false },
     reject: false,
     // `undefined` is not the same as absent for execa
     ...(signal === undefined ? {} : { cancelSignal: signal }),
@@ -88,10 +91,15 @@ export async function runInEnvironment(
       onStderr?.(clean);
     }
   })();
+  const writing = stdout === undefined ? Promise.resolve() : pipeline(child.readable(), stdout);
+  writing.catch(() => child.kill('SIGTERM'));
   const result = await child.finally(forget);
   await reading.catch(() => undefined);
   if (result.isCanceled || signal?.aborted) throw interrupted(options);
-  if (!result.failed || isSuccess?.(lines)) return { stdout: String(result.stdout) };
+  if (!result.failed || isSuccess?.(lines)) {
+    await writing;
+    return { stdout: String(result.stdout) };
+  }
   throw failed(options, lines, result);
 }
 

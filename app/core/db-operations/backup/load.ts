@@ -25,8 +25,8 @@ export interface LoadRequest extends OperationControls {
 }
 
 /** What pg_dump, pg_restore and psql 17 and newer set first of all, and servers before 17 do not know. */
-const UNKNOWN_SETTING = 'SET transaction_timeout = 0;';
-const FIRST_MAJOR_THAT_KNOWS_IT = 17;
+export const UNKNOWN_SETTING = 'SET transaction_timeout = 0;';
+export const FIRST_MAJOR_THAT_KNOWS_IT = 17;
 
 /**
  * Loads a dump into an empty database; any error of the tools is a failure.

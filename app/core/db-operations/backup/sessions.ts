@@ -31,6 +31,11 @@ export async function endSessions(db: Queryable, databaseOid: number): Promise<v
   await db.query(`select pg_catalog.pg_terminate_backend(a.pid) ${OTHER_SESSIONS} and a.datid = $1`, [databaseOid]);
 }
 
+/** Ends every session of `database`, once: new ones may come. */
+export async function endSessionsOf(db: Queryable, database: string): Promise<void> {
+  await db.query(`select pg_catalog.pg_terminate_backend(a.pid) ${OTHER_SESSIONS} and a.datname = $1`, [database]);
+}
+
 /** The error for a database in use; `sessions` may be empty when they were gone before they could be named. */
 export function inUse(database: string, sessions: readonly DatabaseSession[]): ManageDbError {
   const count = sessions.length === 1 ? '1 session' : `${sessions.length} sessions`;

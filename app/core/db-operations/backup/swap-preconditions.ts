@@ -8,22 +8,33 @@ import { ManageDbError } from '../../errors.js';
  * @throws ManageDbError `DATABASE_IN_USE`
  */
 export async function refuseIfNotSwappable(db: Queryable, database: string): Promise<void> {
-  const { rows } = await db.query<{ what: string }>(OBSTACLES, [database]);
-  if (rows.length === 0) return;
-  const obstacles = rows.map(({ what }) => what);
+  const obstacles = (await readSwapObstacles(db, database)).map(({ what }) => what);
+  if (obstacles.length === 0) return;
   throw new ManageDbError('DATABASE_IN_USE', `${database} cannot be replaced while it has ${obstacles.join(', ')}.`, {
-    hint: 'Finish the prepared transactions; drop the slots or subscriptions, and create them again after the restore.',
+    hint: 'Finish the prepared transactions; with slots or subscriptions restore by --method transaction, which keeps them.',
     details: { database, obstacles },
   });
 }
 
+export interface SwapObstacle {
+  /** `tied`: it would stay with the database that is replaced; `waiting`: it has to be finished first, by somebody else. */
+  readonly kind: 'tied' | 'waiting';
+  readonly what: string;
+}
+
+/** What a swap of `database` would lose, or wait for. */
+export async function readSwapObstacles(db: Queryable, database: string): Promise<readonly SwapObstacle[]> {
+  const { rows } = await db.query<SwapObstacle>(OBSTACLES, [database]);
+  return rows;
+}
+
 const OBSTACLES = `
-  select 'the logical replication slot ' || s.slot_name as what
+  select 'tied' as kind, 'the logical replication slot ' || s.slot_name as what
   from pg_catalog.pg_replication_slots s where s.database = $1
   union all
-  select 'the subscription ' || s.subname
+  select 'tied', 'the subscription ' || s.subname
   from pg_catalog.pg_subscription s
   join pg_catalog.pg_database d on d.oid = s.subdbid where d.datname = $1
   union all
-  select 'the prepared transaction ' || p.gid
+  select 'waiting', 'the prepared transaction ' || p.gid
   from pg_catalog.pg_prepared_xacts p where p.database = $1`;

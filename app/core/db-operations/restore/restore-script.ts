@@ -1,0 +1,43 @@
+import type { Readable } from 'node:stream';
+import { filterPlainDump } from '../backup/plain-dump-filter.js';
+
+/** The first statement of what pg_restore writes with --single-transaction, and the last. */
+const BEGIN = 'BEGIN;';
+const COMMIT = Buffer.from('\nCOMMIT;\n');
+
+/** What pg_restore writes after its COMMIT. */
+const TRAILER = /^\nCOMMIT;\n(?:\n|--\n|-- PostgreSQL database dump complete\n|\\unrestrict \w+\n)*$/;
+const LONGEST_TRAILER = 1000;
+
+export interface RestoreScript {
+  /** A statement that the server does not know, before the first object. */
+  readonly unknownStatement: string | null;
+}
+
+/**
+ * What `pg_restore --single-transaction --file=-` writes, without its BEGIN and COMMIT: it goes into a transaction of
+ * somebody else's, who commits it when more has been done. A COMMIT in the body of a procedure stays.
+ */
+export async function* withoutTransaction(written: Readable, script: RestoreScript): AsyncGenerator<Buffer> {
+  let held: Buffer = Buffer.alloc(0);
+  let isBegun = false;
+  for await (const chunk of filterPlainDump(written, script)) {
+    if (!isBegun && chunk.toString('latin1').trim() === BEGIN) {
+      isBegun = true;
+      continue;
+    }
+    held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+    // what may be the end is held back until it is known whether it is
+    const place = held.lastIndexOf(COMMIT);
+    const mayEnd =
+      place !== -1 && held.length - place < LONGEST_TRAILER ? place : Math.max(0, held.length - COMMIT.length);
+    if (mayEnd > 0) yield held.subarray(0, mayEnd);
+    held = held.subarray(mayEnd);
+  }
+  const end = held.toString('latin1');
+  if (!TRAILER.test(end.startsWith('\n') ? end : `\n${end}`)) {
+    throw new Error('pg_restore has not written its COMMIT at the end.');
+  }
+  const unrestrict = /\\unrestrict \w+\n/.exec(end)?.[0];
+  if (unrestrict !== undefined) yield Buffer.from(unrestrict);
+}

@@ -1,0 +1,58 @@
+import type { Queryable } from '../queryable.js';
+
+/** Something that belongs to a database, and to none of its schemas. */
+export interface DatabaseObject {
+  /** In PostgreSQL's words: `publication`, `event trigger`, `cast`, `server`, `foreign-data wrapper`, `language`, … */
+  readonly kind: string;
+  /** Quoted, as DROP wants it. */
+  readonly identity: string;
+  readonly owner: string;
+  /** Whether this login may drop it. */
+  readonly droppable: boolean;
+}
+
+/** Those that users have made, without subscriptions and what came with an extension. */
+export async function readDatabaseObjects(db: Queryable): Promise<readonly DatabaseObject[]> {
+  const { rows } = await db.query<DatabaseObject>(DATABASE_OBJECTS);
+  return rows;
+}
+
+/** Large objects, and how many of them belong to others. */
+export async function countLargeObjects(db: Queryable): Promise<{ readonly all: number; readonly foreign: number }> {
+  const { rows } = await db.query<{ all: number; foreign: number }>(`
+    select pg_catalog.count(*)::integer as all,
+      pg_catalog.count(*) filter (where not pg_catalog.pg_has_role(m.lomowner, 'USAGE'))::integer as foreign
+    from pg_catalog.pg_largeobject_metadata m`);
+  return rows[0] ?? { all: 0, foreign: 0 };
+}
+
+/** Drops the large objects of the database, in the caller's transaction. */
+export const UNLINK_LARGE_OBJECTS = 'select pg_catalog.lo_unlink(m.oid) from pg_catalog.pg_largeobject_metadata m';
+
+/* FirstNormalObjectId is 16384: what has a smaller oid came with the server. */
+const DATABASE_OBJECTS = `
+  select address.type as kind, (pg_catalog.pg_identify_object(o.classid, o.objid, 0)).identity as identity,
+    pg_catalog.pg_get_userbyid(o.owner)::text as owner, pg_catalog.pg_has_role(o.owner, 'USAGE') as droppable
+  from (
+    select 'pg_catalog.pg_publication'::pg_catalog.regclass as classid, p.oid as objid, p.pubowner as owner, 1 as place
+    from pg_catalog.pg_publication p
+    union all
+    select 'pg_catalog.pg_event_trigger'::pg_catalog.regclass, e.oid, e.evtowner, 2 from pg_catalog.pg_event_trigger e
+    union all
+    select 'pg_catalog.pg_transform'::pg_catalog.regclass, t.oid, y.typowner, 3
+    from pg_catalog.pg_transform t join pg_catalog.pg_type y on y.oid = t.trftype
+    union all
+    select 'pg_catalog.pg_cast'::pg_catalog.regclass, c.oid, y.typowner, 4
+    from pg_catalog.pg_cast c join pg_catalog.pg_type y on y.oid = c.castsource
+    union all
+    select 'pg_catalog.pg_foreign_server'::pg_catalog.regclass, s.oid, s.srvowner, 5 from pg_catalog.pg_foreign_server s
+    union all
+    select 'pg_catalog.pg_foreign_data_wrapper'::pg_catalog.regclass, w.oid, w.fdwowner, 6
+    from pg_catalog.pg_foreign_data_wrapper w
+    union all
+    select 'pg_catalog.pg_language'::pg_catalog.regclass, l.oid, l.lanowner, 7 from pg_catalog.pg_language l
+  ) o
+  cross join lateral pg_catalog.pg_identify_object_as_address(o.classid, o.objid, 0) address
+  where o.objid >= 16384 and not exists (
+    select from pg_catalog.pg_depend d where d.classid = o.classid and d.objid = o.objid and d.deptype = 'e')
+  order by o.place, 2`;

@@ -1,0 +1,138 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import type pg from 'pg';
+import { backupDatabase, listBackups } from '../../../app/core/db-operations/backup.js';
+import { type RestoreOptions, restoreDatabase } from '../../../app/core/db-operations/restore.js';
+import type { ManageDbError } from '../../../app/core/errors.js';
+import { openClient } from '../../database/open-client.js';
+import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
+import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
+import { stampAs } from '../../support/stamp.js';
+
+const SCHEMA = `
+  create extension citext;
+  create schema "Billing & co";
+  create schema lives;
+  create extension hstore schema lives;
+  create type mood as enum ('well', 'ill');
+  create table patients (id bigint generated always as identity primary key, name citext not null, mood mood default 'well',
+    initial text generated always as (left(name::text, 1)) stored, doctor bigint);
+  create table "Billing & co"."Rechnung ""Ü""" (id int primary key, patient_id bigint references patients, amount numeric);
+  alter table patients add foreign key (doctor) references patients;
+  create table visits (id int, at date not null) partition by range (at);
+  create table visits_2025 partition of visits for values from ('2025-01-01') to ('2026-01-01');
+  create view names as select name from patients;
+  create materialized view patient_count as select count(*) as patients from names;
+  create function touch() returns trigger language plpgsql as $$ begin return new; end $$;
+  create trigger touch before insert or update on patients for each row execute function touch();
+  alter table patients enable replica trigger touch;
+  create procedure finish() language plpgsql as $$
+begin
+COMMIT;
+end $$;
+  create function noted() returns event_trigger language plpgsql as $$ begin end $$;
+  create event trigger noted on ddl_command_end execute function noted();
+  create publication changes for table patients;
+  create cast (mood as integer) with inout;
+  create server elsewhere foreign data wrapper postgres_fdw;
+  alter default privileges grant select on tables to public;
+  insert into patients (name) select 'patient ' || i from generate_series(1, 1000) i;
+  insert into "Billing & co"."Rechnung ""Ü""" select i, i, i * 1.5 from generate_series(1, 300) i;
+  insert into visits select i, date '2025-07-01' + i from generate_series(1, 100) i;
+  select lo_from_bytea(4711, 'a large object');
+  refresh materialized view patient_count;`;
+
+const FINGERPRINT = `
+  select md5(string_agg(line, e'\\n' order by line)) as fingerprint from (
+    select 'p' || p::text from patients p
+    union all select 'r' || r::text from "Billing & co"."Rechnung ""Ü""" r
+    union all select 'v' || v::text || v.tableoid::regclass from visits v
+    union all select 'm' || m::text from patient_count m
+    union all select 't' || pg_get_triggerdef(t.oid) || t.tgenabled::text from pg_trigger t where not t.tgisinternal and t.tgfoid::regproc::text !~ '^manage_db'
+    union all select 'c' || pg_get_constraintdef(c.oid) from pg_constraint c where c.connamespace::regnamespace::text not in ('pg_catalog', 'manage_db')
+    union all select 's' || schemaname || sequencename || last_value from pg_sequences where schemaname <> 'manage_db'
+    union all select 'e' || evtname from pg_event_trigger union all select 'u' || pubname || tablename from pg_publication_tables
+    union all select 'x' || extname from pg_extension union all select 'f' || srvname from pg_foreign_server
+    union all select 'l' || lo.oid || encode(lo_get(lo.oid), 'escape') from pg_largeobject_metadata lo
+    union all select 'n' || nspname from pg_namespace where nspname !~ '^pg_'
+    union all select 'd' || defaclacl::text from pg_default_acl
+    union all select 'k' || count(*) from pg_cast where oid >= 16384 and castcontext = 'e'
+    union all select 'o' || p.prosrc from pg_proc p where p.proname = 'finish') all_lines (line)`;
+
+describe('a restore in one transaction', () => {
+  let database: ScratchDatabase;
+  let workspace: ScratchWorkspace;
+  let client: pg.Client;
+
+  beforeEach(async () => {
+    database = await scratchDatabase(`create extension postgres_fdw; ${SCHEMA}`);
+    client = await openClient(database.url);
+    await stampAs(client, 'testing');
+    workspace = scratchWorkspace({ '.env.testing': `TESTING_DATABASE_URL=${database.url}\n` });
+  });
+  afterEach(async () => {
+    await client.end();
+    await workspace.remove();
+    await database.drop();
+  });
+
+  const fingerprint = async (): Promise<string> => (await client.query(FINGERPRINT)).rows[0].fingerprint;
+  const backup = (options: object = {}) => workspace.run(() => backupDatabase({ env: 'testing', ...options }));
+  const restore = (options: Partial<RestoreOptions> = {}) =>
+    workspace.run(() =>
+      restoreDatabase({
+        env: 'testing',
+        id: 'latest',
+        method: 'transaction',
+        disconnectUsers: false,
+        consent: { yes: true },
+        ...options,
+      }),
+    );
+  const failing = (options: Partial<RestoreOptions> = {}): Promise<ManageDbError> =>
+    restore(options).then(
+      () => expect.fail('it succeeded'),
+      (error: ManageDbError) => error,
+    );
+
+  for (const format of ['directory', 'custom'] as const) {
+    it(`brings everything back from the ${format} format, in the same database`, async () => {
+      const before = await fingerprint();
+      const { rows: oid } = await client.query('select oid from pg_database where datname = current_database()');
+      await backup({ format });
+      await client.query(`
+        drop table "Billing & co"."Rechnung ""Ü"""; delete from visits; insert into patients (name) values ('new');
+        create table later (id int); create view of_later as select * from patients; create schema later; create publication later for all tables;
+        alter table patients disable trigger touch; drop event trigger noted; select lo_unlink(4711); select lo_from_bytea(4712, 'x')`);
+      const result = await restore();
+      expect(result).to.include({ strategy: 'transaction', previousDatabase: null });
+      expect(await fingerprint()).to.equal(before);
+      expect((await client.query('select oid from pg_database where datname = current_database()')).rows).to.deep.equal(
+        oid,
+      );
+      const { rows } = await client.query(`select count(*)::integer as entries from manage_db.operation_log`);
+      expect(rows[0].entries).to.be.greaterThan(1);
+    });
+  }
+
+  it('changes nothing when the rows are not those of the manifest, or somebody holds a table', async () => {
+    await backup();
+    await client.query('delete from visits');
+    const before = await fingerprint();
+    const blocker = await openClient(database.url);
+    await blocker.query('begin; select from patients limit 1');
+    const error = await failing({ disconnectUsers: false });
+    expect(error.code).to.equal('LOCK_TIMEOUT');
+    expect(error.message).to.contain('was not changed');
+    await blocker.end();
+    expect(await fingerprint()).to.equal(before);
+    const [latest] = await workspace.run(() => listBackups({ env: 'testing' }));
+    const path = join(latest?.path ?? '', 'manifest.json');
+    writeFileSync(path, readFileSync(path, 'utf8').replace('"rows": 300', '"rows": 301'));
+    const wrong = await failing();
+    expect(wrong.code).to.equal('BACKUP_INVALID');
+    expect(wrong.message).to.contain('300 rows instead of 301').and.contain('was not changed');
+    expect(await fingerprint()).to.equal(before);
+  });
+});
