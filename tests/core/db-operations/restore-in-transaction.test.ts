@@ -1,14 +1,18 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type pg from 'pg';
+import pg from 'pg';
 import { backupDatabase, listBackups } from '../../../app/core/db-operations/backup.js';
 import { type RestoreOptions, restoreDatabase } from '../../../app/core/db-operations/restore.js';
+import { applyTriggers } from '../../../app/core/db-operations/triggers.js';
 import type { ManageDbError } from '../../../app/core/errors.js';
+import { closeEngines } from '../../../app/services/database-service.js';
 import { openClient } from '../../database/open-client.js';
 import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
+import { dropLogins, scratchLogin } from '../../support/scratch-login.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
 import { stampAs } from '../../support/stamp.js';
+import { testUrl } from '../../support/test-server.js';
 
 const SCHEMA = `
   create extension citext;
@@ -105,8 +109,10 @@ describe('a restore in one transaction', () => {
         drop table "Billing & co"."Rechnung ""Ü"""; delete from visits; insert into patients (name) values ('new');
         create table later (id int); create view of_later as select * from patients; create schema later; create publication later for all tables;
         alter table patients disable trigger touch; drop event trigger noted; select lo_unlink(4711); select lo_from_bytea(4712, 'x')`);
+      await client.end();
       const result = await restore();
       expect(result).to.include({ strategy: 'transaction', previousDatabase: null });
+      client = await openClient(database.url);
       expect(await fingerprint()).to.equal(before);
       expect((await client.query('select oid from pg_database where datname = current_database()')).rows).to.deep.equal(
         oid,
@@ -116,23 +122,108 @@ describe('a restore in one transaction', () => {
     });
   }
 
-  it('changes nothing when the rows are not those of the manifest, or somebody holds a table', async () => {
+  it('is what is done for a target that a swap would cut off, and says so', async () => {
+    const before = await fingerprint();
+    await backup();
+    await client.query(`create subscription feed connection 'dbname=nowhere' publication p with (connect = false)`);
+    await client.query('delete from visits');
+    await client.end();
+    const result = await restore({ method: undefined });
+    expect(result).to.include({ strategy: 'transaction', because: 'A swap would lose the subscription feed.' });
+    expect(result.warnings.join()).to.contain('alter subscription feed refresh publication');
+    client = await openClient(database.url);
+    expect(await fingerprint()).to.equal(before);
+    expect(
+      (
+        await client.query(
+          'select from pg_subscription where subdbid = (select oid from pg_database where datname = current_database())',
+        )
+      ).rowCount,
+    ).to.equal(1);
+    await client.query(
+      'alter subscription feed disable; alter subscription feed set (slot_name = none); drop subscription feed',
+    );
+    const [safety] = await workspace.run(() => listBackups({ env: 'testing' }));
+    expect([safety?.id, safety?.label]).to.deep.equal([result.safetyBackup, 'before a restore']);
+    await client.end();
+    await restore({ id: result.safetyBackup ?? '' });
+    client = await openClient(database.url);
+    expect((await client.query('select from visits')).rowCount).to.equal(0);
+  });
+
+  it('is what is done for a login that may not create databases', async () => {
+    const owner = await scratchLogin('owner');
+    await client.query(`create database ${owner.user}_own owner ${owner.user}`);
+    const theirs = await openClient(testUrl(`${owner.user}_own`, owner));
+    await theirs.query(
+      `create schema own; create table own.things (id integer primary key, body text); insert into own.things select n, 'x' from generate_series(1, 50) n`,
+    );
+    await stampAs(theirs, 'testing');
+    workspace.write({ '.env.testing': `TESTING_DATABASE_URL=${testUrl(`${owner.user}_own`, owner)}\n` });
+    await backup();
+    await theirs.query('drop table own.things; create table own.other (id integer)');
+    await theirs.end();
+    await workspace.run(() => closeEngines('testing'));
+    const shown = await workspace.cli(['restore-backup', 'latest', '--env', 'testing', '--yes']);
+    expect(shown.code, shown.stderr).to.equal(0);
+    expect(shown.stdout).to.contain('restored by transaction').and.contain('may not create databases');
+    const again = await openClient(testUrl(`${owner.user}_own`, owner));
+    expect((await again.query('select from own.things')).rowCount).to.equal(50);
+    expect((await again.query(`select to_regclass('own.other') as other`)).rows).to.deep.equal([{ other: null }]);
+    await again.end();
+    await workspace.run(() => closeEngines('testing'));
+    await client.query(`drop database ${owner.user}_own with (force)`);
+    await dropLogins(owner);
+  });
+
+  it('does not have the migrations and triggers of another time registered', async () => {
+    await workspace.run(() => applyTriggers({ env: 'testing' }));
+    await client.query(`create table stamped (id integer, updated_at timestamptz)`);
+    await backup();
+    await workspace.run(() => applyTriggers({ env: 'testing' }));
+    expect((await client.query('select from manage_db.trigger_registry')).rowCount).to.equal(1);
+    await client.end();
+    expect((await restore()).warnings).to.deep.equal([]);
+    client = await openClient(database.url);
+    expect((await client.query('select from manage_db.trigger_registry')).rowCount).to.equal(0);
+  });
+
+  it('changes nothing when somebody uses the database, or the rows are not those of the manifest', async () => {
     await backup();
     await client.query('delete from visits');
     const before = await fingerprint();
-    const blocker = await openClient(database.url);
-    await blocker.query('begin; select from patients limit 1');
-    const error = await failing({ disconnectUsers: false });
-    expect(error.code).to.equal('LOCK_TIMEOUT');
-    expect(error.message).to.contain('was not changed');
-    await blocker.end();
-    expect(await fingerprint()).to.equal(before);
+    const used = await failing();
+    expect([used.code, used.message]).to.satisfy(
+      ([code, message]: string[]) => code === 'DATABASE_IN_USE' && message?.includes('was not changed'),
+    );
     const [latest] = await workspace.run(() => listBackups({ env: 'testing' }));
     const path = join(latest?.path ?? '', 'manifest.json');
     writeFileSync(path, readFileSync(path, 'utf8').replace('"rows": 300', '"rows": 301'));
-    const wrong = await failing();
+    await client.end();
+    const wrong = await failing({ id: latest?.id ?? '' });
+    client = await openClient(database.url);
     expect(wrong.code).to.equal('BACKUP_INVALID');
     expect(wrong.message).to.contain('300 rows instead of 301').and.contain('was not changed');
+    expect(await fingerprint()).to.equal(before);
+  });
+
+  it('waits for nobody for ever, and says whose table it could not have', async () => {
+    await backup();
+    const before = await fingerprint();
+    await client.end();
+    let blocker: pg.Client | undefined;
+    const error = await failing({
+      onProgress: ({ step }) => {
+        // somebody who comes after the look at who uses it
+        if (step !== 'restoring in one transaction' || blocker !== undefined) return;
+        blocker = new pg.Client(database.url);
+        void blocker.connect().then(() => blocker?.query('begin; select from patients limit 1'));
+      },
+    });
+    await blocker?.end();
+    client = await openClient(database.url);
+    expect(error.code).to.equal('LOCK_TIMEOUT');
+    expect(error.message).to.contain('was not changed');
     expect(await fingerprint()).to.equal(before);
   });
 });
