@@ -585,7 +585,7 @@ describe('backup and restore', function () {
         `create subscription from_head_office connection 'host=nowhere.invalid' publication all_of_it with (connect = false)`,
         database,
       );
-      const error = await failure(restore({ id: 'latest' }));
+      const error = await failure(restore({ id: 'latest', method: 'swap' }));
       expect(error.code).to.equal('DATABASE_IN_USE');
       expect(error.message).to.include('the subscription from_head_office').and.include('was not changed');
       expect(await oid()).to.equal(before);
