@@ -54,6 +54,9 @@ function describe(result: ApplyTriggersResult, isDryRun: boolean, paint: Paint):
   lines.push(
     `${[...counts, `${formatCount(result.unchanged.length)} unchanged`].join(', ')}${isDryRun ? ', if it were executed' : ''}`,
   );
+  const isAllButTriggers = counts.length === 0 && result.statements.length > 0;
+  if (isAllButTriggers && !isDryRun)
+    lines.push(paint.dim(`- ${formatCount(result.statements.length)} statements about functions, and tables of packs`));
   lines.push(...renderSkipped(result.skipped, paint));
   lines.push(
     ...result.skippedFunctions.map(({ schema, name, reason }) =>

@@ -12,16 +12,15 @@ export const command = defineCommand({
   async run(_args, { operation }) {
     const { verifyAuditLog } = await import('../../app/core/db-operations/audit-log.js');
     const verified = await verifyAuditLog(operation);
-    const { ok, entries, chained } = verified;
+    const { ok, entries, chained, isChained } = verified;
     return {
       data: verified,
       ...(ok ? {} : { error: broken(verified) }),
-      warnings:
-        chained === 0
-          ? [
-              'The log is not chained: what its owner removes in spite of the triggers is not found. Set hashChain in configureAuditPack.',
-            ]
-          : [],
+      warnings: isChained
+        ? []
+        : [
+            'New entries are not chained: what the owner of the log removes of them in spite of the triggers is not found. Set hashChain in configureAuditPack.',
+          ],
       text: (paint) =>
         ok
           ? `${paint.green('✓')} ${formatCount(entries)} entries, ${formatCount(chained)} of them chained and as they were written`

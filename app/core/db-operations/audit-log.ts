@@ -15,6 +15,8 @@ export interface VerifiedAuditLog {
   readonly entries: number;
   /** Those with a hash; 0 where no chain was ever configured. */
   readonly chained: number;
+  /** Whether new entries get one, as the workspace says. */
+  readonly isChained: boolean;
   /** At most 1000. */
   readonly findings: readonly AuditFinding[];
 }
@@ -35,7 +37,7 @@ export function verifyAuditLog(options: OperationOptions = {}): Promise<Verified
   return guarded('verify-audit-log', options, (target) =>
     looking(target, options, async (db, place) => {
       const { entries, chained, findings } = await readAuditFindings(db, place, target);
-      return { ok: findings.length === 0, entries, chained, findings };
+      return { ok: findings.length === 0, entries, chained, isChained: place.isChained, findings };
     }),
   );
 }

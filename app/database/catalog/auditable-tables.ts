@@ -31,7 +31,7 @@ export interface AuditableTable {
   readonly keys: readonly AuditableKey[];
   readonly isPartitioned: boolean;
   /** Partitions of all levels. */
-  readonly partitions: readonly { readonly schema: string; readonly name: string }[];
+  readonly partitions: readonly { readonly schema: string; readonly name: string; readonly isPartitioned: boolean }[];
   /** In a tree of inheritance, or filled by a subscription: where only row triggers see everything. */
   readonly needsRowTriggers: boolean;
 }
@@ -79,7 +79,7 @@ export async function readAuditableTables(
       select tree.root, i.inhrelid from tree join pg_catalog.pg_inherits i on i.inhparent = tree.oid
     ),
     parts as (
-      select tree.root, pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('schema', pn.nspname, 'name', p.relname)
+      select tree.root, pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('schema', pn.nspname, 'name', p.relname, 'isPartitioned', p.relkind = 'p')
         order by pn.nspname, p.relname) as partitions
       from tree join pg_catalog.pg_class p on p.oid = tree.oid join pg_catalog.pg_namespace pn on pn.oid = p.relnamespace
       where tree.oid <> tree.root and p.relkind in ('r', 'p')

@@ -502,6 +502,44 @@ describe('the audit pack', () => {
     expect((await client.query('select from audit.moving_rows')).rowCount).to.equal(0);
   });
 
+  it('logs what MERGE inserts and updates in one statement as what it is', async () => {
+    await client.query(`create table pt (id integer, region text, v text, primary key (id, region)) partition by list (region);
+      create table pt_a partition of pt for values in ('a') partition by range (id); create table pt_a1 partition of pt_a for values from (0) to (1000);
+      create table pt_b partition of pt for values in ('b')`);
+    await apply();
+    await changes(`insert into pt values (12, 'a', 'x'), (13, 'a', 'y'), (14, 'b', 'z')`);
+    const merge = (
+      target: string,
+      id: number,
+    ) => `merge into ${target} p using (values (${id}, 'a'), (12, 'a'), (13, 'a')) s (id, region)
+      on p.id = s.id when matched then update set v = 'upd${id}' when not matched then insert values (s.id, s.region, 'ins')`;
+    await client.query('set enable_hashjoin = off; set enable_mergejoin = off');
+    for (const [target, id, before] of [
+      ['pt', 11, ['x', 'y']],
+      ['pt_a', 10, ['upd11', 'upd11']],
+    ] as const) {
+      expect(await changes(merge(target, id))).to.have.members([
+        `UPDATE pt [12, "a"] {v} {"v": "${before[0]}"} {"v": "upd${id}"}`,
+        `UPDATE pt [13, "a"] {v} {"v": "${before[1]}"} {"v": "upd${id}"}`,
+        `INSERT pt [${id}, "a"] - {"v": "ins", "id": ${id}, "region": "a"}`,
+      ]);
+    }
+    await client.query(
+      `create function merging() returns void language plpgsql as $f$ begin ${merge('pt', 9)}; end $f$`,
+    );
+    expect(await changes('select merging()')).to.have.length(3);
+    expect(
+      await changes(
+        `insert into pt values (12, 'a', 'q'), (8, 'a', 'n') on conflict (id, region) do update set v = excluded.v`,
+      ),
+    ).to.have.members([
+      'UPDATE pt [12, "a"] {v} {"v": "upd9"} {"v": "q"}',
+      'INSERT pt [8, "a"] - {"v": "n", "id": 8, "region": "a"}',
+    ]);
+    expect(await changes(`update pt set v = 'plain' where id = 12`)).to.have.length(1);
+    expect((await client.query('select from audit.moving_rows')).rowCount).to.equal(0);
+  });
+
   it('logs every change that foreign keys make, also of one row more than once', async () => {
     await client.query(`create table u2 (id integer primary key); create table c2 (id integer primary key, a integer references u2 on delete set null,
         b integer references u2 on delete set null on update cascade);
@@ -790,7 +828,7 @@ describe('the audit pack', () => {
       const error = await late.query(`insert into loose values (9, 'z')`).catch((thrown) => thrown);
       expect(error.code).to.equal('40001');
       await late.end();
-      expect(await check()).to.deep.equal({ ok: true, entries: 381, chained: 381, findings: [] });
+      expect(await check()).to.deep.equal({ ok: true, entries: 381, chained: 381, isChained: true, findings: [] });
       expect((await workspace.cli(['verify-audit-log', '--env', 'testing'])).code).to.equal(0);
       expect(await apply()).to.deep.include({ statements: [] });
     });
@@ -867,7 +905,10 @@ describe('the audit pack', () => {
       configure('{ retentionMonths: 24 }');
       await apply();
       await changes('insert into users (id) values (1000)');
-      expect(await check()).to.include({ ok: true, entries: 321, chained: 320 });
+      expect(await check()).to.include({ ok: true, entries: 321, chained: 320, isChained: false });
+      expect((await workspace.cli(['verify-audit-log', '--env', 'testing'])).stderr).to.contain(
+        'New entries are not chained',
+      );
       await tamper(`update audit.audit_logs set created_at = '2020-01-05' where position <= 30`);
       await apply();
       expect((await check()).entries).to.equal(291);

@@ -1,5 +1,6 @@
 import { readAuditableTables } from '../../../database/catalog/auditable-tables.js';
 import { readLiveTriggers } from '../../../database/catalog/live-triggers.js';
+import { TGTYPE } from '../../../database/catalog/trigger-sql.js';
 import type { Queryable } from '../../../database/queryable.js';
 
 export interface AuditedTable {
@@ -25,6 +26,7 @@ export async function readCoverage(db: Queryable, schema: string): Promise<reado
     // those with conditions only note which rows are moved; one that is not ALWAYS misses what is replicated
     if (functionSchema !== schema || !functionName.startsWith('log_') || mode !== 'always' || fields.when !== null)
       continue;
+    if ((fields.type & TGTYPE.before) !== 0) continue;
     const key = JSON.stringify([in_, table]);
     logged.set(key, (logged.get(key) ?? 0) | fields.type);
   }

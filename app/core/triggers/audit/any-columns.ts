@@ -69,11 +69,12 @@ export function anyColumns(options: AnyColumnsOptions): string {
   using moment, xid, tg_op, logged_schema, logged_table, root, keys, secret, app_user, client, depth;
   if tg_op = 'UPDATE' then
     ${clean(`${own} and m.kind <> 'logged'`)}
-    perform set_config('manage_db.moving', ${outerLevels('depth - 1')}, true);
+    perform set_config('manage_db.moving', ${outerLevels('depth - 1')}, true);${isPartitioned ? `\n    perform set_config('manage_db.merging', ${outerLevels('depth - 1', 'merging')}, true);` : ''}
   end if;${
     isPartitioned
       ? `
   if tg_op = 'INSERT' then
+    perform set_config('manage_db.inserting', '', true);
     ${clean(own)}
   elsif tg_op = 'DELETE' then
     -- what no key goes with was no move
@@ -84,10 +85,10 @@ export function anyColumns(options: AnyColumnsOptions): string {
   }`;
 }
 
-/** Of the setting that says at which levels rows are being moved, innermost first: those outside of `level`. */
-export function outerLevels(level: string): string {
+/** Of the setting that says at which levels rows are being moved or merged, innermost first: those outside of `level`. */
+export function outerLevels(level: string, what: 'moving' | 'merging' = 'moving'): string {
   return `coalesce((select string_agg(l.level, ',' order by l.n)
-      from unnest(string_to_array(nullif(current_setting('manage_db.moving', true), ''), ',')) with ordinality l (level, n)
+      from unnest(string_to_array(nullif(current_setting('manage_db.${what}', true), ''), ',')) with ordinality l (level, n)
       where l.level ~ '^[0-9]{1,9}$' and case when l.level ~ '^[0-9]{1,9}$' then l.level::integer end < ${level}), '')`;
 }
 
@@ -110,7 +111,12 @@ function slowStatement({ s, into, isWhole, isPartitioned }: AnyColumnsOptions): 
           and k.depth = m.depth and k.kind = 'key' and k.old_id = m.old_id
         where ${note('left')} and m.old_id = y.id)`;
   const logged = `
-      where $3 <> 'INSERT' or not exists (select from ${s}.moving_rows m where ${note('logged')} and m.new_id = y.id)`;
+      where ($3 <> 'INSERT' or not exists (select from ${s}.moving_rows m where ${note('logged')} and m.new_id = y.id))`;
+  // once it has inserted a row, MERGE shows its triggers that one for each that it updates
+  const merged = `
+        and not exists (select from ${s}.moving_rows m where $3 = 'UPDATE' and ${note('merged')})
+      union all
+      select m.id, m.new_id, m.data from ${s}.moving_rows m where $3 = 'UPDATE' and ${note('merged')}`;
   const kept = (row: string) => keptOfJson(`c.${row}`, { changed: 'c.changed', secret: '$8', isWhole });
   const noted = `,
     noted as (
@@ -125,7 +131,7 @@ function slowStatement({ s, into, isWhole, isPartitioned }: AnyColumnsOptions): 
     ),
     o0 as materialized (${identified('%1$s', isPartitioned ? left : '')}
     ),
-    n0 as materialized (${identified('%2$s', isPartitioned ? logged : '')}
+    n0 as materialized (${identified('%2$s', isPartitioned ? logged : '')}${isPartitioned ? merged : ''}
     ),
     o1 as materialized (select pos, id, data from o0${isPartitioned ? lost('old', 'left') : ''}),
     n1 as materialized (select pos, id, data from n0${isPartitioned ? lost('new', 'arrived') : ''}),

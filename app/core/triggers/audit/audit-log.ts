@@ -68,7 +68,7 @@ export function logTables(schema: string): readonly LogTable[] {
   transaction_id bigint not null,
   relation oid not null,
   depth integer not null,
-  kind text not null check (kind in ('key', 'left', 'arrived', 'logged')),
+  kind text not null check (kind in ('key', 'left', 'arrived', 'merged', 'logged')),
   old_id text,
   new_id text,
   data jsonb

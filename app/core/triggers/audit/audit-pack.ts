@@ -199,14 +199,27 @@ function declare(table: AuditableTable, called: GeneratedFunction, rows: RowExpr
     when: rows.isOtherKey('old', 'new'),
   });
   if (!table.isPartitioned) return [...statements, keys];
-  const moves = { timing: 'after', args: ['moved'], when: IS_MOVING } as const;
+  const moves = { timing: 'after', args: ['moved'], when: isAtLevel('moving') } as const;
+  const merges = [table, ...table.partitions.filter(({ isPartitioned }) => isPartitioned)].flatMap((relation) => [
+    on(relation, 'audit_begin_insert', { timing: 'before', on: ['insert'], level: 'statement' }),
+    on(relation, 'audit_begin_update', { timing: 'before', on: ['update'], level: 'statement' }),
+  ]);
   return [
     ...statements,
+    ...merges,
+    on(table, `audit_merged_${hash}`, {
+      timing: 'after',
+      on: ['update'],
+      args: ['merged'],
+      when: isAtLevel('merging'),
+    }),
     keys,
     on(table, `audit_left_${hash}`, { ...moves, on: ['delete'] }),
     on(table, `audit_arrived_${hash}`, { ...moves, on: ['insert'] }),
   ];
 }
 
-/** Set by zz_audit_key: the statement gives rows another key, and so perhaps another partition. */
-const IS_MOVING = `pg_catalog.split_part(pg_catalog.current_setting('manage_db.moving', true), ',', 1) = pg_catalog.pg_trigger_depth()::text`;
+/** Set by the triggers that fire before: this statement moves rows to other partitions, or may insert and update. */
+function isAtLevel(what: 'moving' | 'merging'): string {
+  return `pg_catalog.split_part(pg_catalog.current_setting('manage_db.${what}', true), ',', 1) = pg_catalog.pg_trigger_depth()::text`;
+}
