@@ -9,6 +9,8 @@ import { ManageDbError } from '../errors.js';
 import type { OperationControls } from '../progress.js';
 import { guarded, type OperationOptions, type Permit, type Target } from '../safety/gate.js';
 import { verifyFiles } from './backup/backup-files.js';
+import { removeBackup } from './backup/backup-folder.js';
+import { SAFETY_LABEL } from './backup/backup-id.js';
 import { findBackup } from './backup/backup-list.js';
 import { commentStatement, propertyStatements } from './backup/database-properties.js';
 import { fillScratch } from './backup/fill-scratch.js';
@@ -16,7 +18,7 @@ import { type LeftOutParts, leftOutParts, NOTHING_LEFT_OUT, withoutParts } from 
 import type { Manifest, TableRows } from './backup/manifest.js';
 import { createScratchDatabase, dropDatabase, lockRestoreOf, SCRATCH_COMMENT } from './backup/scratch-database.js';
 import { endSessionsOf, refuseIfInUse } from './backup/sessions.js';
-import { backupTarget } from './backup.js';
+import { type BackupResult, backupTarget } from './backup.js';
 import { explained, stopIfAborted } from './failure.js';
 import { checkContents } from './restore/check-contents.js';
 import type { FreeSpace } from './restore/free-space.js';
@@ -170,21 +172,35 @@ async function replaceInside(maintenance: Client, restore: Restore): Promise<Rep
   await lockRestoreOf(maintenance, target.database);
   if (disconnectUsers) await endSessionsOf(maintenance, target.database);
   else await refuseIfInUse(maintenance, target.database);
-  const safety = await backupTarget(target, { ...controls, label: 'before a restore' });
-  await ownSessionsEnded(target);
-  stopIfAborted(controls.signal);
   await withConnection(target.settings, {}, async (present) => {
     await refuseIfChanged(present, target);
     // the backup's records of what is in it have to fit into it
     await ensureSchema(present);
   });
   const serverMajor = target.serverMajor ?? manifest.serverMajor;
-  const tables = await restoreInTransaction({ target, folder, manifest, serverMajor, controls });
+  let safety: BackupResult | null = null;
+  const backUp = async (signal: AbortSignal): Promise<void> => {
+    safety = await backupTarget(target, { ...controls, signal, label: SAFETY_LABEL });
+    stopIfAborted(signal);
+  };
+  const tables = await restoreInTransaction({ target, folder, manifest, serverMajor, controls, backUp }).catch(
+    async (error: unknown) => {
+      // nothing was replaced, so there is nothing to go back to
+      if (safety !== null) await removeBackup(safety.path);
+      throw error;
+    },
+  );
   const warnings = await withConnection(target.settings, {}, async (contents) => [
     ...(await readSubscriptionsToRefresh(contents)),
     ...(await checkContents(contents, { manifest, environment: target.environment, controls }).catch(committedAnyway)),
   ]);
-  return { previousDatabase: null, previousUntil: null, safetyBackup: safety.id, tables, warnings };
+  return {
+    previousDatabase: null,
+    previousUntil: null,
+    safetyBackup: safety === null ? null : (safety as BackupResult).id,
+    tables,
+    warnings,
+  };
 }
 
 async function replace(

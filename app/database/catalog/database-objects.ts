@@ -31,26 +31,34 @@ export const UNLINK_LARGE_OBJECTS = 'select pg_catalog.lo_unlink(m.oid) from pg_
 
 /* FirstNormalObjectId is 16384: what has a smaller oid came with the server. */
 const DATABASE_OBJECTS = `
-  select address.type as kind, (pg_catalog.pg_identify_object(o.classid, o.objid, 0)).identity as identity,
-    pg_catalog.pg_get_userbyid(o.owner)::text as owner, pg_catalog.pg_has_role(o.owner, 'USAGE') as droppable
+  select address.type as kind, coalesce(o.identity, (pg_catalog.pg_identify_object(o.classid, o.objid, 0)).identity) as identity,
+    pg_catalog.pg_get_userbyid(o.owner)::text as owner,
+    pg_catalog.pg_has_role(o.owner, 'USAGE') or pg_catalog.pg_has_role(o.other_owner, 'USAGE') as droppable
   from (
-    select 'pg_catalog.pg_publication'::pg_catalog.regclass as classid, p.oid as objid, p.pubowner as owner, 1 as place
+    select 'pg_catalog.pg_publication'::pg_catalog.regclass as classid, p.oid as objid, p.pubowner as owner, p.pubowner as other_owner,
+      null::text as identity, 1 as place
     from pg_catalog.pg_publication p
     union all
-    select 'pg_catalog.pg_event_trigger'::pg_catalog.regclass, e.oid, e.evtowner, 2 from pg_catalog.pg_event_trigger e
+    select 'pg_catalog.pg_event_trigger'::pg_catalog.regclass, e.oid, e.evtowner, e.evtowner, null, 2 from pg_catalog.pg_event_trigger e
     union all
-    select 'pg_catalog.pg_transform'::pg_catalog.regclass, t.oid, y.typowner, 3
+    select 'pg_catalog.pg_transform'::pg_catalog.regclass, t.oid, y.typowner, l.lanowner,
+      pg_catalog.format('for %s language %I', pg_catalog.format_type(t.trftype, null), l.lanname), 3
     from pg_catalog.pg_transform t join pg_catalog.pg_type y on y.oid = t.trftype
+    join pg_catalog.pg_language l on l.oid = t.trflang
     union all
-    select 'pg_catalog.pg_cast'::pg_catalog.regclass, c.oid, y.typowner, 4
+    select 'pg_catalog.pg_cast'::pg_catalog.regclass, c.oid, y.typowner, z.typowner, null, 4
     from pg_catalog.pg_cast c join pg_catalog.pg_type y on y.oid = c.castsource
+    join pg_catalog.pg_type z on z.oid = c.casttarget
     union all
-    select 'pg_catalog.pg_foreign_server'::pg_catalog.regclass, s.oid, s.srvowner, 5 from pg_catalog.pg_foreign_server s
+    select 'pg_catalog.pg_foreign_server'::pg_catalog.regclass, s.oid, s.srvowner, s.srvowner, null, 5 from pg_catalog.pg_foreign_server s
     union all
-    select 'pg_catalog.pg_foreign_data_wrapper'::pg_catalog.regclass, w.oid, w.fdwowner, 6
+    select 'pg_catalog.pg_foreign_data_wrapper'::pg_catalog.regclass, w.oid, w.fdwowner, w.fdwowner, null, 6
     from pg_catalog.pg_foreign_data_wrapper w
     union all
-    select 'pg_catalog.pg_language'::pg_catalog.regclass, l.oid, l.lanowner, 7 from pg_catalog.pg_language l
+    select 'pg_catalog.pg_language'::pg_catalog.regclass, l.oid, l.lanowner, l.lanowner, null, 7 from pg_catalog.pg_language l
+    union all
+    -- only superusers have made them
+    select 'pg_catalog.pg_am'::pg_catalog.regclass, m.oid, 10, 10, null, 8 from pg_catalog.pg_am m
   ) o
   cross join lateral pg_catalog.pg_identify_object_as_address(o.classid, o.objid, 0) address
   where o.objid >= 16384 and not exists (

@@ -188,6 +188,109 @@ describe('a restore in one transaction', () => {
     expect((await client.query('select from manage_db.trigger_registry')).rowCount).to.equal(0);
   });
 
+  it('leaves nothing of the time after the backup: privileges, grants, comments, rows of extensions', async () => {
+    const role = await scratchLogin('reader');
+    await client.query(`
+      create schema "APP"; create view "APP".manage_db as select 1 as one; create sequence "APP"."S manage_db" start 7;
+      create table config (id integer, own boolean); alter extension citext add table config;
+      update pg_extension set extconfig = array['config'::regclass::oid], extcondition = array['where own'] where extname = 'citext';
+      insert into config values (1, true), (2, false);
+      create function of_number(integer) returns mood language sql as $f$ select 'well'::mood $f$;
+      create cast (integer as mood) with function of_number(integer);
+      create transform for integer language sql (from sql with function pg_catalog.prsd_lextype(internal));
+      create access method heap2 type table handler heap_tableam_handler; create table other_heap (id integer) using heap2;
+      alter default privileges in schema public grant select on tables to ${role.user}; alter default privileges grant usage on schemas to ${role.user}`);
+    const describe = async () =>
+      (
+        await client.query(`
+      select string_agg(line, e'\\n' order by line) as all_of_it from (
+        select n.nspname || c.relname || coalesce(array(select unnest(c.relacl)::text order by 1)::text, '-') from pg_class c join pg_namespace n on n.oid = c.relnamespace
+          where n.nspname !~ '^pg_|information_schema|manage_db'
+        union all select nspname || array(select unnest(coalesce(nspacl, acldefault('n', nspowner)))::text order by 1)::text || nspowner || coalesce(obj_description(oid, 'pg_namespace'), '') from pg_namespace where nspname !~ '^pg_'
+        union all select 'd' || array(select unnest(defaclacl)::text order by 1)::text || coalesce(defaclnamespace::regnamespace::text, '') from pg_default_acl
+        union all select 'c' || id || own from config union all select 't' || trftype from pg_transform
+        union all select 'a' || amname from pg_am union all select 's' || last_value from "APP"."S manage_db") x (line)`)
+      ).rows[0].all_of_it;
+    const before = await describe();
+    await backup();
+    await client.query(`alter default privileges grant all on tables to ${role.user}; alter default privileges revoke execute on functions from public;
+      grant all on schema public, lives to ${role.user}; alter schema lives owner to ${role.user}; comment on schema lives is 'later'; comment on schema public is 'later';
+      insert into config values (3, true); drop view "APP".manage_db`);
+    await client.end();
+    await restore();
+    client = await openClient(database.url);
+    expect(await describe()).to.equal(before);
+    await client.query(`drop owned by ${role.user}`);
+    await dropLogins(role);
+  });
+
+  it('is refused where an extension is somewhere else now', async () => {
+    await backup();
+    await client.query('alter extension hstore set schema public');
+    await client.end();
+    const error = await failing();
+    client = await openClient(database.url);
+    expect(error.code).to.equal('USAGE');
+    expect(error.message).to.contain('hstore (lives, now public)').and.contain('was not changed');
+  });
+
+  it('loses nothing that was written before it, and is not what "latest" means', async () => {
+    await client.query('create table written (id serial primary key)');
+    await backup();
+    const [made] = await workspace.run(() => listBackups({ env: 'testing' }));
+    await client.end();
+    let acknowledged = 0;
+    let isOver = false;
+    const writer = (async () => {
+      let other: pg.Client | null = null;
+      while (!isOver) {
+        try {
+          if (other === null) {
+            other = new pg.Client(database.url);
+            other.on('error', () => undefined);
+            await other.connect();
+          }
+          acknowledged = (await other.query('insert into written default values returning id')).rows[0].id;
+        } catch {
+          await other?.end().catch(() => undefined);
+          other = null;
+        }
+      }
+      await other?.end().catch(() => undefined);
+    })();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    let last = 0;
+    const result = await restore({
+      disconnectUsers: true,
+      onProgress: ({ step }) => {
+        if (step.startsWith('dumping')) last = acknowledged;
+      },
+    });
+    isOver = true;
+    await writer;
+    expect(last).to.be.greaterThan(0);
+    await restore({ id: result.safetyBackup ?? '', disconnectUsers: true });
+    client = await openClient(database.url);
+    const { rows } = await client.query('select coalesce(max(id), 0) as id from written');
+    expect(rows[0].id).to.be.at.least(last);
+    await client.end();
+    const { tables } = await restore();
+    expect(tables.find(({ name }) => name === 'written')?.rows).to.equal(0);
+    client = await openClient(database.url);
+    expect(made?.label).to.equal(null);
+  });
+
+  it('leaves no safety backup where nothing was replaced', async () => {
+    await backup();
+    const [latest] = await workspace.run(() => listBackups({ env: 'testing' }));
+    const path = join(latest?.path ?? '', 'manifest.json');
+    writeFileSync(path, readFileSync(path, 'utf8').replace('"rows": 300', '"rows": 301'));
+    await client.end();
+    await failing();
+    client = await openClient(database.url);
+    expect(await workspace.run(() => listBackups({ env: 'testing' }))).to.have.length(1);
+  });
+
   it('changes nothing when somebody uses the database, or the rows are not those of the manifest', async () => {
     await backup();
     await client.query('delete from visits');

@@ -5,7 +5,7 @@ import { normalizeEnv } from '../../environment.js';
 import { codeOf, ManageDbError, messageOf } from '../../errors.js';
 import { filesBelow } from './backup-files.js';
 import { PARTIAL_SUFFIX } from './backup-folder.js';
-import { isBackupId, timeOfBackupId } from './backup-id.js';
+import { isBackupId, SAFETY_LABEL, timeOfBackupId } from './backup-id.js';
 import { isWhole, type Manifest, readManifest, readManifestFile } from './manifest.js';
 import { readVerification, type Verification } from './verification.js';
 import { type Worker, workerOf } from './work-mark.js';
@@ -100,7 +100,7 @@ export function verificationOf(record: Verification | null, manifestSha256: stri
 }
 
 function choose(backups: readonly BackupSummary[], environment: string, id: string): BackupSummary {
-  const complete = backups.filter(({ state }) => state === 'complete');
+  const complete = backups.filter(({ state, label }) => state === 'complete' && label !== SAFETY_LABEL);
   const matches = id === '' ? [] : backups.filter((backup) => backup.id.startsWith(id));
   const [first, second] = matches;
   const found = id === 'latest' ? complete[0] : (backups.find((backup) => backup.id === id) ?? first);

@@ -1,3 +1,4 @@
+import { SAFETY_LABEL } from './backup-id.js';
 import type { BackupSummary } from './backup-list.js';
 
 /** How many are kept: the newest ones, and the newest one of each day, ISO week and month, all in UTC. */
@@ -23,7 +24,9 @@ export interface Retained {
  */
 export function retain(backups: readonly BackupSummary[], rules: RetentionRules): Retained[] {
   const newestFirst = [...backups].sort((a, b) => b.createdAt.localeCompare(a.createdAt) || b.id.localeCompare(a.id));
-  const complete = newestFirst.filter(({ state }) => state === 'complete');
+  const all = newestFirst.filter(({ state }) => state === 'complete');
+  // what a restore has replaced is no backup that somebody has planned
+  const complete = all.filter(({ label }) => label !== SAFETY_LABEL);
   const reasons = new Map<string, string[]>();
   const keep = (backup: BackupSummary | undefined, reason: string): void => {
     if (backup !== undefined) reasons.set(backup.path, [...(reasons.get(backup.path) ?? []), reason]);
@@ -41,6 +44,10 @@ export function retain(backups: readonly BackupSummary[], rules: RetentionRules)
   const whole = complete.find(({ isWhole }) => isWhole);
   if (whole !== complete[0]) keep(whole, 'the newest with everything in it');
   keep(bestVerified(complete), 'the newest that is verified');
+  keep(
+    all.find(({ label }) => label === SAFETY_LABEL),
+    'the newest of what restores have replaced',
+  );
 
   return newestFirst.map((backup) => {
     const why = backup.state === 'complete' ? reasons.get(backup.path) : [leftAlone(backup)];

@@ -2,15 +2,17 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
-import { escapeLiteral } from 'pg';
+import { escapeIdentifier, escapeLiteral } from 'pg';
 import {
   countLargeObjects,
   readDatabaseObjects,
   UNLINK_LARGE_OBJECTS,
 } from '../../../database/catalog/database-objects.js';
 import { readDroppableSchemas } from '../../../database/catalog/droppable-schemas.js';
+import { readExtensions } from '../../../database/catalog/extensions.js';
 import { readLockHolders } from '../../../database/catalog/lock-holders.js';
 import { readUserObjects } from '../../../database/catalog/user-objects.js';
+import { readResetStatements } from '../../../database/catalog/what-stays.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { type ClientTools, findClientTools, runClientTool } from '../../../services/client-tools.js';
 import { lockTimeoutError } from '../../../services/lock-timeout-error.js';
@@ -23,7 +25,6 @@ import { FIRST_MAJOR_THAT_KNOWS_IT, UNKNOWN_SETTING } from '../backup/load.js';
 import type { Manifest, TableRows } from '../backup/manifest.js';
 import { tableProgress } from '../backup/table-progress.js';
 import { countTableRows } from '../backup/table-rows.js';
-import { together } from '../backup/together.js';
 import { dropStatements } from '../maintenance/drop-statements.js';
 import { notOwned } from '../maintenance/not-owned.js';
 import { withoutTransaction } from './restore-script.js';
@@ -35,6 +36,8 @@ export interface TransactionRestore {
   readonly manifest: Manifest;
   readonly serverMajor: number;
   readonly controls: OperationControls;
+  /** Backs up what is there: called when nobody writes any more, and before anything is dropped. */
+  readonly backUp: (signal: AbortSignal) => Promise<void>;
 }
 
 /** Milliseconds that it waits for a table that somebody works with; everything behind it waits as long. */
@@ -64,7 +67,7 @@ export async function restoreInTransaction(restore: TransactionRestore): Promise
   }
   const tools = await findClientTools({ serverMajor, binDir: target.settings.pgBinDir });
   const { settings } = target;
-  const plan = await withConnection(settings, { signal: controls.signal }, (db) => dropping(db, target));
+  const plan = await withConnection(settings, { signal: controls.signal }, (db) => dropping(db, restore));
   controls.onProgress?.({ step: 'restoring in one transaction' });
   const xid = await execute(restore, tools, plan).catch(async (error: unknown) => {
     throw await named(error, restore);
@@ -108,6 +111,8 @@ async function named(error: unknown, { target, manifest }: TransactionRestore): 
 const NOT_AS_BACKED_UP = 'manage_db: not what was backed up: ';
 
 interface Dropping {
+  /** What keeps writers out, while readers still read. */
+  readonly locks: readonly string[];
   /** What has to go first, in order. */
   readonly statements: readonly string[];
   /** What stays because an extension lives in it, besides public. */
@@ -115,7 +120,7 @@ interface Dropping {
 }
 
 /** Nothing is dropped yet. */
-async function dropping(db: Queryable, target: Target): Promise<Dropping> {
+async function dropping(db: Queryable, { target, manifest }: TransactionRestore): Promise<Dropping> {
   const inside = await readUserObjects(db);
   const schemas = await readDroppableSchemas(db);
   const outside = await readDatabaseObjects(db);
@@ -129,15 +134,39 @@ async function dropping(db: Queryable, target: Target): Promise<Dropping> {
       : []),
   ].filter(({ droppable }) => !droppable);
   if (foreign.length > 0) throw notOwned(target, foreign);
+  await refuseMovedExtensions(db, manifest);
   const { rows } = await db.query<{ name: string }>(SCHEMAS);
   const droppable = new Set(schemas.map(({ name }) => name));
+  const keptSchemas = rows.map(({ name }) => name).filter((name) => !droppable.has(name));
+  const drop = ({ kind, identity }: { kind: string; identity: string }): string =>
+    `drop ${WORDS[kind] ?? kind} if exists ${identity} cascade`;
+  // tables may be of an access method
+  const [last, first] = [
+    outside.filter(({ kind }) => kind === 'access method'),
+    outside.filter(({ kind }) => kind !== 'access method'),
+  ];
   const statements = [
-    ...outside.map(({ kind, identity }) => `drop ${WORDS[kind] ?? kind} if exists ${identity} cascade`),
+    ...(await readResetStatements(db, ['public', ...keptSchemas.filter((name) => name !== 'manage_db')])),
+    ...first.map(drop),
     ...dropStatements(inside, schemas).map(({ sql }) => sql),
+    ...last.map(drop),
     ...(large.all > 0 ? [UNLINK_LARGE_OBJECTS] : []),
     ...OF_CONTENTS.map((table) => `delete from manage_db.${table}`),
   ];
-  return { statements, keptSchemas: rows.map(({ name }) => name).filter((name) => !droppable.has(name)) };
+  const tables = inside.filter(({ kind }) => kind === 'table').map(({ identity }) => identity);
+  return { locks: tables.map((table) => `lock table ${table} in exclusive mode`), statements, keptSchemas };
+}
+
+/** Extensions stay where they are, and what is restored looks for them where they were. */
+async function refuseMovedExtensions(db: Queryable, { id, extensions }: Manifest): Promise<void> {
+  const live = new Map((await readExtensions(db)).map(({ name, schema }) => [name, schema]));
+  const moved = extensions.filter(({ name, schema }) => live.has(name) && live.get(name) !== schema);
+  const [first] = moved;
+  if (first === undefined) return;
+  const list = moved.map(({ name, schema }) => `${name} (${schema}, now ${live.get(name)})`).join(', ');
+  throw new ManageDbError('USAGE', `Extensions are in another schema than when ${id} was made: ${list}.`, {
+    hint: `Move them back first: alter extension ${escapeIdentifier(first.name)} set schema ${escapeIdentifier(first.schema)};`,
+  });
 }
 
 /** manage_db's records of what is in a database; the others are of the database itself, and stay. */
@@ -159,18 +188,29 @@ async function execute(restore: TransactionRestore, tools: ClientTools, plan: Dr
   try {
     const list = join(temporary, 'list');
     const archive = join(folder, DUMP_NAMES[manifest.format]);
-    await writeFile(list, await contentsOf(archive, { tools, restore, plan }));
+    const contents = await contentsOf(archive, { tools, restore, plan });
+    await writeFile(list, contents.list);
     const loaded = new PassThrough();
-    const whole = latch();
-    await together(
+    const [whole, locked] = [latch(), latch()];
+    let failure: { readonly error: unknown } | null = null;
+    const backUp = async (signal: AbortSignal): Promise<void> => {
+      await restore.backUp(signal).catch((error: unknown) => {
+        failure = { error };
+        throw error;
+      });
+    };
+    await inOrder(
       controls.signal,
       async (signal) => {
-        const args = [`--use-list=${list}`, '--single-transaction', '--file=-', archive];
-        await runClientTool(tools.pgRestore, args, { settings, signal, stdout: loaded });
-        whole.open();
-      },
-      async (signal) => {
-        const stdin = Readable.from(script(loaded, { restore, drops: plan.statements, whole: whole.opened }));
+        const { owners } = contents;
+        const parts = {
+          restore,
+          plan,
+          owners,
+          whole: whole.opened,
+          locked: locked.opened,
+          backUp: () => backUp(signal),
+        };
         const progress = tableProgress({
           onProgress: controls.onProgress,
           verb: 'restoring',
@@ -180,66 +220,167 @@ async function execute(restore: TransactionRestore, tools: ClientTools, plan: Dr
         await runClientTool(tools.psql, ['--set=ON_ERROR_STOP=1', '--quiet', '--output=/dev/null', '--file=-'], {
           settings,
           signal,
-          stdin,
+          stdin: Readable.from(script(loaded, parts)),
           onStderr: (line) => {
             xid = /manage_db transaction (\d+)/.exec(line)?.[1] ?? xid;
+            if (line.includes(LOCKED)) locked.open();
             progress(line);
           },
         });
       },
-    );
+      async (signal) => {
+        const args = [`--use-list=${list}`, '--single-transaction', '--file=-', archive];
+        await runClientTool(tools.pgRestore, args, { settings, signal, stdout: loaded });
+        whole.open();
+      },
+    ).catch((error: unknown) => {
+      throw failure === null ? error : failure.error;
+    });
     return xid;
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
 }
 
+/**
+ * Runs both at the same time; the end of one aborts the other. What `first` has failed with is thrown before what has
+ * become of the other one by that.
+ */
+async function inOrder(
+  signal: AbortSignal | undefined,
+  first: (signal: AbortSignal) => Promise<void>,
+  second: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const controller = new AbortController();
+  const either = signal === undefined ? controller.signal : AbortSignal.any([signal, controller.signal]);
+  const guarded = (work: Promise<void>) =>
+    work.catch((error: unknown) => {
+      controller.abort();
+      throw error;
+    });
+  const [a, b] = await Promise.allSettled([guarded(first(either)), guarded(second(either))]);
+  const isOwn = (result: PromiseSettledResult<void>): result is PromiseRejectedResult =>
+    result.status === 'rejected' && !(result.reason instanceof ManageDbError && result.reason.code === 'INTERRUPTED');
+  for (const result of [a, b]) if (isOwn(result)) throw result.reason;
+  for (const result of [a, b]) if (result.status === 'rejected') throw result.reason;
+}
+
+const LOCKED = 'manage_db: nobody writes any more';
+
 /** Everything but manage_db's own records, which are those of the live database, and what is kept in it. */
 async function contentsOf(
   archive: string,
   { tools, plan, restore: { target, controls } }: { tools: ClientTools; plan: Dropping; restore: TransactionRestore },
-): Promise<string> {
+): Promise<Contents> {
   const { stdout } = await runClientTool(tools.pgRestore, ['--list', archive], {
     settings: target.settings,
     signal: controls.signal,
   });
-  return stdout
-    .split('\n')
-    .filter((line) => OURS.test(line) || !KEPT.test(line))
-    .filter((line) => !plan.keptSchemas.some((name) => line.includes(` SCHEMA - ${name} `)))
-    .join('\n');
+  const lines = stdout.split('\n');
+  const owners = lines.flatMap((line) => {
+    const { kind, rest = '' } = ENTRY.exec(line)?.groups ?? {};
+    const name = kind === 'SCHEMA' ? plan.keptSchemas.find((one) => rest.startsWith(`${one} `)) : undefined;
+    if (name === undefined || name === 'manage_db') return [];
+    return [`alter schema ${escapeIdentifier(name)} owner to ${escapeIdentifier(rest.slice(name.length + 1))}`];
+  });
+  return { list: lines.filter((line) => isRestored(line, plan.keptSchemas)).join('\n'), owners };
 }
 
-/** `3347; 2615 16386 SCHEMA - manage_db postgres`: kind in capitals, schema, name, owner. */
-const KEPT =
-  /^\d+; \d+ \d+ (?:[A-Z ]+ manage_db |SCHEMA - manage_db |(?:ACL|COMMENT|SECURITY LABEL) - (?:SCHEMA manage_db|SUBSCRIPTION|EXTENSION) |SUBSCRIPTION(?: TABLE)? )/;
+interface Contents {
+  /** For `pg_restore --use-list`. */
+  readonly list: string;
+  /** Gives the schemas that stay to whom they belonged. */
+  readonly owners: readonly string[];
+}
 
-const OURS = new RegExp(`^\\d+; \\d+ \\d+ TABLE DATA manage_db (?:${OF_CONTENTS.join('|')}) `);
+function isRestored(line: string, keptSchemas: readonly string[]): boolean {
+  const { kind, schema, rest } = ENTRY.exec(line)?.groups ?? {};
+  if (kind === undefined || rest === undefined) return true;
+  if (schema === 'manage_db') return kind === 'TABLE DATA' && OF_CONTENTS.some((table) => rest.startsWith(`${table} `));
+  if (kind === 'SCHEMA') return !['manage_db', ...keptSchemas].some((name) => rest.startsWith(`${name} `));
+  if (kind.startsWith('SUBSCRIPTION')) return false;
+  const isAbout = (what: string) => schema === '-' && rest.startsWith(what);
+  return !(isAbout('SCHEMA manage_db ') || isAbout('SUBSCRIPTION ') || isAbout('EXTENSION '));
+}
+
+/** What pg_restore calls the kinds of objects, the longer names first: a schema may be called DATA. */
+const KINDS = [
+  ...['PUBLICATION TABLES IN SCHEMA', 'TEXT SEARCH CONFIGURATION', 'TEXT SEARCH DICTIONARY', 'TEXT SEARCH TEMPLATE'],
+  ...[
+    'MATERIALIZED VIEW DATA',
+    'TEXT SEARCH PARSER',
+    'FOREIGN DATA WRAPPER',
+    'PROCEDURAL LANGUAGE',
+    'SUBSCRIPTION TABLE',
+  ],
+  ...['PUBLICATION TABLE', 'MATERIALIZED VIEW', 'SEQUENCE OWNED BY', 'CHECK CONSTRAINT', 'OPERATOR FAMILY'],
+  ...['OPERATOR CLASS', 'STATISTICS DATA', 'SECURITY LABEL', 'FOREIGN SERVER', 'FK CONSTRAINT', 'EVENT TRIGGER'],
+  ...[
+    'FOREIGN TABLE',
+    'ACCESS METHOD',
+    'BLOB COMMENTS',
+    'BLOB METADATA',
+    'SEQUENCE SET',
+    'INDEX ATTACH',
+    'TABLE ATTACH',
+  ],
+  ...['USER MAPPING', 'ROW SECURITY', 'LARGE OBJECT', 'ACL LANGUAGE', 'DEFAULT ACL', 'SHELL TYPE', 'TABLE DATA'],
+  ...['SUBSCRIPTION', 'PUBLICATION', 'CONSTRAINT', 'CONVERSION', 'STATISTICS', 'AGGREGATE', 'COLLATION', 'EXTENSION'],
+  ...[
+    'PROCEDURE',
+    'TRANSFORM',
+    'SEQUENCE',
+    'FUNCTION',
+    'OPERATOR',
+    'DATABASE',
+    'TRIGGER',
+    'COMMENT',
+    'DEFAULT',
+    'DOMAIN',
+  ],
+  ...['POLICY', 'SCHEMA', 'SERVER', 'BLOBS', 'INDEX', 'TABLE', 'BLOB', 'CAST', 'RULE', 'TYPE', 'VIEW', 'ACL'],
+];
+
+/** `3347; 2615 16386 SCHEMA - manage_db postgres`: kind, schema, name, owner. */
+const ENTRY = new RegExp(`^\\d+; \\d+ \\d+ (?<kind>${KINDS.join('|')}) (?<schema>\\S+) (?<rest>.*)$`);
 
 interface Script {
   readonly restore: TransactionRestore;
-  readonly drops: readonly string[];
+  readonly plan: Dropping;
+  readonly owners: readonly string[];
+  /** Nobody writes any more. */
+  readonly locked: Promise<void>;
+  readonly backUp: () => Promise<void>;
   /** The archive has been read to its end without an error. */
   readonly whole: Promise<void>;
 }
 
 /** What psql executes. Without its last line nothing has happened. */
-async function* script(loaded: Readable, { restore, drops, whole }: Script): AsyncGenerator<Buffer | string> {
+async function* script(
+  loaded: Readable,
+  { restore, plan, owners, locked, backUp, whole }: Script,
+): AsyncGenerator<Buffer | string> {
   const { manifest, serverMajor } = restore;
-  yield `begin;
-set local lock_timeout = ${LOCK_TIMEOUT_MS};
-set local statement_timeout = 0;
-set local client_min_messages = notice;
-do $$ begin raise notice 'manage_db transaction %', pg_catalog.pg_current_xact_id(); end $$;
+  const notice = (text: string) => `set local client_min_messages = notice;
+do $$ begin raise notice '${text}; end $$;
 set local client_min_messages = error;
 `;
-  yield `${drops.join(';\n')};\n`;
+  yield `begin read write;
+set local role none;
+set local lock_timeout = ${LOCK_TIMEOUT_MS};
+set local statement_timeout = 0;
+set local idle_in_transaction_session_timeout = 0;
+${notice(`manage_db transaction %', pg_catalog.pg_current_xact_id()`)}`;
+  yield `${plan.locks.map((lock) => `${lock};\n`).join('')}${notice(`${LOCKED}'`)}`;
+  await locked;
+  await backUp();
+  yield `${plan.statements.join(';\n')};\n`;
   yield* withoutTransaction(loaded, {
     unknownStatement: serverMajor < FIRST_MAJOR_THAT_KNOWS_IT ? UNKNOWN_SETTING : null,
   });
   // what it writes ends before it has ended, and before it has said whether all was well
   await whole;
-  yield `${comparing(manifest)};\ncommit;\n`;
+  yield `${[...owners, comparing(manifest), 'commit'].join(';\n')};\n`;
 }
 
 /** Fails with what is not as it was backed up. */
