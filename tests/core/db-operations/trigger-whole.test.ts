@@ -90,7 +90,10 @@ describe('triggers on a whole application', () => {
     );
     // a key that is always generated changes only by `set id = default`, and that is for nobody to guess; nor is a move
     expect(
-      odd.filter((line) => !/^(plain_\d|days) (zz_audit_key|audit_left|audit_arrived|audit_merged)_\w+ \w+ did_not_fire/.test(line)),
+      odd.filter(
+        (line) =>
+          !/^(plain_\d|days) (zz_audit_key|audit_left|audit_arrived|audit_merged)_\w+ \w+ did_not_fire/.test(line),
+      ),
     ).to.deep.equal([]);
     expect((await client.query('select from audit.audit_logs')).rowCount).to.equal(0);
     expect((await client.query('select from public.plain_0')).rowCount).to.equal(0);
