@@ -22,7 +22,7 @@ import { type BackupResult, backupTarget } from './backup.js';
 import { explained, stopIfAborted } from './failure.js';
 import { checkContents } from './restore/check-contents.js';
 import type { FreeSpace } from './restore/free-space.js';
-import { readSubscriptionsToRefresh, restoreInTransaction } from './restore/in-transaction.js';
+import { readSubscriptionsToRefresh, restoreInTransaction, UnknownOutcome } from './restore/in-transaction.js';
 import { keepRecords } from './restore/keep-records.js';
 import { type Keeping, keptFor } from './restore/keeping.js';
 import { begin, describeUnchanged } from './restore/live-database.js';
@@ -107,7 +107,9 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
       const chosen = await chooseMethod(maintenance, target, options.method);
       const replaced =
         chosen.method === 'transaction'
-          ? await replaceInside(maintenance, restore)
+          ? await replaceInside(maintenance, restore, () => {
+              isSwapped = true;
+            })
           : await replace(maintenance, database, { ...restore, missingRoles: rehearsed.missingRoles }, () => {
               isSwapped = true;
             });
@@ -162,7 +164,7 @@ function committedAnyway(error: unknown): string[] {
 }
 
 /** Inside the live database, which is backed up first. */
-async function replaceInside(maintenance: Client, restore: Restore): Promise<Replaced> {
+async function replaceInside(maintenance: Client, restore: Restore, onCommitted: () => void): Promise<Replaced> {
   const { target, folder, manifest, controls, disconnectUsers } = restore;
   if (JSON.stringify(restore.parts) !== JSON.stringify(NOTHING_LEFT_OUT)) {
     throw new ManageDbError('USAGE', 'What the server lacks can be left out by a swap only. Nothing was changed.', {
@@ -183,24 +185,37 @@ async function replaceInside(maintenance: Client, restore: Restore): Promise<Rep
     safety = await backupTarget(target, { ...controls, signal, label: SAFETY_LABEL });
     stopIfAborted(signal);
   };
-  const tables = await restoreInTransaction({ target, folder, manifest, serverMajor, controls, backUp }).catch(
-    async (error: unknown) => {
-      // nothing was replaced, so there is nothing to go back to
-      if (safety !== null) await removeBackup(safety.path);
-      throw error;
-    },
-  );
-  const warnings = await withConnection(target.settings, {}, async (contents) => [
-    ...(await readSubscriptionsToRefresh(contents)),
-    ...(await checkContents(contents, { manifest, environment: target.environment, controls }).catch(committedAnyway)),
-  ]);
-  return {
-    previousDatabase: null,
-    previousUntil: null,
-    safetyBackup: safety === null ? null : (safety as BackupResult).id,
-    tables,
-    warnings,
-  };
+  let isCommitted = false;
+  const inside = { target, folder, manifest, serverMajor, controls, backUp };
+  try {
+    const tables = await restoreInTransaction({
+      ...inside,
+      onCommitted: () => {
+        isCommitted = true;
+        onCommitted();
+      },
+    });
+    const warnings = await withConnection(target.settings, {}, async (contents) => [
+      ...(await readSubscriptionsToRefresh(contents)),
+      ...(await checkContents(contents, { manifest, environment: target.environment, controls }).catch(
+        committedAnyway,
+      )),
+    ]);
+    return { previousDatabase: null, previousUntil: null, safetyBackup: idOf(safety), tables, warnings };
+  } catch (error) {
+    if (isCommitted) throw explained(error, `${target.database} is restored; what it was is backup ${idOf(safety)}.`);
+    if (error instanceof UnknownOutcome) {
+      onCommitted();
+      throw explained(error, `What ${target.database} was is backup ${idOf(safety)}.`);
+    }
+    // nothing was replaced, so there is nothing to go back to
+    if (safety !== null) await removeBackup((safety as BackupResult).path);
+    throw error;
+  }
+}
+
+function idOf(backup: BackupResult | null): string | null {
+  return backup === null ? null : backup.id;
 }
 
 async function replace(

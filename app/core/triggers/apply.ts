@@ -123,7 +123,7 @@ function refuseProblems(packs: readonly TriggerPack[]): void {
   const problems = packs.flatMap((pack) => pack.problems ?? []);
   const [pack] = packs.filter((one) => (one.problems ?? []).length > 0);
   if (pack === undefined) return;
-  throw new ManageDbError('INVALID_CONFIGURATION', `${problems.join('; ')}. Nothing was changed.`, {
+  throw new ManageDbError('INVALID_CONFIGURATION', `${problems.join('; ')}. No trigger was changed.`, {
     hint: `Correct the settings of the ${pack.name} pack in the triggers folder.`,
     details: { problems },
   });

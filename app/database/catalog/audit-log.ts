@@ -30,7 +30,7 @@ export interface LogRelation {
 }
 
 /** The names of the triggers that the log has on its tables. */
-const OWN_TRIGGERS = ['refuse_change', 'forget_logged', 'chain_entry', 'note_chain'];
+export const OWN_TRIGGERS = ['refuse_change', 'forget_logged', 'chain_entry', 'note_chain'];
 
 /** How many months there are partitions for, beside the running one. */
 const MONTHS_AHEAD = 3;

@@ -280,6 +280,23 @@ describe('a restore in one transaction', () => {
     expect(made?.label).to.equal(null);
   });
 
+  it('says what is so when something fails after the commit, and keeps what leads back', async () => {
+    await backup();
+    await client.query('delete from visits');
+    await client.end();
+    const error = await failing({
+      onProgress: ({ step }) => {
+        if (step === 'analyzing') throw new Error('the terminal is gone');
+      },
+    });
+    client = await openClient(database.url);
+    expect((await client.query('select from visits')).rowCount).to.equal(100);
+    const [safety] = await workspace.run(() => listBackups({ env: 'testing' }));
+    expect(error.message)
+      .to.contain(`is restored; what it was is backup ${safety?.id}`)
+      .and.not.contain('was not changed');
+  });
+
   it('leaves no safety backup where nothing was replaced', async () => {
     await backup();
     const [latest] = await workspace.run(() => listBackups({ env: 'testing' }));

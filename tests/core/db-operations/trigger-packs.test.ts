@@ -202,7 +202,7 @@ describe('packs that write their triggers themselves', () => {
         const error = await failure(applied(pack, dryRun));
         expect([error.code, error.message]).to.deep.equal([
           'INVALID_CONFIGURATION',
-          'there is no table a.b; there is no column c. Nothing was changed.',
+          'there is no table a.b; there is no column c. No trigger was changed.',
         ]);
         expect(error.hint).to.contain('the demo pack');
       }

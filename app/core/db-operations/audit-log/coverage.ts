@@ -13,10 +13,10 @@ export interface AuditedTable {
 }
 
 const EVENTS = [
-  ['INSERT', 4],
-  ['UPDATE', 16],
-  ['DELETE', 8],
-  ['TRUNCATE', 32],
+  ['INSERT', TGTYPE.insert],
+  ['UPDATE', TGTYPE.update],
+  ['DELETE', TGTYPE.delete],
+  ['TRUNCATE', TGTYPE.truncate],
 ] as const;
 
 /** Every table of the application, by what calls a function of `schema` and is not disabled. Under an empty search_path. */

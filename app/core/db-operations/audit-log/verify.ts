@@ -1,4 +1,6 @@
 import { escapeIdentifier } from 'pg';
+import { OWN_TRIGGERS } from '../../../database/catalog/audit-log.js';
+import { TGTYPE } from '../../../database/catalog/trigger-sql.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { codeOf, PermissionError } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
@@ -139,6 +141,9 @@ const LOG_TABLES = `
       select from pg_catalog.pg_inherits i join pg_catalog.pg_class p on p.oid = i.inhparent
       where i.inhrelid = c.oid and p.relname = 'audit_logs' and p.relnamespace = n.oid))`;
 
+/** Before each statement that changes or removes rows. */
+const ANY_CHANGE = TGTYPE.before | TGTYPE.delete | TGTYPE.update | TGTYPE.truncate;
+
 /** The trigger, and what it calls, as they were made. */
 async function unprotected(db: Queryable, schema: string): Promise<readonly AuditFinding[]> {
   const { rows } = await db.query<{ name: string }>(
@@ -148,7 +153,7 @@ async function unprotected(db: Queryable, schema: string): Promise<readonly Audi
       select from pg_catalog.pg_trigger t
       join pg_catalog.pg_proc f on f.oid = t.tgfoid
       join pg_catalog.pg_namespace fn on fn.oid = f.pronamespace
-      where t.tgrelid = l.oid and t.tgname = 'refuse_change' and t.tgenabled = 'A' and t.tgtype = 2 + 8 + 16 + 32
+      where t.tgrelid = l.oid and t.tgname = 'refuse_change' and t.tgenabled = 'A' and t.tgtype = ${ANY_CHANGE}
         and t.tgqual is null and fn.nspname = $1 and f.proname = 'refuse_change' and f.prosrc = $2)
     order by 1`,
     [schema, REFUSE_CHANGE_BODY],
@@ -176,7 +181,7 @@ async function strangers(db: Queryable, schema: string): Promise<readonly AuditF
     select pg_catalog.format('The trigger %I on %s is not the log''s own.', t.tgname, l.name)
     from (${LOG_TABLES} union all ${HELPERS}) l join pg_catalog.pg_trigger t on t.tgrelid = l.oid
     where not t.tgisinternal and t.tgparentid = 0
-      and t.tgname not in ('refuse_change', 'forget_logged', 'chain_entry', 'note_chain')
+      and t.tgname <> all ($3)
     union all
     select pg_catalog.format('%s may act for %s, and so write into the log.', member.rolname, writer.rolname)
     from pg_catalog.pg_roles writer join pg_catalog.pg_auth_members m on m.roleid = writer.oid
@@ -184,7 +189,7 @@ async function strangers(db: Queryable, schema: string): Promise<readonly AuditF
     where writer.rolname = $2 and not member.rolsuper and not member.rolcreaterole
       and not exists (select from (${LOG_TABLES}) l where pg_catalog.pg_has_role(member.oid, l.relowner, 'MEMBER'))
     order by 1`,
-    [schema, LOG_WRITER],
+    [schema, LOG_WRITER, OWN_TRIGGERS],
   );
   return rows.map(({ detail }) => ({ kind: 'unprotected', detail }));
 }

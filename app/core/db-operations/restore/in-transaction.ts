@@ -2,7 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { escapeIdentifier, escapeLiteral } from 'pg';
+import type { ConnectionSettings } from '../../../config/connection-settings.js';
 import {
   countLargeObjects,
   readDatabaseObjects,
@@ -38,7 +40,15 @@ export interface TransactionRestore {
   readonly controls: OperationControls;
   /** Backs up what is there: called when nobody writes any more, and before anything is dropped. */
   readonly backUp: (signal: AbortSignal) => Promise<void>;
+  /** From here on the database is the restored one, whatever fails. */
+  readonly onCommitted: () => void;
 }
+
+/** What every transaction of psql ends in when it has lost its connection, but perhaps not at once. */
+const ENDING_MS = 10_000;
+
+/** It cannot be asked whether the transaction was committed. */
+export class UnknownOutcome extends ManageDbError {}
 
 /** Milliseconds that it waits for a table that somebody works with; everything behind it waits as long. */
 const LOCK_TIMEOUT_MS = 10_000;
@@ -46,16 +56,15 @@ const LOCK_TIMEOUT_MS = 10_000;
 /**
  * Restores a backup inside the live database, in one transaction: everything of the users is dropped, the archive is
  * loaded, and the rows are counted; only if they are those of the manifest is it committed. Whatever fails or dies before
- * that, nothing has happened. What is kept: what manage_db knows about
- * the database itself, extensions, and subscriptions.
+ * that, nothing has happened. What is kept: what manage_db knows about the database itself, extensions, and subscriptions.
  *
  * Readers wait from the first DROP to the end. Returns the tables.
  *
  * @throws ManageDbError `USAGE` for a plain dump, `PERMISSION_DENIED` naming what belongs to others, `LOCK_TIMEOUT`,
- *   `BACKUP_INVALID` when the counts differ, `CLIENT_TOOL_FAILED`, `INTERRUPTED`
+ *   `BACKUP_INVALID` when the counts differ, `CLIENT_TOOL_FAILED`, `INTERRUPTED`; UnknownOutcome
  */
 export async function restoreInTransaction(restore: TransactionRestore): Promise<TableRows[]> {
-  const { target, manifest, serverMajor, controls } = restore;
+  const { target, manifest, serverMajor, controls, onCommitted } = restore;
   if (manifest.format === 'plain') {
     throw new ManageDbError(
       'USAGE',
@@ -69,11 +78,10 @@ export async function restoreInTransaction(restore: TransactionRestore): Promise
   const { settings } = target;
   const plan = await withConnection(settings, { signal: controls.signal }, (db) => dropping(db, restore));
   controls.onProgress?.({ step: 'restoring in one transaction' });
-  const xid = await execute(restore, tools, plan).catch(async (error: unknown) => {
-    throw await named(error, restore);
-  });
+  const { xid, failure } = await execute(restore, tools, plan);
+  if (failure !== null && !(await isCommitted(settings, xid))) throw await named(failure.error, restore);
+  onCommitted();
   return withConnection(settings, { signal: controls.signal }, async (db) => {
-    await requireCommitted(db, xid);
     controls.onProgress?.({ step: 'analyzing' });
     await db.query('analyze');
     return (await countTableRows(db, controls)).filter(isUsers);
@@ -179,12 +187,20 @@ const SCHEMAS = `
 /** What DROP calls the kinds that the catalog names otherwise. */
 const WORDS: Readonly<Record<string, string>> = { 'foreign-data wrapper': 'foreign data wrapper' };
 
-/** Returns the id of the transaction. */
-async function execute(restore: TransactionRestore, tools: ClientTools, plan: Dropping): Promise<string> {
+interface Executed {
+  /** The id of the transaction; `null`: its COMMIT was not sent, so that it will be rolled back. */
+  readonly xid: string | null;
+  /** Psql may have failed after its COMMIT had arrived. */
+  readonly failure: { readonly error: unknown } | null;
+}
+
+async function execute(restore: TransactionRestore, tools: ClientTools, plan: Dropping): Promise<Executed> {
   const { target, folder, manifest, controls } = restore;
   const { settings } = target;
   const temporary = await mkdtemp(join(tmpdir(), 'manage-db-restore-'));
   let xid = '';
+  let isCommitting = false;
+  let failure: { readonly error: unknown } | null = null;
   try {
     const list = join(temporary, 'list');
     const archive = join(folder, DUMP_NAMES[manifest.format]);
@@ -192,7 +208,6 @@ async function execute(restore: TransactionRestore, tools: ClientTools, plan: Dr
     await writeFile(list, contents.list);
     const loaded = new PassThrough();
     const [whole, locked] = [latch(), latch()];
-    let failure: { readonly error: unknown } | null = null;
     const backUp = async (signal: AbortSignal): Promise<void> => {
       await restore.backUp(signal).catch((error: unknown) => {
         failure = { error };
@@ -207,6 +222,9 @@ async function execute(restore: TransactionRestore, tools: ClientTools, plan: Dr
           restore,
           plan,
           owners,
+          onCommit: () => {
+            isCommitting = true;
+          },
           whole: whole.opened,
           locked: locked.opened,
           backUp: () => backUp(signal),
@@ -233,10 +251,10 @@ async function execute(restore: TransactionRestore, tools: ClientTools, plan: Dr
         await runClientTool(tools.pgRestore, args, { settings, signal, stdout: loaded });
         whole.open();
       },
-    ).catch((error: unknown) => {
-      throw failure === null ? error : failure.error;
-    });
-    return xid;
+    );
+    return { xid, failure: null };
+  } catch (error) {
+    return { xid: isCommitting ? xid : null, failure: failure ?? { error } };
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
@@ -353,12 +371,14 @@ interface Script {
   readonly backUp: () => Promise<void>;
   /** The archive has been read to its end without an error. */
   readonly whole: Promise<void>;
+  /** Told before the last line is given away. */
+  readonly onCommit: () => void;
 }
 
 /** What psql executes. Without its last line nothing has happened. */
 async function* script(
   loaded: Readable,
-  { restore, plan, owners, locked, backUp, whole }: Script,
+  { restore, plan, owners, locked, backUp, whole, onCommit }: Script,
 ): AsyncGenerator<Buffer | string> {
   const { manifest, serverMajor } = restore;
   const notice = (text: string) => `set local client_min_messages = notice;
@@ -380,6 +400,7 @@ ${notice(`manage_db transaction %', pg_catalog.pg_current_xact_id()`)}`;
   });
   // what it writes ends before it has ended, and before it has said whether all was well
   await whole;
+  onCommit();
   yield `${[...owners, comparing(manifest), 'commit'].join(';\n')};\n`;
 }
 
@@ -434,12 +455,36 @@ export async function readSubscriptionsToRefresh(db: Queryable): Promise<string[
   );
 }
 
-/** psql may have lost its connection after the commit had arrived, or before: the server knows. */
-async function requireCommitted(db: Queryable, xid: string): Promise<void> {
-  const { rows } = await db.query<{ status: string | null }>(
-    'select pg_catalog.pg_xact_status($1::text::xid8) as status',
-    [xid],
-  );
-  if (rows[0]?.status === 'committed') return;
-  throw new ManageDbError('CONNECTION_LOST', `The transaction ${xid} of the restore was not committed.`);
+/**
+ * Psql may have lost its connection before or after the commit had arrived: the server knows.
+ *
+ * @throws UnknownOutcome where it cannot be asked
+ */
+async function isCommitted(settings: ConnectionSettings, xid: string | null): Promise<boolean> {
+  if (xid === null) return false;
+  const deadline = Date.now() + ENDING_MS;
+  try {
+    for (;;) {
+      const status = await withConnection(settings, {}, async (db) => {
+        const { rows } = await db.query<{ status: string | null }>(
+          'select pg_catalog.pg_xact_status($1::text::xid8) as status',
+          [xid],
+        );
+        return rows[0]?.status ?? null;
+      });
+      if (status !== 'in progress') return status === 'committed';
+      if (Date.now() > deadline) break;
+      await sleep(100);
+    }
+  } catch (error) {
+    throw unknownOutcome(xid, error);
+  }
+  throw unknownOutcome(xid);
+}
+
+function unknownOutcome(xid: string, cause?: unknown): UnknownOutcome {
+  return new UnknownOutcome('CONNECTION_LOST', 'It cannot be asked whether the restore was committed.', {
+    hint: `When the server answers: select pg_xact_status('${xid}');`,
+    ...(cause === undefined ? {} : { cause }),
+  });
 }
