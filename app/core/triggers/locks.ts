@@ -12,8 +12,11 @@ export interface LockedTable {
 
 export interface LockWish {
   readonly tables: readonly LockedTable[];
-  /** Who is waited for: those that write (CREATE TRIGGER, ALTER TABLE … TRIGGER), or all that have locked a table (DROP TRIGGER). */
-  readonly waitsFor: 'writers' | 'everybody';
+  /**
+   * Who is waited for: those that write (CREATE TRIGGER, ALTER TABLE … TRIGGER), all that have locked a table (DROP TRIGGER),
+   * or those that have one for themselves, which need not be among `tables` (printing a condition).
+   */
+  readonly waitsFor: 'writers' | 'everybody' | 'exclusive';
   /** What it is called; the names of the tables where absent. */
   readonly name?: string;
 }
@@ -47,12 +50,22 @@ export async function withLockErrors<T>(wish: LockWish, work: () => Promise<T>):
   try {
     return await work();
   } catch (error) {
-    throw errorCodeOf(codeOf(error)) === 'LOCK_TIMEOUT' ? new TriggerLockError(wish, error) : error;
+    throw asLockError(error, wish) ?? error;
   }
 }
 
+/** Of an error of the server that says so; `null` for any other. */
+export function asLockError(error: unknown, wish: LockWish = LOOKING): TriggerLockError | null {
+  if (error instanceof TriggerLockError) return error;
+  return errorCodeOf(codeOf(error)) === 'LOCK_TIMEOUT' ? new TriggerLockError(wish, error) : null;
+}
+
+/** What only looking waits for: the server reads a table's columns to print a condition. */
+const LOOKING: LockWish = { tables: [], waitsFor: 'exclusive', name: 'a table that another session has for itself' };
+
 /** The sessions that stand in the way, on the tables or their partitions. */
 export function readTriggerLockHolders(db: Queryable, { wish }: TriggerLockError): Promise<readonly LockHolder[]> {
+  if (wish.waitsFor === 'exclusive') return readLockHolders(db, { modes: ['AccessExclusiveLock'] });
   const oids = wish.tables.map(({ oid }) => oid);
   return readLockHolders(db, wish.waitsFor === 'everybody' ? { oids } : { oids, modes: CONFLICTING_MODES });
 }

@@ -463,6 +463,19 @@ describe('apply-db-triggers', () => {
     expect(await triggers()).to.deep.equal([]);
   });
 
+  it('names who has a table for itself, also where the server only has to look at it', async () => {
+    workspace.write({
+      'triggers/audit.trigger.ts': `import { configureAuditPack } from 'manage_db'; export default configureAuditPack();`,
+    });
+    await apply();
+    const blocker = await openClient(database.url);
+    await blocker.query(`set application_name = 'migration'; begin; lock table users in access exclusive mode`);
+    const error = await apply({ lockTimeoutMs: 300, lockBudgetMs: 900 }).catch((thrown) => thrown);
+    await blocker.end();
+    expect(error.code).to.equal('LOCK_TIMEOUT');
+    expect(`${error.message} ${error.hint}`).to.contain('migration').and.contain('No trigger');
+  });
+
   it('gives up when a table stays locked, names who holds it, and has applied nothing', async () => {
     await client.query(
       `set application_name = 'long report'; begin; lock table users in share mode; update users set email = 'x'`,

@@ -3,7 +3,7 @@ import { isServerError } from '../../../services/database-errors.js';
 import { type DbSession, getOperationSession } from '../../../services/database-service.js';
 import { errorWith } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
-import { explainLockError, readTriggerLockHolders, TriggerLockError } from '../../triggers/locks.js';
+import { asLockError, explainLockError, readTriggerLockHolders } from '../../triggers/locks.js';
 import { explained } from '../failure.js';
 import { takeAdvisoryLock } from '../migration/advisory-lock.js';
 
@@ -61,14 +61,15 @@ export async function inTriggerTransaction<T>(
         return work(db, lockTimeoutMs);
       }, session);
     } catch (error) {
-      if (!(error instanceof TriggerLockError)) throw explain(error, transactions, unchanged);
+      const lock = asLockError(error);
+      if (lock === null) throw explain(error, transactions, unchanged);
       // two that stand in each other's way must not come back at the same moment
       const pause = Math.min(tries * 200, 1000) * (0.5 + Math.random());
       const waitedMs = Date.now() - began;
       const left = Math.floor(lockBudgetMs - waitedMs - pause);
       if (left <= 0) {
-        const asking = getOperationSession((db) => readTriggerLockHolders(db, error), { ...session, readOnly: true });
-        throw explainLockError(error, await asking.catch(() => []), { waitedMs, unchanged });
+        const asking = getOperationSession((db) => readTriggerLockHolders(db, lock), { ...session, readOnly: true });
+        throw explainLockError(lock, await asking.catch(() => []), { waitedMs, unchanged });
       }
       lockTimeoutMs = Math.min(transactions.lockTimeoutMs, left);
       await sleep(pause, undefined, { signal }).catch(() => undefined);
