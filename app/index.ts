@@ -41,7 +41,6 @@ export {
   type BackupSummary,
   type BackupVerification,
   backupDatabase,
-  listBackups,
   type Manifest,
 } from './core/db-operations/backup.js';
 export { type Diagnosis, runDoctor } from './core/db-operations/doctor.js';
@@ -64,6 +63,7 @@ export {
   killSwitchStatus,
   releaseKillSwitch,
 } from './core/db-operations/kill-switch.js';
+export { type ListBackupsOptions, listBackups } from './core/db-operations/list-backups.js';
 export type { ResetResult } from './core/db-operations/maintenance/reset.js';
 export {
   type Check,

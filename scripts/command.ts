@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs';
+import type { AskPassphrase } from '../app/core/db-operations/backup/keys.js';
 import type { ExitCode, ManageDbError } from '../app/core/errors.js';
 import type { OperationOptions } from '../app/core/safety/gate.js';
 import type { Paint } from './presenters/paint.js';
@@ -26,6 +27,8 @@ export interface CommandContext {
   /** For every call of an operation. Tells the frame its target, so that it is shown before anything happens. */
   readonly operation: OperationOptions;
   readonly signal: AbortSignal;
+  /** Asks for a passphrase; `undefined` where nobody could answer. */
+  readonly askPassphrase: AskPassphrase | undefined;
   /** One line on standard error, unless `--quiet`. */
   readonly say: (line: string) => void;
 }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isatty } from 'node:tty';
+import type { AskPassphrase } from '../app/core/db-operations/backup/keys.js';
 import { ManageDbError } from '../app/core/errors.js';
 import type { AskConsent, Consent, ConsentQuestion } from '../app/core/safety/consent.js';
 import type { Presentation } from './presentation.js';
@@ -27,6 +28,23 @@ const DISCARD_MS = 50;
 export function askerFor(presentation: Presentation): AskConsent | undefined {
   if (presentation.isJson || !isSomebodyThere()) return undefined;
   return (question, signal) => presentation.duringQuestion((paint) => askConsent(question, { paint, signal }));
+}
+
+/** As {@link askerFor}, for passphrases: nothing of them is shown, and a new one is typed twice. */
+export function passphraseAskerFor(presentation: Presentation, signal: AbortSignal): AskPassphrase | undefined {
+  if (presentation.isJson || !isSomebodyThere()) return undefined;
+  return (which) => presentation.duringQuestion((paint) => askPassphrase(which, { paint, signal }));
+}
+
+async function askPassphrase(which: 'new' | 'known', desk: Desk): Promise<string> {
+  const { default: password } = await import('@inquirer/password');
+  const ask = (message: string, validate: (typed: string) => string | true): Promise<string> =>
+    untilInterrupted(desk, (context) => password({ message, validate, theme: themeOf(desk) }, context));
+  const isThere = (typed: string): string | true => typed !== '' || 'It is empty.';
+  if (which === 'known') return ask('The passphrase of the backup:', isThere);
+  const passphrase = await ask('A passphrase for the backup (without it nobody can restore it):', isThere);
+  await ask('Once more:', (typed) => typed === passphrase || 'That is another one.');
+  return passphrase;
 }
 
 function isSomebodyThere(): boolean {

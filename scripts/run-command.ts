@@ -8,7 +8,7 @@ import { asManageDbError } from '../app/services/database-errors.js';
 import type { CommandContext, CommandModule } from './command.js';
 import type { CommandEntry } from './command-table.js';
 import type { GlobalFlags, Presentation } from './presentation.js';
-import { askerFor } from './prompts.js';
+import { askerFor, passphraseAskerFor } from './prompts.js';
 
 /**
  * Runs a parsed command: workspace and environment are set for it, its target is announced, Ctrl-C stops it cleanly,
@@ -84,6 +84,7 @@ function contextOf(
     isJson: presentation.isJson,
     isVerbose: presentation.isVerbose,
     signal,
+    askPassphrase: passphraseAskerFor(presentation, signal),
     say: (line) => presentation.say(line),
     operation: {
       ...(flags.env === undefined ? {} : { env: flags.env }),

@@ -56,6 +56,14 @@ export const SETTINGS = {
     inFile: (s) => s.pool?.idleInTransactionTimeoutMs,
   },
   pgBinDir: { ...behaviour, variables: ['PG_BIN_DIR'], inFile: (s) => s.pgBinDir },
+  backupRecipients: { ...behaviour, variables: ['BACKUP_RECIPIENTS'], inFile: nowhere },
+  backupPassphrase: { ...behaviour, variables: ['BACKUP_PASSPHRASE'], inFile: nowhere },
+  backupIdentity: { ...behaviour, variables: ['BACKUP_IDENTITY'], inFile: nowhere },
+  s3AccessKeyId: { ...behaviour, variables: ['AWS_ACCESS_KEY_ID'], inFile: nowhere },
+  s3SecretAccessKey: { ...behaviour, variables: ['AWS_SECRET_ACCESS_KEY'], inFile: nowhere },
+  s3SessionToken: { ...behaviour, variables: ['AWS_SESSION_TOKEN'], inFile: nowhere },
+  s3Region: { ...behaviour, variables: ['AWS_REGION', 'AWS_DEFAULT_REGION'], inFile: nowhere },
+  s3Endpoint: { ...behaviour, variables: ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'], inFile: nowhere },
 } as const satisfies Record<string, SettingDefinition>;
 
 export type SettingName = keyof typeof SETTINGS;

@@ -1,7 +1,9 @@
+import { shellQuote } from '../../app/core/shell-quote.js';
+import { type EncryptArgs, encryptFlags, encryptOf, type StorageArgs, storageFlag } from '../backup-flags.js';
 import { defineCommand } from '../command.js';
 import { formatBytes, formatCount, formatDuration } from '../presenters/units.js';
 
-interface Args {
+interface Args extends EncryptArgs, StorageArgs {
   readonly label?: string;
   readonly format?: 'directory' | 'custom' | 'plain';
   readonly schemaOnly?: boolean;
@@ -22,15 +24,17 @@ export const command = defineCommand<Args>({
     ['create-backup --env production --label before-release', 'another one, with a label'],
     ['create-backup --prove', 'restore it into a scratch database at once, and compare'],
     ['create-backup --format plain --schema-only', 'the schema as SQL text'],
+    ['create-backup --encrypt --storage s3://clinic-backups/db1', 'encrypted and into a bucket, as it comes'],
     ['create-backup --exclude-table-data logs.requests', 'everything but the rows of one table'],
   ],
-  repeatable: ['schema', 'table', 'exclude-table-data'],
+  repeatable: ['schema', 'table', 'exclude-table-data', 'recipient'],
   builder: (yargs) =>
-    yargs
+    storageFlag(encryptFlags(yargs))
       .option('label', { type: 'string', requiresArg: true, describe: 'What it is for; a part of its id' })
       .option('format', {
         choices: ['directory', 'custom', 'plain'] as const,
-        describe: 'directory (default, parallel), custom (one file) or plain (SQL)',
+        describe:
+          'directory (default, parallel), custom (one file; default with --encrypt or --storage) or plain (SQL)',
       })
       .option('schema-only', { type: 'boolean', describe: 'Definitions without rows' })
       .option('data-only', { type: 'boolean', describe: 'Rows without definitions' })
@@ -58,9 +62,10 @@ export const command = defineCommand<Args>({
         describe: "Keep what the server has of the roles' passwords, which is the default; or --no-role-passwords",
       })
       .option('prove', { type: 'boolean', describe: 'Restore it into a scratch database, and compare the contents' }),
-  async run({ schema: schemas, table: tables, ...args }, { operation }) {
+  async run({ schema: schemas, table: tables, ...args }, { operation, askPassphrase }) {
     const { backupDatabase } = await import('../../app/core/db-operations/backup.js');
-    const { label, format, schemaOnly, dataOnly, jobs, excludeTableData, compress, prove, rolePasswords } = args;
+    const { label, format, schemaOnly, dataOnly, jobs, excludeTableData, compress, prove, rolePasswords, storage } =
+      args;
     const result = await backupDatabase({
       ...operation,
       label,
@@ -74,6 +79,9 @@ export const command = defineCommand<Args>({
       compress,
       prove,
       rolePasswords,
+      storage,
+      encrypt: await encryptOf(args),
+      askPassphrase,
     });
     const isPart = Object.values(result.manifest.selection).some((names) => names.length > 0);
     const rows = result.manifest.tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
@@ -86,7 +94,7 @@ export const command = defineCommand<Args>({
           ...(prove ? ['  Proven: it was restored into a scratch database, and what came back was compared'] : []),
           isPart
             ? `  A part of the database: load it with pg_restore, restore-backup does not take it`
-            : `  Restore it: manage_db restore-backup ${result.id}`,
+            : `  Restore it: manage_db restore-backup ${result.id}${storage === undefined ? '' : ` --storage ${shellQuote(storage)}`}`,
         ].join('\n'),
     };
   },

@@ -1,18 +1,20 @@
+import { type StorageArgs, storageFlag } from '../backup-flags.js';
 import { defineCommand } from '../command.js';
 import { backupState, backupVerified } from '../presenters/backup-state.js';
 import { renderTable } from '../presenters/table.js';
 import { formatAge, formatBytes } from '../presenters/units.js';
 
-export const command = defineCommand({
+export const command = defineCommand<StorageArgs>({
   isMutating: false,
   examples: [
     ['list-all-backups', 'of every environment, the newest first'],
+    ['list-all-backups --storage s3://clinic-backups/db1', 'those in a bucket'],
     ['list-all-backups --env production --json', 'of one environment, for programs'],
   ],
-  builder: (yargs) => yargs,
-  async run(_args, { env }) {
-    const { listBackups } = await import('../../app/core/db-operations/backup.js');
-    const backups = await listBackups(env === undefined ? {} : { env });
+  builder: storageFlag,
+  async run({ storage }, { env }) {
+    const { listBackups } = await import('../../app/core/db-operations/list-backups.js');
+    const backups = await listBackups({ storage, ...(env === undefined ? {} : { env }) });
     return {
       data: { backups },
       text: (paint) =>

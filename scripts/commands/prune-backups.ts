@@ -1,11 +1,17 @@
-import type { PlannedPruning, PruneBackupsResult, RetentionRules } from '../../app/core/db-operations/prune-backups.js';
+import type {
+  PlannedPruning,
+  PlanPruningOptions,
+  PruneBackupsResult,
+  RetentionRules,
+} from '../../app/core/db-operations/prune-backups.js';
 import { ManageDbError } from '../../app/core/errors.js';
+import { type StorageArgs, storageFlag } from '../backup-flags.js';
 import { type CommandContext, type CommandOutcome, defineCommand } from '../command.js';
 import type { Paint } from '../presenters/paint.js';
 import { renderTable } from '../presenters/table.js';
 import { formatAge, formatBytes, formatCounted } from '../presenters/units.js';
 
-interface Args extends RetentionRules {
+interface Args extends RetentionRules, StorageArgs {
   readonly all?: boolean;
   readonly dryRun?: boolean;
 }
@@ -18,7 +24,7 @@ export const command = defineCommand<Args>({
     ['prune-backups --keep-weekly 8 --keep-monthly 12 --all --yes', 'in every environment that lets --yes suffice'],
   ],
   builder: (yargs) =>
-    yargs
+    storageFlag(yargs)
       .option('keep-last', { type: 'number', requiresArg: true, describe: 'Keep this many of the newest' })
       .option('keep-daily', {
         type: 'number',
@@ -29,17 +35,17 @@ export const command = defineCommand<Args>({
       .option('keep-monthly', { type: 'number', requiresArg: true, describe: 'The same for months' })
       .option('all', { type: 'boolean', describe: 'Every environment that has backups' })
       .option('dry-run', { type: 'boolean', describe: 'Only the plan; without --yes or --confirm it is always that' }),
-  async run({ keepLast, keepDaily, keepWeekly, keepMonthly, all, dryRun }, context) {
-    const rules = { keepLast, keepDaily, keepWeekly, keepMonthly };
+  async run({ keepLast, keepDaily, keepWeekly, keepMonthly, all, dryRun, storage }, context) {
+    const what = { keepLast, keepDaily, keepWeekly, keepMonthly, all, storage };
     const { operation } = context;
     const isAgreed = operation.consent?.yes === true || operation.consent?.confirm !== undefined;
-    return isAgreed && dryRun !== true ? remove(rules, all, context) : plan(rules, all, context);
+    return isAgreed && dryRun !== true ? remove(what, context) : plan(what, context);
   },
 });
 
-async function plan(rules: RetentionRules, all: boolean | undefined, { env }: CommandContext): Promise<CommandOutcome> {
+async function plan(what: PlanPruningOptions, { env }: CommandContext): Promise<CommandOutcome> {
   const { planPruning } = await import('../../app/core/db-operations/prune-backups.js');
-  const environments = await planPruning({ ...rules, all, ...(env === undefined ? {} : { env }) });
+  const environments = await planPruning({ ...what, ...(env === undefined ? {} : { env }) });
   const count = environments.reduce((sum, { removed }) => sum + removed.length, 0);
   return {
     data: { environments, refused: [], isDryRun: true },
@@ -53,13 +59,9 @@ async function plan(rules: RetentionRules, all: boolean | undefined, { env }: Co
   };
 }
 
-async function remove(
-  rules: RetentionRules,
-  all: boolean | undefined,
-  { operation }: CommandContext,
-): Promise<CommandOutcome> {
+async function remove(what: PlanPruningOptions, { operation }: CommandContext): Promise<CommandOutcome> {
   const { pruneBackups } = await import('../../app/core/db-operations/prune-backups.js');
-  const result = await pruneBackups({ ...operation, ...rules, all });
+  const result = await pruneBackups({ ...operation, ...what });
   const { environments, refused } = result;
   return {
     data: {

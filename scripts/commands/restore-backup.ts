@@ -1,8 +1,9 @@
+import { type DecryptArgs, decryptFlags, decryptOf, type StorageArgs, storageFlag } from '../backup-flags.js';
 import { defineCommand } from '../command.js';
 import { keepingOf, keptLines } from '../keeping.js';
 import { formatCount, formatDuration } from '../presenters/units.js';
 
-interface Args {
+interface Args extends DecryptArgs, StorageArgs {
   readonly id: string;
   readonly disconnectUsers?: boolean;
   readonly keepPrevious?: string | false;
@@ -21,7 +22,7 @@ export const command = defineCommand<Args>({
     ],
   ],
   builder: (yargs) =>
-    yargs
+    storageFlag(decryptFlags(yargs))
       .positional('id', {
         type: 'string',
         demandOption: true,
@@ -45,11 +46,13 @@ export const command = defineCommand<Args>({
         choices: ['swap', 'transaction'] as const,
         describe: 'swap (default where it is possible), or inside the live database in one transaction',
       }),
-  async run({ id, disconnectUsers, keepPrevious, without, method }, { operation }) {
+  async run({ id, disconnectUsers, keepPrevious, without, method, storage, ...keys }, context) {
     const { restoreDatabase } = await import('../../app/core/db-operations/restore.js');
     const result = await restoreDatabase({
-      ...operation,
+      ...context.operation,
       id: String(id),
+      storage,
+      decrypt: await decryptOf(keys, context),
       disconnectUsers,
       keepPrevious: keepingOf(keepPrevious),
       without,

@@ -1,11 +1,12 @@
 import type { ShownBackup } from '../../app/core/db-operations/show-backup.js';
+import { type StorageArgs, storageFlag } from '../backup-flags.js';
 import { defineCommand } from '../command.js';
 import { backupState, backupVerified } from '../presenters/backup-state.js';
 import type { Paint } from '../presenters/paint.js';
 import { renderTable } from '../presenters/table.js';
 import { formatAge, formatBytes, formatCount, formatCounted, formatDuration } from '../presenters/units.js';
 
-interface Args {
+interface Args extends StorageArgs {
   readonly id: string;
 }
 
@@ -16,14 +17,14 @@ export const command = defineCommand<Args>({
     ['show-backup 20261121T0334 --env production --json', 'the whole manifest, for programs'],
   ],
   builder: (yargs) =>
-    yargs.positional('id', {
+    storageFlag(yargs).positional('id', {
       type: 'string',
       demandOption: true,
       describe: 'Its id, the beginning of exactly one, or "latest": the newest that was ever finished',
     }),
-  async run({ id }, { env }) {
+  async run({ id, storage }, { env }) {
     const { showBackup } = await import('../../app/core/db-operations/show-backup.js');
-    const shown = await showBackup({ id: String(id), ...(env === undefined ? {} : { env }) });
+    const shown = await showBackup({ id: String(id), storage, ...(env === undefined ? {} : { env }) });
     return { data: shown, text: (paint) => describe(shown, paint) };
   },
 });

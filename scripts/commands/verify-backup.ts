@@ -1,10 +1,11 @@
 import type { BackupCheck, VerifiedBackup } from '../../app/core/db-operations/verify-backup.js';
 import { ManageDbError } from '../../app/core/errors.js';
+import { type DecryptArgs, decryptFlags, decryptOf, type StorageArgs, storageFlag } from '../backup-flags.js';
 import { type CommandOutcome, defineCommand } from '../command.js';
 import type { Paint } from '../presenters/paint.js';
 import { formatDuration } from '../presenters/units.js';
 
-interface Args {
+interface Args extends DecryptArgs, StorageArgs {
   readonly id: string;
   readonly deep?: boolean;
 }
@@ -16,7 +17,7 @@ export const command = defineCommand<Args>({
     ['verify-backup latest --deep --env production', 'restored into a scratch database, compared, dropped again'],
   ],
   builder: (yargs) =>
-    yargs
+    storageFlag(decryptFlags(yargs))
       .positional('id', {
         type: 'string',
         demandOption: true,
@@ -26,10 +27,11 @@ export const command = defineCommand<Args>({
         type: 'boolean',
         describe: "Also restore it into a scratch database on its environment's server, and compare",
       }),
-  async run({ id, deep }, { operation }) {
+  async run({ id, deep, storage, ...keys }, context) {
     const { verifyBackup } = await import('../../app/core/db-operations/verify-backup.js');
+    const decrypt = await decryptOf(keys, context);
     try {
-      return fine(await verifyBackup({ ...operation, id: String(id), deep }));
+      return fine(await verifyBackup({ ...context.operation, id: String(id), deep, storage, decrypt }));
     } catch (error) {
       if (error instanceof ManageDbError && error.code === 'BACKUP_INVALID' && Array.isArray(error.details.checks)) {
         return noGood(error, error.details.checks as BackupCheck[]);

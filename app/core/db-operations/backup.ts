@@ -1,32 +1,53 @@
+import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { getWorkspace } from '../../config/workspace.js';
 import { findClientTools } from '../../services/client-tools.js';
+import { type BackupStorage, folderStorage } from '../../services/storage.js';
 import { ManageDbError } from '../errors.js';
+import type { OperationControls } from '../progress.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { sealFiles } from './backup/backup-files.js';
-import { makeBackup } from './backup/backup-folder.js';
+import { makeBackup, makeStoredBackup } from './backup/backup-folder.js';
 import { parseCompression } from './backup/compression.js';
 import { describeDatabase } from './backup/database-description.js';
+import { type Deposit, put, putKey } from './backup/deposit.js';
 import { asDiskFull } from './backup/disk-full.js';
 import { dumpDatabase } from './backup/dump.js';
 import { sizesOf, withDumpProgress } from './backup/dump-progress.js';
-import { writeGlobals } from './backup/globals.js';
-import { BACKUP_FORMATS, type BackupFormat, MANIFEST_VERSION, type Manifest } from './backup/manifest.js';
+import { describeGlobals, GLOBALS_FILE, type GlobalsScript } from './backup/globals.js';
+import type { AskPassphrase, Encrypt } from './backup/keys.js';
+import {
+  BACKUP_FORMATS,
+  type BackupFormat,
+  MANIFEST_VERSION,
+  type Manifest,
+  type ManifestFile,
+} from './backup/manifest.js';
+import { withStorage } from './backup/open-repository.js';
 import { proveBackup, requireScratchDatabases } from './backup/prove.js';
+import { newSealing } from './backup/sealing.js';
 import { leftOutOf, resolveSelection } from './backup/selection.js';
 import { withSnapshot } from './backup/snapshot.js';
+import { storageRepository } from './backup/storage-repository.js';
+import { prefixOfBackup } from './backup/stored-backup.js';
 import { sweepPartials } from './backup/sweep-partials.js';
 import { countTableRows, listTablesWithoutRows, listTablesWithRows } from './backup/table-rows.js';
 import { together } from './backup/together.js';
+import type { Verification } from './backup/verification.js';
 import { explained, stopIfAborted } from './failure.js';
 
-export { type BackupState, type BackupSummary, type BackupVerification, listBackups } from './backup/backup-list.js';
 export type { BackupFormat, Manifest } from './backup/manifest.js';
+export type { BackupState, BackupSummary, BackupVerification } from './backup/summary.js';
 
 export interface BackupOptions extends OperationOptions {
   /** A few words that say what it is for; a part of the id. */
   readonly label?: string | undefined;
-  /** `directory` by default: the only one that is written in parallel. */
+  /**
+   * `directory` by default: the only one that is written in parallel. `custom` with `encrypt` or `storage`: it needs no
+   * place in between.
+   */
   readonly format?: BackupFormat | undefined;
   readonly schemaOnly?: boolean | undefined;
   readonly dataOnly?: boolean | undefined;
@@ -47,6 +68,12 @@ export interface BackupOptions extends OperationOptions {
    * the same server, and compares: what does not come back as it was is no backup.
    */
   readonly prove?: boolean | undefined;
+  /** Encrypts every file (age): for whom, or `true` where the settings of the environment say so. */
+  readonly encrypt?: Encrypt | undefined;
+  /** Asks for the passphrase where `encrypt` is `true` and no setting says anything. */
+  readonly askPassphrase?: AskPassphrase | undefined;
+  /** Keeps the backup there and not in the workspace: `s3://bucket/prefix`, or a folder. */
+  readonly storage?: string | undefined;
   /** Connections that dump at the same time; by default one per processor, four at most. */
   readonly jobs?: number | undefined;
 }
@@ -70,8 +97,8 @@ const LOCK_TIMEOUT_MS = 60_000;
  * happens, there is a complete backup afterwards or none.
  *
  * @throws ManageDbError `USAGE`, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `DISK_FULL`, `LOCK_TIMEOUT`, `INTERRUPTED`,
- *   `NOT_FOUND` for a schema or table that is not there, `BACKUP_INVALID` and `PERMISSION_DENIED` with `prove`, and what
- *   the gate and connecting throw
+ *   `NOT_FOUND` for a schema or table that is not there, `BACKUP_INVALID` and `PERMISSION_DENIED` with `prove`,
+ *   `STORAGE_FAILED`, and what the gate and connecting throw
  * @example const { id } = await backupDatabase({ env: 'development', label: 'before the upgrade' });
  */
 export async function backupDatabase(options: BackupOptions = {}): Promise<BackupResult> {
@@ -87,8 +114,9 @@ export function backupTarget(target: Target, options: Omit<BackupOptions, 'env' 
 type Request = ReturnType<typeof checked>;
 
 function checked(options: BackupOptions) {
+  const { encrypt, askPassphrase, storage } = options;
   const {
-    format = 'directory',
+    format = encrypt === undefined && storage === undefined ? 'directory' : 'custom',
     schemaOnly,
     dataOnly,
     jobs,
@@ -108,7 +136,9 @@ function checked(options: BackupOptions) {
   if (jobs !== undefined && (!Number.isInteger(jobs) || jobs < 1))
     throw refuse(`--jobs takes a number from 1, not ${jobs}.`);
   if (jobs !== undefined && jobs > 1 && format !== 'directory') {
-    throw refuse(`Only the directory format is written in parallel: leave out --jobs or --format ${format}.`);
+    throw refuse(
+      `Only the directory format is written in parallel, not ${format}: leave out --jobs, or --format directory.`,
+    );
   }
   if (label !== undefined && label.length > LONGEST_LABEL)
     throw refuse(`A label has at most ${LONGEST_LABEL} characters.`);
@@ -129,6 +159,9 @@ function checked(options: BackupOptions) {
     compression: compress === undefined ? null : parseCompression(compress),
     isProven: prove,
     withoutPasswords: !rolePasswords,
+    encrypt,
+    askPassphrase,
+    storage,
     jobs: jobs ?? Math.min(MOST_JOBS, availableParallelism()),
     label: label?.trim() || null,
     controls: { ...(onProgress === undefined ? {} : { onProgress }), ...(signal === undefined ? {} : { signal }) },
@@ -136,26 +169,67 @@ function checked(options: BackupOptions) {
 }
 
 async function createBackup(target: Target, request: Request): Promise<BackupResult> {
+  const { storage } = request;
+  if (storage === undefined) return createIn(null, target, request);
+  return withStorage(storage, target.environment, (open) => createIn(open, target, request));
+}
+
+/** In the workspace, where there is no `storage`. */
+async function createIn(storage: BackupStorage | null, target: Target, request: Request): Promise<BackupResult> {
   const startedAt = new Date();
   const { backupsDir } = await getWorkspace();
   const { environment } = target;
-  await sweepPartials({ backupsDir, environment }, request.controls);
+  const { encrypt, askPassphrase, isProven, controls } = request;
+  let leftBehind = 'and nothing of it was left behind';
   try {
-    const { path, manifest } = await makeBackup(
-      { backupsDir, environment, label: request.label, at: startedAt },
-      (folder, id) => fill(folder, { id, target, request, startedAt }),
-      request.isProven ? (folder, manifest) => prove(folder, manifest, target, request) : undefined,
-    );
+    await sweepPartials({ backupsDir, environment }, controls);
+    if (storage !== null) await storageRepository(storage).sweep(environment, controls);
+    const sealing = encrypt === undefined ? null : await newSealing({ environment, encrypt, askPassphrase, isProven });
+    const backup = { backupsDir, environment, label: request.label, at: startedAt };
+    const depositOf = (folder: string, id: string): Deposit | null => {
+      if (storage !== null) return { storage, prefix: prefixOfBackup(environment, id), sealing };
+      return sealing === null ? null : { storage: folderStorage(folder), prefix: '', sealing };
+    };
+    const making = {
+      fill: (folder: string, id: string) =>
+        fill(folder, { id, target, request, startedAt, deposit: depositOf(folder, id) }),
+      prove: async (folder: string, manifest: Manifest) =>
+        isProven ? prove({ folder, manifest, target, request, deposit: depositOf(folder, manifest.id) }) : null,
+    };
+    const onLeft = (): void => {
+      leftBehind = `and what was stored of it in ${storage?.location} is removed by the next create-backup there`;
+    };
+    const { path, manifest } = await (storage === null
+      ? makeBackup(backup, making)
+      : makeStoredBackup(backup, { ...making, storage, onLeft }));
     const sizeBytes = manifest.files.reduce((sum, file) => sum + file.sizeBytes, 0);
     return { id: manifest.id, path, sizeBytes, durationMs: Date.now() - startedAt.getTime(), manifest };
   } catch (error) {
     const known = asDiskFull(error, backupsDir);
-    throw explained(known, 'No backup was made, and nothing of it was left behind.', request.controls.signal);
+    throw explained(known, `No backup was made, ${leftBehind}.`, controls.signal);
   }
 }
 
-function prove(folder: string, manifest: Manifest, { settings }: Target, { controls }: Request): Promise<void> {
-  return proveBackup({ settings, serverMajor: manifest.serverMajor, folder, manifest, controls });
+interface Proving {
+  readonly folder: string;
+  readonly manifest: Manifest;
+  readonly target: Target;
+  readonly request: Request;
+  readonly deposit: Deposit | null;
+}
+
+/** What was stored elsewhere is fetched from there: that is what is proven. */
+function prove({ folder, manifest, target, request, deposit }: Proving): Promise<Verification> {
+  const { storage = folderStorage(folder), prefix = '', sealing = null } = deposit ?? {};
+  const opening = {
+    manifest,
+    folder: prefix === '' ? folder : null,
+    read: ({ path, sha256 }: ManifestFile, signal: AbortSignal | undefined) =>
+      storage.read(`${prefix}${path}`, { sha256, signal }),
+    decrypt: { identities: sealing === null ? [] : [sealing.identity] },
+    controls: request.controls,
+  };
+  return proveBackup({ settings: target.settings, serverMajor: manifest.serverMajor, opening });
 }
 
 /** Of an id: what is unique in it. The name of a session has at most 63 bytes. */
@@ -166,10 +240,11 @@ interface Filling {
   readonly target: Target;
   readonly request: Request;
   readonly startedAt: Date;
+  readonly deposit: Deposit | null;
 }
 
 /** Dumps and counts at the same time, in one snapshot, and returns the manifest of what lies in `folder` then. */
-async function fill(folder: string, { id, target, request, startedAt }: Filling): Promise<Manifest> {
+async function fill(folder: string, { id, target, request, startedAt, deposit }: Filling): Promise<Manifest> {
   const { settings, environment, database, host, port } = target;
   const { controls, contents, format, jobs, label, compression: wanted } = request;
   const counted = await withSnapshot(
@@ -181,15 +256,12 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
       const tools = await findClientTools({ serverMajor: facts.serverMajor, binDir: settings.pgBinDir });
       // before anything is dumped, so that a wrong name or method costs nothing
       if (request.isProven) await requireScratchDatabases(client);
-      const hasPasswords = await writeGlobals(folder, client, {
-        ...facts,
-        database,
-        withoutPasswords: request.withoutPasswords,
-      });
+      const { withoutPasswords } = request;
+      const globals = await describeGlobals(client, { ...facts, database, withoutPasswords });
       const selection = await resolveSelection(client, request.selection);
       const sizes = contents === 'schema' ? [] : await sizesOf(client, await listTablesWithRows(client, selection));
       const application = `manage_db dump ${id.slice(0, LENGTH_OF_TIME)}`;
-      const [tables, compression] = await together(
+      const [tables, dumped] = await together(
         controls.signal,
         (signal) =>
           contents === 'schema'
@@ -203,6 +275,7 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
               tools,
               settings: { ...settings, applicationName: application },
               folder,
+              deposit,
               format,
               contents,
               selection,
@@ -210,6 +283,7 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
               jobs,
               snapshot: snapshotId,
               lockTimeoutMs: LOCK_TIMEOUT_MS,
+              tableBytes: sizes.reduce((sum, { bytes }) => sum + bytes, 0),
             }),
           ),
       );
@@ -217,22 +291,24 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
         ...facts,
         toolVersion: tools.version,
         snapshot: snapshotId,
-        compression,
+        compression: dumped.compression,
         selection,
-        hasPasswords,
+        globals,
+        dumped: dumped.files,
         tables,
       };
     },
   );
-  const files = await sealFiles(folder, controls);
+  const { globals, dumped, ...described } = counted;
+  const files = await complete(folder, { globals, dumped, deposit, controls });
   stopIfAborted(controls.signal);
   const times = {
     createdAt: startedAt.toISOString(),
     startedAt: startedAt.toISOString(),
     finishedAt: new Date().toISOString(),
   };
-  const { selection, hasPasswords, ...facts } = counted;
-  const leftOut = [...LEFT_OUT[contents], ...(hasPasswords ? [] : ['role passwords']), ...leftOutOf(selection)];
+  const { selection, ...facts } = described;
+  const leftOut = [...LEFT_OUT[contents], ...(globals.hasPasswords ? [] : ['role passwords']), ...leftOutOf(selection)];
   return {
     version: MANIFEST_VERSION,
     id,
@@ -245,11 +321,31 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
     format,
     contents,
     selection: selection.said,
-    encryption: null,
+    encryption: deposit === null || deposit.sealing === null ? null : 'age',
     ...facts,
     files,
     leftOut,
   };
+}
+
+interface Completing {
+  readonly globals: GlobalsScript;
+  /** What is stored already. */
+  readonly dumped: readonly ManifestFile[];
+  readonly deposit: Deposit | null;
+  readonly controls: OperationControls;
+}
+
+/** Adds what lies beside the dump, and returns every file. */
+async function complete(folder: string, { globals, dumped, deposit, controls }: Completing): Promise<ManifestFile[]> {
+  if (deposit === null) {
+    await writeFile(join(folder, GLOBALS_FILE), globals.sql, { flag: 'wx', mode: 0o600, flush: true });
+    return sealFiles(folder, controls);
+  }
+  const { signal } = controls;
+  const beside = await put(deposit, GLOBALS_FILE, Readable.from([Buffer.from(globals.sql)]), { signal });
+  const files = [...dumped, beside, ...(await putKey(deposit, { signal }))];
+  return files.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 /** Roles and tablespaces belong to the server. Those roles that the database refers to are kept beside the dump. */

@@ -1,11 +1,10 @@
-import { getWorkspace } from '../../config/workspace.js';
 import { currentEnv, normalizeEnv } from '../environment.js';
 import { ManageDbError } from '../errors.js';
 import { guarded, type OperationOptions } from '../safety/gate.js';
-import { removeBackup } from './backup/backup-folder.js';
-import { type BackupSummary, backupsOf, foldersIn } from './backup/backup-list.js';
+import { withRepository } from './backup/open-repository.js';
+import type { BackupRepository } from './backup/repository.js';
 import { type RetentionRules, retain } from './backup/retention.js';
-import { sweepPartials } from './backup/sweep-partials.js';
+import type { BackupSummary } from './backup/summary.js';
 import { explained, stopIfAborted } from './failure.js';
 
 export type { RetentionRules } from './backup/retention.js';
@@ -14,6 +13,8 @@ export interface PlanPruningOptions extends RetentionRules {
   readonly env?: string;
   /** Every environment that has backups, instead of one. */
   readonly all?: boolean | undefined;
+  /** In a storage instead of the workspace: `s3://bucket/prefix`, or a folder. */
+  readonly storage?: string | undefined;
 }
 
 export interface PlannedBackup extends BackupSummary {
@@ -32,6 +33,8 @@ export interface PlannedPruning {
 export interface PruneBackupsOptions extends OperationOptions, RetentionRules {
   /** Every environment that has backups, each by a passage of its own through the gate. */
   readonly all?: boolean | undefined;
+  /** In a storage instead of the workspace: `s3://bucket/prefix`, or a folder. */
+  readonly storage?: string | undefined;
 }
 
 export interface PrunedEnvironment extends PlannedPruning {
@@ -54,9 +57,10 @@ export interface PruneBackupsResult {
  */
 export async function planPruning(options: PlanPruningOptions): Promise<PlannedPruning[]> {
   const rules = checkedRules(options);
-  const { backupsDir } = await getWorkspace();
-  const environments = options.all ? await environmentsWithBackups(backupsDir) : [chosenEnvironment(options)];
-  return Promise.all(environments.map((environment) => plan({ backupsDir, environment }, rules)));
+  return withRepository({ storage: options.storage, environment: options.env }, async (repository) => {
+    const environments = options.all ? await environmentsWithBackups(repository) : [chosenEnvironment(options)];
+    return Promise.all(environments.map((environment) => plan(repository, environment, rules)));
+  });
 }
 
 /**
@@ -81,10 +85,10 @@ export async function pruneBackups(options: PruneBackupsOptions): Promise<PruneB
 async function pruneEach({ env: _env, all: _all, ...options }: PruneBackupsOptions): Promise<PruneBackupsResult> {
   // one typed text must not open several protected environments whose databases have the same name
   const { confirm: _confirm, ...consent } = options.consent ?? {};
-  const { backupsDir } = await getWorkspace();
+  const { storage } = options;
   const environments: PrunedEnvironment[] = [];
   const refused: { environment: string; error: ManageDbError }[] = [];
-  for (const env of await environmentsWithBackups(backupsDir)) {
+  for (const env of await withRepository({ storage }, environmentsWithBackups)) {
     try {
       environments.push(...(await pruneBackups({ ...options, consent, env })).environments);
     } catch (error) {
@@ -95,22 +99,29 @@ async function pruneEach({ env: _env, all: _all, ...options }: PruneBackupsOptio
   return { environments, refused };
 }
 
-async function prune(
+function prune(
   environment: string,
   rules: RetentionRules,
-  options: PruneBackupsOptions,
+  { storage, ...options }: PruneBackupsOptions,
 ): Promise<PrunedEnvironment> {
-  const { backupsDir } = await getWorkspace();
+  return withRepository({ storage, environment }, (repository) => pruneIn(repository, environment, rules, options));
+}
+
+async function pruneIn(
+  repository: BackupRepository,
+  environment: string,
+  rules: RetentionRules,
+  options: OperationOptions,
+): Promise<PrunedEnvironment> {
   const { onProgress, signal } = options;
-  const place = { backupsDir, environment };
   const removed: PlannedBackup[] = [];
   try {
-    const swept = await sweepPartials(place, options);
-    const planned = await plan(place, rules);
+    const swept = await repository.sweep(environment, options);
+    const planned = await plan(repository, environment, rules);
     for (const [index, backup] of planned.removed.entries()) {
       stopIfAborted(signal);
       onProgress?.({ step: `removing ${backup.id}`, done: index, total: planned.removed.length, isDetail: true });
-      if (await removeBackup(backup.path)) removed.push(backup);
+      if (await repository.remove(backup)) removed.push(backup);
     }
     return { ...planned, removed, removedBytes: bytesOf(removed), swept };
   } catch (error) {
@@ -119,11 +130,8 @@ async function prune(
   }
 }
 
-async function plan(
-  { backupsDir, environment }: { readonly backupsDir: string; readonly environment: string },
-  rules: RetentionRules,
-): Promise<PlannedPruning> {
-  const retained = retain(await backupsOf(backupsDir, environment), rules);
+async function plan(repository: BackupRepository, environment: string, rules: RetentionRules): Promise<PlannedPruning> {
+  const retained = retain(await repository.backupsOf(environment), rules);
   const those = (isKept: boolean): PlannedBackup[] =>
     retained.filter((one) => one.isKept === isKept).map(({ backup, reasons }) => ({ ...backup, reasons }));
   const removed = those(false);
@@ -161,8 +169,8 @@ function chosenEnvironment({ env }: PlanPruningOptions): string {
 }
 
 /** Folders with other names are nobody's environment. */
-async function environmentsWithBackups(backupsDir: string): Promise<string[]> {
-  const names = await foldersIn(backupsDir);
+async function environmentsWithBackups(repository: BackupRepository): Promise<string[]> {
+  const names = await repository.environments();
   return names.filter((name) => /^[a-z][a-z0-9_-]{0,47}$/.test(name)).sort();
 }
 

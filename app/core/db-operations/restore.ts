@@ -1,6 +1,5 @@
 import { type Client, escapeIdentifier } from 'pg';
 import { describeConfig } from '../../config/db-config.js';
-import { getWorkspace } from '../../config/workspace.js';
 import type { Queryable } from '../../database/queryable.js';
 import { ensureSchema } from '../../database/schema/ensure-schema.js';
 import { withConnection, withMaintenanceConnection } from '../../services/with-connection.js';
@@ -8,14 +7,16 @@ import { normalizeEnv } from '../environment.js';
 import { ManageDbError } from '../errors.js';
 import type { OperationControls } from '../progress.js';
 import { guarded, type OperationOptions, type Permit, type Target } from '../safety/gate.js';
-import { verifyFiles } from './backup/backup-files.js';
 import { removeBackup } from './backup/backup-folder.js';
 import { SAFETY_LABEL } from './backup/backup-id.js';
-import { findBackup } from './backup/backup-list.js';
+import { findBackup } from './backup/choose-backup.js';
 import { commentStatement, propertyStatements } from './backup/database-properties.js';
 import { fillScratch } from './backup/fill-scratch.js';
+import type { DecryptOptions } from './backup/keys.js';
 import { type LeftOutParts, leftOutParts, NOTHING_LEFT_OUT, withoutParts } from './backup/left-out-parts.js';
 import type { Manifest, TableRows } from './backup/manifest.js';
+import { withRepository } from './backup/open-repository.js';
+import { openingOf, withOpenBackup } from './backup/opening.js';
 import { createScratchDatabase, dropDatabase, lockRestoreOf, SCRATCH_COMMENT } from './backup/scratch-database.js';
 import { endSessionsOf, refuseIfInUse } from './backup/sessions.js';
 import { type BackupResult, backupTarget } from './backup.js';
@@ -45,6 +46,10 @@ export interface RestoreOptions extends OperationOptions {
   readonly without?: readonly string[] | undefined;
   /** `swap` where it is possible by default; see `because` in the result. */
   readonly method?: RestoreMethod | undefined;
+  /** What decrypts the backup, where it is encrypted; the settings of its environment by default. */
+  readonly decrypt?: DecryptOptions | undefined;
+  /** The backup lies in a storage instead of the workspace: `s3://bucket/prefix`, or a folder. */
+  readonly storage?: string | undefined;
 }
 
 export interface RestoreResult extends Placed {
@@ -68,7 +73,7 @@ export interface RestoreResult extends Placed {
  * the commit the live database is untouched, whatever fails.
  *
  * @throws ManageDbError `NOT_FOUND` also for what the server lacks, `USAGE`, `BACKUP_INVALID`, `DATABASE_IN_USE`,
- *   `STAMP_MISMATCH`, `KILL_SWITCH`, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `PERMISSION_DENIED`, `INTERRUPTED`, and what the gate and connecting throw
+ *   `STAMP_MISMATCH`, `KILL_SWITCH`, `DECRYPTION_FAILED`, `STORAGE_FAILED`, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `PERMISSION_DENIED`, `INTERRUPTED`, and what the gate and connecting throw
  * @example await restoreDatabase({ env: 'development', id: 'latest', disconnectUsers: true });
  */
 export function restoreDatabase(options: RestoreOptions): Promise<RestoreResult> {
@@ -78,50 +83,64 @@ export function restoreDatabase(options: RestoreOptions): Promise<RestoreResult>
 async function restoreBackup(target: Target, options: RestoreOptions, { reason }: Permit): Promise<RestoreResult> {
   const startedAt = Date.now();
   const keepMs = keptFor(options.keepPrevious ?? target.isProtected);
-  const { backupsDir } = await getWorkspace();
   const environment =
     options.fromEnvironment === undefined ? target.environment : normalizeEnv(options.fromEnvironment);
   await refuseUnmasked(environment, target);
   refuseStranger(environment, target);
-  const backup = await findBackup({ backupsDir, environment }, options.id);
-  refuseUnlessWhole(backup.manifest, target);
-  const { onProgress, signal } = options;
-  const restore: Restore = {
-    target,
-    parts: leftOutParts(options.without ?? [], backup.manifest),
-    folder: backup.path,
-    manifest: backup.manifest,
-    reason,
-    disconnectUsers: options.disconnectUsers === true,
-    keepMs,
-    controls: { ...(onProgress === undefined ? {} : { onProgress }), ...(signal === undefined ? {} : { signal }) },
-  };
-  let isSwapped = false;
-  try {
-    const rehearsed = await rehearse(target, restore.manifest, restore.parts);
-    // before anything is touched: an archive that is damaged may restore without an error
-    await verifyFiles(restore.folder, restore.manifest, restore.controls);
-    // our own idle sessions are no users
-    await ownSessionsEnded(target);
-    const done = await withMaintenanceConnection(target.settings, async (maintenance, database) => {
-      const chosen = await chooseMethod(maintenance, target, options.method);
-      const replaced =
-        chosen.method === 'transaction'
-          ? await replaceInside(maintenance, restore, () => {
-              isSwapped = true;
-            })
-          : await replace(maintenance, database, { ...restore, missingRoles: rehearsed.missingRoles }, () => {
-              isSwapped = true;
-            });
-      return { ...replaced, strategy: chosen.method, because: chosen.because };
-    });
-    const warnings = [...rehearsed.warnings, ...done.warnings];
-    const { freeBytes } = rehearsed;
-    const durationMs = Date.now() - startedAt;
-    return { database: target.database, ...done, durationMs, freeBytes, warnings };
-  } catch (error) {
-    throw isSwapped ? error : explained(error, describeUnchanged(target), signal);
-  }
+  return withRepository({ storage: options.storage, environment }, async (repository) => {
+    const { backup, manifest } = await findBackup(repository, environment, options.id);
+    refuseUnlessWhole(manifest, target);
+    const { onProgress, signal } = options;
+    const controls = {
+      ...(onProgress === undefined ? {} : { onProgress }),
+      ...(signal === undefined ? {} : { signal }),
+    };
+    const restore = {
+      target,
+      parts: leftOutParts(options.without ?? [], manifest),
+      manifest,
+      reason,
+      disconnectUsers: options.disconnectUsers === true,
+      keepMs,
+      controls,
+    };
+    let isReplaced = false;
+    const onReplaced = (): void => {
+      isReplaced = true;
+    };
+    try {
+      const rehearsed = await rehearse(target, manifest, restore.parts);
+      // before anything is touched: an archive that is damaged may restore without an error
+      const opening = openingOf(repository, backup, { manifest, decrypt: options.decrypt ?? {}, controls });
+      return await withOpenBackup(opening, async (folder) => {
+        const done = await replaceBy(options.method, { ...restore, folder, ...rehearsed }, onReplaced);
+        const warnings = [...rehearsed.warnings, ...done.warnings];
+        const { freeBytes } = rehearsed;
+        return { database: target.database, ...done, durationMs: Date.now() - startedAt, freeBytes, warnings };
+      });
+    } catch (error) {
+      throw isReplaced ? error : explained(error, describeUnchanged(target), signal);
+    }
+  });
+}
+
+/** By the wanted method, or the one that is possible. */
+async function replaceBy(
+  wanted: RestoreMethod | undefined,
+  restore: Restore & Pick<Rehearsed, 'missingRoles'>,
+  onReplaced: () => void,
+): Promise<Replaced & Pick<RestoreResult, 'strategy' | 'because'>> {
+  const { target } = restore;
+  // our own idle sessions are no users
+  await ownSessionsEnded(target);
+  return withMaintenanceConnection(target.settings, async (maintenance, database) => {
+    const { method, because } = await chooseMethod(maintenance, target, wanted);
+    const replaced =
+      method === 'transaction'
+        ? await replaceInside(maintenance, restore, onReplaced)
+        : await replace(maintenance, database, restore, onReplaced);
+    return { ...replaced, strategy: method, because };
+  });
 }
 
 interface Restore {

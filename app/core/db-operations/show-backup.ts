@@ -1,14 +1,17 @@
-import { getWorkspace } from '../../config/workspace.js';
 import { currentEnv, normalizeEnv } from '../environment.js';
 import { ManageDbError } from '../errors.js';
-import { type BackupSummary, chooseBackup } from './backup/backup-list.js';
-import { type Manifest, readManifest } from './backup/manifest.js';
-import { readVerification, type Verification } from './backup/verification.js';
+import { chooseBackup } from './backup/choose-backup.js';
+import type { Manifest } from './backup/manifest.js';
+import { withRepository } from './backup/open-repository.js';
+import type { BackupSummary } from './backup/summary.js';
+import type { Verification } from './backup/verification.js';
 
 export interface ShowBackupOptions {
   readonly env?: string;
   /** A backup's id, the beginning of exactly one, or `latest`: the newest that was ever finished. */
   readonly id: string;
+  /** In a storage instead of the workspace: `s3://bucket/prefix`, or a folder. */
+  readonly storage?: string | undefined;
 }
 
 export interface ShownBackup extends BackupSummary {
@@ -24,24 +27,25 @@ export interface ShownBackup extends BackupSummary {
  * @throws ManageDbError `NOT_FOUND`, `USAGE`, `BACKUP_INVALID` when it is incomplete or its manifest cannot be read
  * @example const { manifest } = await showBackup({ env: 'production', id: 'latest' });
  */
-export async function showBackup({ env, id }: ShowBackupOptions): Promise<ShownBackup> {
-  const { backupsDir } = await getWorkspace();
+export async function showBackup({ env, id, storage }: ShowBackupOptions): Promise<ShownBackup> {
   const environment = normalizeEnv(env ?? currentEnv());
-  const backup = await chooseBackup({ backupsDir, environment }, id, { latestFinished: true });
-  if (backup.state === 'incomplete') {
-    throw new ManageDbError(
-      'BACKUP_INVALID',
-      `Backup ${backup.id} of ${environment} is incomplete: it has no manifest.`,
-      {
-        hint: `Choose another one: manage_db list-all-backups --env ${environment}`,
-      },
-    );
-  }
-  const manifest = await readManifest(backup.path, { id: backup.id, environment });
-  const record = backup.verification === null ? null : await readVerification(backup.path);
-  return {
-    ...backup,
-    manifest,
-    verifications: record === null ? null : { files: record.files, deep: record.deep },
-  };
+  return withRepository({ storage, environment }, async (repository) => {
+    const backup = await chooseBackup(repository, environment, id, { latestFinished: true });
+    if (backup.state === 'incomplete') {
+      throw new ManageDbError(
+        'BACKUP_INVALID',
+        `Backup ${backup.id} of ${environment} is incomplete: it has no manifest.`,
+        {
+          hint: `Choose another one: manage_db list-all-backups --env ${environment}`,
+        },
+      );
+    }
+    const { manifest } = await repository.manifestOf(backup);
+    const record = backup.verification === null ? null : await repository.verificationOf(backup);
+    return {
+      ...backup,
+      manifest,
+      verifications: record === null ? null : { files: record.files, deep: record.deep },
+    };
+  });
 }

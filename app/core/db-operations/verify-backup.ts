@@ -1,16 +1,19 @@
 import { describeConfig } from '../../config/db-config.js';
-import { getWorkspace } from '../../config/workspace.js';
 import { findClientTools } from '../../services/client-tools.js';
 import { currentEnv, normalizeEnv } from '../environment.js';
-import { ManageDbError, messageOf } from '../errors.js';
+import { codeOf, ManageDbError, messageOf } from '../errors.js';
 import type { OperationControls } from '../progress.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
-import { damagedFiles, strayFiles, syncFolder } from './backup/backup-files.js';
-import { type BackupSummary, type BackupVerification, chooseBackup, verificationOf } from './backup/backup-list.js';
+import { chooseBackup } from './backup/choose-backup.js';
 import { verifyDeep } from './backup/deep-verify.js';
-import { type ManifestOnDisk, readManifestFile } from './backup/manifest.js';
+import type { DecryptOptions } from './backup/keys.js';
+import type { ManifestOnDisk } from './backup/manifest.js';
+import { withRepository } from './backup/open-repository.js';
+import { openingOf, withOpenBackup } from './backup/opening.js';
 import { readDump } from './backup/read-dump.js';
-import { readVerification, removeVerification, type Verification, writeVerification } from './backup/verification.js';
+import type { BackupRepository } from './backup/repository.js';
+import { type BackupSummary, type BackupVerification, verificationOf } from './backup/summary.js';
+import type { Verification } from './backup/verification.js';
 import { explained, stopIfAborted } from './failure.js';
 
 export interface VerifyBackupOptions extends OperationOptions {
@@ -18,6 +21,10 @@ export interface VerifyBackupOptions extends OperationOptions {
   readonly id: string;
   /** Also restores it into a scratch database on the server of its environment, and compares. */
   readonly deep?: boolean | undefined;
+  /** What decrypts it, where it is encrypted; the settings of its environment by default. */
+  readonly decrypt?: DecryptOptions | undefined;
+  /** It lies in a storage instead of the workspace: `s3://bucket/prefix`, or a folder. */
+  readonly storage?: string | undefined;
 }
 
 export interface BackupCheck {
@@ -43,8 +50,8 @@ export interface VerifiedBackup {
  * beside the manifest. Only `deep` connects to a server, and passes the gate.
  *
  * @throws ManageDbError `BACKUP_INVALID` with every damage in `details.checks`; the backup counts as not verified then.
- *   `NOT_FOUND`, `USAGE`, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `INTERRUPTED`, and for `deep` what the gate and
- *   connecting throw
+ *   `NOT_FOUND`, `USAGE`, `DECRYPTION_FAILED`, `STORAGE_FAILED`, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `INTERRUPTED`,
+ *   and for `deep` what the gate and connecting throw
  * @example await verifyBackup({ env: 'production', id: 'latest', deep: true });
  */
 export async function verifyBackup(options: VerifyBackupOptions): Promise<VerifiedBackup> {
@@ -54,24 +61,34 @@ export async function verifyBackup(options: VerifyBackupOptions): Promise<Verifi
 
 /** What is being verified, and what has been found so far. */
 interface Examination {
+  readonly repository: BackupRepository;
   readonly backup: BackupSummary;
   readonly checks: BackupCheck[];
+  readonly decrypt: DecryptOptions;
   readonly controls: OperationControls;
 }
 
-async function verify(
-  { id, signal, onProgress }: VerifyBackupOptions,
+function verify(options: VerifyBackupOptions, environment: string, target: Target | null): Promise<VerifiedBackup> {
+  const { storage } = options;
+  return withRepository({ storage, environment }, (repository) => verifyIn(repository, environment, options, target));
+}
+
+async function verifyIn(
+  repository: BackupRepository,
   environment: string,
+  { id, decrypt = {}, signal, onProgress }: VerifyBackupOptions,
   target: Target | null,
 ): Promise<VerifiedBackup> {
   const startedAt = Date.now();
-  const { backupsDir } = await getWorkspace();
-  const backup = await chooseBackup({ backupsDir, environment }, id, { latestFinished: true });
+  const backup = await chooseBackup(repository, environment, id, { latestFinished: true });
   const controls = { ...(onProgress === undefined ? {} : { onProgress }), ...(signal === undefined ? {} : { signal }) };
-  const examination: Examination = { backup, checks: [], controls };
+  const examination: Examination = { repository, backup, checks: [], decrypt, controls };
   try {
     const record = await examine(examination, target);
-    const isRecorded = await recorded(backup.path, record);
+    const isRecorded = await repository.saveVerification(backup, record).then(
+      () => true,
+      () => false,
+    );
     return {
       id: backup.id,
       environment,
@@ -82,31 +99,70 @@ async function verify(
       durationMs: Date.now() - startedAt,
     };
   } catch (error) {
-    if (error instanceof ManageDbError && error.code === 'BACKUP_INVALID') await forget(backup.path);
+    if (error instanceof ManageDbError && error.code === 'BACKUP_INVALID') {
+      // where it cannot be removed, nothing could have been written either; a changed manifest makes it worth nothing anyway
+      await repository.saveVerification(backup, null).catch(() => undefined);
+    }
     throw explained(error, 'No database was changed.', signal);
   }
 }
 
 async function examine(examination: Examination, target: Target | null): Promise<Verification> {
-  const { backup, checks, controls } = examination;
-  const { id, environment, path, state } = backup;
-  if (state === 'incomplete') throw invalid(examination, 'manifest', ['it was never finished']);
-  const onDisk = await readManifestFile(path, { id, environment }).catch((error: unknown) => {
+  const { repository, backup, decrypt, controls } = examination;
+  if (backup.state === 'incomplete') throw invalid(examination, 'manifest', ['it was never finished']);
+  const onDisk = await repository.manifestOf(backup).catch((error: unknown) => {
+    if (codeOf(error) !== 'BACKUP_INVALID') throw error;
     throw invalid(examination, 'manifest', [messageOf(error)]);
   });
-  const { manifest, sha256 } = onDisk;
-  const before = await readVerification(path);
+  const { manifest } = onDisk;
+  const before = await repository.verificationOf(backup);
   const changes = changesOf(onDisk, before);
   pass(examination, 'manifest', changes, `of ${manifest.database}, ${manifest.createdAt}`);
+  const stray = await repository.strayFiles(backup, manifest);
 
-  const damages = [...(await damagedFiles(path, manifest, controls)), ...(await strayFiles(path, manifest))];
+  let isOpen = false;
+  try {
+    return await withOpenBackup(openingOf(repository, backup, { manifest, decrypt, controls }), (folder) => {
+      isOpen = true;
+      return examineDump(examination, { onDisk, before, stray, folder, target });
+    });
+  } catch (error) {
+    const damages = isOpen ? null : damagesIn(error);
+    if (damages === null) throw error;
+    pass(examination, 'files', [...damages, ...stray], '');
+    throw damaged(backup, examination.checks);
+  }
+}
+
+function damagesIn(error: unknown): readonly string[] | null {
+  if (!(error instanceof ManageDbError) || error.code !== 'BACKUP_INVALID') return null;
+  return Array.isArray(error.details.damages) ? error.details.damages : [error.message];
+}
+
+interface Dump {
+  readonly onDisk: ManifestOnDisk;
+  readonly before: Verification | null;
+  readonly stray: readonly string[];
+  /** Where it can be read. */
+  readonly folder: string;
+  readonly target: Target | null;
+}
+
+/** When every file is what the manifest says. */
+async function examineDump(
+  examination: Examination,
+  { onDisk, before, stray, folder, target }: Dump,
+): Promise<Verification> {
+  const { checks, controls, backup } = examination;
+  const { manifest, sha256 } = onDisk;
   const count = manifest.files.length === 1 ? '1 file' : `${manifest.files.length} files`;
-  pass(examination, 'files', damages, `${count}, each with the checksum that it was written with`);
+  const secret = manifest.encryption === null ? '' : ', decrypted';
+  pass(examination, 'files', stray, `${count}, each with the checksum that it was written with${secret}`);
   refuseDamaged(examination);
 
   stopIfAborted(controls.signal);
-  const { connection } = await describeConfig(environment);
-  const dump = await readDump({ ...controls, folder: path, manifest, binDir: connection?.pgBinDir ?? null });
+  const { connection } = await describeConfig(backup.environment);
+  const dump = await readDump({ ...controls, folder, manifest, binDir: connection?.pgBinDir ?? null });
   pass(examination, 'dump', dump.damage === null ? [] : [dump.damage], 'read to its end');
   refuseDamaged(examination);
   const files = { at: new Date().toISOString(), tool: dump.tool };
@@ -114,7 +170,7 @@ async function examine(examination: Examination, target: Target | null): Promise
     // these are still the bytes that were restored then
     return { manifestSha256: sha256, files, deep: before?.manifestSha256 === sha256 ? before.deep : null };
   }
-  const tables = await restored(examination, target, onDisk);
+  const tables = await restored(examination, folder, target, onDisk);
   const rows = tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
   const contents = manifest.tables.some(({ checksum }) => checksum !== null) ? ' and their contents' : '';
   const found = `${tables.length} tables with ${rows} rows${contents}, as the manifest says`;
@@ -138,16 +194,17 @@ function changesOf({ isAsWritten, sha256 }: ManifestOnDisk, before: Verification
   ];
 }
 
-async function restored({ backup, controls, checks }: Examination, target: Target, onDisk: ManifestOnDisk) {
+async function restored(examination: Examination, folder: string, target: Target, onDisk: ManifestOnDisk) {
   const { manifest } = onDisk;
+  const { controls } = examination;
   const serverMajor = serverMajorOf(target, onDisk);
   try {
-    return await verifyDeep({ settings: target.settings, serverMajor, folder: backup.path, manifest, controls });
+    return await verifyDeep({ settings: target.settings, serverMajor, folder, manifest, controls });
   } catch (error) {
     if (!(error instanceof ManageDbError) || !isAboutBackup(error)) throw error;
     const { differences } = error.details;
     const detail = Array.isArray(differences) ? differences.join('; ') : error.message;
-    throw invalid({ backup, controls, checks }, 'restore', [detail]);
+    throw invalid(examination, 'restore', [detail]);
   }
 }
 
@@ -184,21 +241,4 @@ function damaged({ id, environment }: BackupSummary, checks: readonly BackupChec
     hint: `Make a new one: manage_db create-backup --env ${environment}. Show the others: manage_db list-all-backups --env ${environment}`,
     details: { id, environment, checks },
   });
-}
-
-async function recorded(folder: string, verification: Verification): Promise<boolean> {
-  try {
-    writeVerification(folder, verification);
-    await syncFolder(folder);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Where it cannot be removed, nothing could have been written either; a changed manifest makes it worth nothing anyway. */
-async function forget(folder: string): Promise<void> {
-  await removeVerification(folder)
-    .then(() => syncFolder(folder))
-    .catch(() => undefined);
 }

@@ -14,7 +14,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type BackupResult, listBackups } from '../../../app/core/db-operations/backup.js';
+import type { BackupResult } from '../../../app/core/db-operations/backup.js';
+import { listBackups } from '../../../app/core/db-operations/list-backups.js';
 import { type PruneBackupsOptions, planPruning, pruneBackups } from '../../../app/core/db-operations/prune-backups.js';
 import { verifyBackup } from '../../../app/core/db-operations/verify-backup.js';
 import { ManageDbError } from '../../../app/core/errors.js';

@@ -15,7 +15,8 @@ import {
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { type BackupResult, listBackups } from '../../../app/core/db-operations/backup.js';
+import type { BackupResult } from '../../../app/core/db-operations/backup.js';
+import { listBackups } from '../../../app/core/db-operations/list-backups.js';
 import { showBackup } from '../../../app/core/db-operations/show-backup.js';
 import { type VerifyBackupOptions, verifyBackup } from '../../../app/core/db-operations/verify-backup.js';
 import { ManageDbError } from '../../../app/core/errors.js';

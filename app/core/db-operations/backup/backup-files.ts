@@ -15,6 +15,11 @@ const OWN_FILES = [MANIFEST_FILE, MANIFEST_CHECKSUM_FILE, VERIFICATION_FILE, MAR
 /** What a killed process may leave of writing one of them. */
 const TEMPORARY = /^\.[0-9a-f]{12}\.tmp$/;
 
+/** Whether a relative path is that of a file which every backup may have, and no manifest lists. */
+export function isOwnFile(path: string): boolean {
+  return OWN_FILES.includes(path) || TEMPORARY.test(path);
+}
+
 /** Every file below `folder` (relative paths, sorted), without the folders. */
 export async function filesBelow(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
@@ -34,26 +39,18 @@ export async function sealFiles(folder: string, { onProgress, signal }: Operatio
   return sealed;
 }
 
-/**
- * Compares the files of a backup with its manifest, byte for byte through their checksums: nothing less finds a
- * flipped bit, and `pg_restore --list` accepts a truncated archive.
- *
- * @throws ManageDbError `BACKUP_INVALID` naming every file that differs, `INTERRUPTED`
- */
-export async function verifyFiles(folder: string, manifest: Manifest, controls: OperationControls): Promise<void> {
-  const damages = await damagedFiles(folder, manifest, controls);
-  if (damages.length === 0) return;
-  throw new ManageDbError(
-    'BACKUP_INVALID',
-    `Backup ${manifest.id} is damaged: ${damages.join('; ')}. Nothing was restored.`,
-    {
-      hint: 'Choose another one: manage_db list-all-backups',
-      details: { id: manifest.id, damages },
-    },
-  );
+/** The refusal of a backup whose files are not what its manifest says, with each damage in `details.damages`. */
+export function damagedBackup({ id }: Manifest, damages: readonly string[]): ManageDbError {
+  return new ManageDbError('BACKUP_INVALID', `Backup ${id} is damaged: ${damages.join('; ')}.`, {
+    hint: 'Choose another one: manage_db list-all-backups',
+    details: { id, damages },
+  });
 }
 
-/** One sentence for each file of the manifest that is not there as it was written. */
+/**
+ * One sentence for each file of the manifest that is not there as it was written. Byte for byte, through their checksums: nothing less
+ * finds a flipped bit, and `pg_restore --list` accepts a truncated archive.
+ */
 export async function damagedFiles(
   folder: string,
   { files }: Manifest,
@@ -71,8 +68,8 @@ export async function damagedFiles(
 
 /** One sentence for each thing that lies in a backup and that nobody has put there when it was made. */
 export async function strayFiles(folder: string, { files }: Manifest): Promise<string[]> {
-  const known = new Set([...files.map(({ path }) => path), ...OWN_FILES]);
-  const paths = [...(await kindsBelow(folder)).keys()].filter((path) => !known.has(path) && !TEMPORARY.test(path));
+  const known = new Set(files.map(({ path }) => path));
+  const paths = [...(await kindsBelow(folder)).keys()].filter((path) => !known.has(path) && !isOwnFile(path));
   return paths.map((path) => `${path} is not in the manifest`);
 }
 

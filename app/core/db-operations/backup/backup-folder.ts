@@ -1,6 +1,8 @@
 import { rmSync } from 'node:fs';
 import { chmod, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import type { BackupStorage } from '../../../services/storage.js';
 import { onUntimelyEnd } from '../../../services/untimely-end.js';
 import { codeOf, ManageDbError, messageOf } from '../../errors.js';
 import { syncFolder } from './backup-files.js';
@@ -12,7 +14,9 @@ import {
   manifestChecksumText,
   manifestText,
 } from './manifest.js';
-import { markWork, unmarkWork } from './work-mark.js';
+import { prefixOfBackup, removeStoredBackup } from './stored-backup.js';
+import { VERIFICATION_FILE, type Verification, verificationText, writeVerification } from './verification.js';
+import { MARK_FILE, markWork, unmarkWork, workMark } from './work-mark.js';
 
 export const PARTIAL_SUFFIX = '.partial';
 
@@ -23,41 +27,90 @@ export interface NewBackup {
   readonly at: Date;
 }
 
+/** The two steps of making a backup. Either may fail; nothing is left of it then. */
+export interface Making {
+  /** Puts a dump into the folder, or elsewhere, and returns what the backup is. */
+  readonly fill: (folder: string, id: string) => Promise<Manifest>;
+  /** Shows that what is complete by then is any good, and returns the record of that; `null`: nobody has looked. */
+  readonly prove: (folder: string, manifest: Manifest) => Promise<Verification | null>;
+}
+
 /**
- * Lets `fill` put a dump into a new folder and completes the backup with the manifest that it returns: until then the
- * folder is called `<id>.partial`, and nothing takes it for a backup. It is removed when `fill` fails or is aborted, or
- * when `prove` finds that what is complete by then is no good.
+ * Completes what `fill` has put into a new folder with the manifest that it returns: until then the folder is called
+ * `<id>.partial`, and nothing takes it for a backup.
  *
  * @throws ManageDbError `UNREADABLE_FILE` when no folder can be made
  */
-export async function makeBackup(
-  backup: NewBackup,
-  fill: (folder: string, id: string) => Promise<Manifest>,
-  prove?: (folder: string, manifest: Manifest) => Promise<void>,
-): Promise<{ path: string; manifest: Manifest }> {
-  const { id, path } = await reserve(backup);
-  const partial = `${path}${PARTIAL_SUFFIX}`;
-  const forget = onUntimelyEnd(() =>
-    // pg_dump has been told to end, and may still be writing for a moment
-    rmSync(partial, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }),
-  );
-  try {
-    await markWork(partial);
+export function makeBackup(backup: NewBackup, { fill, prove }: Making): Promise<{ path: string; manifest: Manifest }> {
+  return inPartial(backup, async (partial, { id, path }) => {
     const manifest = await fill(partial, id);
     await writeManifest(partial, manifest);
-    await prove?.(partial, manifest);
+    const verification = await prove(partial, manifest);
+    if (verification !== null) writeVerification(partial, verification);
     await syncEverything(partial);
     await rename(partial, path);
     await syncFolder(dirname(path));
     // only now: a partial without a mark would be nobody's
     await unmarkWork(path);
     return { path, manifest };
+  });
+}
+
+/**
+ * As {@link makeBackup}, in a storage. The folder that `fill` gets is for what cannot be written there at once, and is gone
+ * afterwards. What lies in the storage is a backup as soon as its manifest is there, which is written last.
+ *
+ * @param onLeft called when it has failed, and what was stored until then could not be removed
+ */
+export function makeStoredBackup(
+  backup: NewBackup,
+  { fill, prove, storage, onLeft }: Making & { readonly storage: BackupStorage; readonly onLeft: () => void },
+): Promise<{ path: string; manifest: Manifest }> {
+  return inPartial(backup, async (partial, { id }) => {
+    const prefix = prefixOfBackup(backup.environment, id);
+    const store = (name: string, text: string) => storage.write(`${prefix}${name}`, Readable.from([Buffer.from(text)]));
+    try {
+      await store(MARK_FILE, workMark());
+      const manifest = await fill(partial, id);
+      const text = manifestText(manifest);
+      const verification = await prove(partial, manifest);
+      if (verification !== null) await store(VERIFICATION_FILE, verificationText(verification));
+      await store(MANIFEST_CHECKSUM_FILE, manifestChecksumText(text));
+      await store(MANIFEST_FILE, text);
+      // it is complete; what still lies beside it hurts nobody
+      await Promise.all([
+        storage.remove(`${prefix}${MARK_FILE}`).catch(() => undefined),
+        rm(partial, { recursive: true, force: true }).catch(() => undefined),
+      ]);
+      return { path: `${storage.location}/${prefix.slice(0, -1)}`, manifest };
+    } catch (error) {
+      await removeStoredBackup(storage, prefix).catch(onLeft);
+      throw error;
+    }
+  });
+}
+
+async function inPartial<T>(backup: NewBackup, make: (partial: string, reserved: Reserved) => Promise<T>): Promise<T> {
+  const reserved = await reserve(backup);
+  const partial = `${reserved.path}${PARTIAL_SUFFIX}`;
+  const forget = onUntimelyEnd(() =>
+    // pg_dump has been told to end, and may still be writing for a moment
+    rmSync(partial, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }),
+  );
+  try {
+    await markWork(partial);
+    return await make(partial, reserved);
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
     throw error;
   } finally {
     forget();
   }
+}
+
+interface Reserved {
+  readonly id: string;
+  readonly path: string;
 }
 
 /**
@@ -86,7 +139,7 @@ export async function removeBackup(path: string): Promise<boolean> {
 }
 
 /** Creating the folder is what makes an id ours: two backups of one second cannot both succeed. */
-async function reserve({ backupsDir, environment, label, at }: NewBackup): Promise<{ id: string; path: string }> {
+async function reserve({ backupsDir, environment, label, at }: NewBackup): Promise<Reserved> {
   const parent = join(backupsDir, environment);
   try {
     await mkdir(parent, { recursive: true, mode: 0o700 });

@@ -1,12 +1,15 @@
 import { join } from 'node:path';
+import { PassThrough, type Writable } from 'node:stream';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
 import { type ClientTools, dumpSingleFile, runClientTool } from '../../../services/client-tools.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import { bestCompression, compressArgument, isWithoutMethod, withoutMethod } from './compression.js';
-import type { BackupFormat, Manifest } from './manifest.js';
+import { type Deposit, put, putFolder } from './deposit.js';
+import type { BackupFormat, Manifest, ManifestFile } from './manifest.js';
 import { patternsOf, type Selection } from './selection.js';
 import { tableProgress } from './table-progress.js';
+import { together } from './together.js';
 
 /** The dump's name in the backup's folder. */
 export const DUMP_NAMES = {
@@ -19,6 +22,8 @@ export interface DumpRequest extends OperationControls {
   readonly tools: ClientTools;
   readonly settings: ConnectionSettings;
   readonly folder: string;
+  /** Where one file goes as it comes, without lying in `folder` before. */
+  readonly deposit: Deposit | null;
   readonly format: BackupFormat;
   readonly contents: Manifest['contents'];
   readonly selection: Selection;
@@ -27,26 +32,32 @@ export interface DumpRequest extends OperationControls {
   readonly jobs: number;
   readonly snapshot: string;
   readonly lockTimeoutMs: number;
+  /** Of the tables that are dumped, where that is known. */
+  readonly tableBytes: number;
+}
+
+export interface Dumped {
+  /** As the manifest has it. */
+  readonly compression: string;
+  /** What was stored elsewhere. */
+  readonly files: readonly ManifestFile[];
 }
 
 /**
- * Runs pg_dump on an exported snapshot. Returns the compression, as the manifest has it.
+ * Runs pg_dump on an exported snapshot.
  *
- * @throws ManageDbError `CLIENT_TOOL_FAILED`, `LOCK_TIMEOUT`, `INTERRUPTED`, `USAGE` for a compression that this pg_dump does not have
+ * @throws ManageDbError `CLIENT_TOOL_FAILED`, `LOCK_TIMEOUT`, `INTERRUPTED`, `USAGE` for a compression that this pg_dump does
+ *   not have, `STORAGE_FAILED`
  */
-export async function dumpDatabase(request: DumpRequest): Promise<string> {
+export async function dumpDatabase(request: DumpRequest): Promise<Dumped> {
+  const best = request.format === 'plain' ? 'none' : bestCompression(request.tools);
   try {
-    if (request.format === 'plain') {
-      // pg_dump is not told to be verbose there: its tables show only where the server is asked
-      request.onProgress?.({ step: 'dumping into one file' });
-      return await dumpPlain(request);
-    }
-    return await dumpArchive(request, request.compression ?? bestCompression(request.tools));
+    return await dump(request, request.compression ?? best);
   } catch (error) {
     const text = error instanceof ManageDbError ? String(error.details.stderr ?? error.message) : '';
     if (isWithoutMethod(text)) {
       if (request.compression !== null) throw withoutMethod(request.compression, error);
-      return dumpArchive(request, 'gzip:1');
+      return dump(request, 'gzip:1');
     }
     if (!/lock table/i.test(text) || !/timeout/i.test(text)) throw error;
     const seconds = request.lockTimeoutMs / 1000;
@@ -61,6 +72,28 @@ export async function dumpDatabase(request: DumpRequest): Promise<string> {
   }
 }
 
+async function dump(request: DumpRequest, compression: string): Promise<Dumped> {
+  const { format, folder, deposit } = request;
+  // pg_dump is not told to be verbose there: its tables show only where the server is asked
+  if (format === 'plain') request.onProgress?.({ step: 'dumping into one file' });
+  if (deposit !== null && format !== 'directory') return dumpThrough(request, compression, deposit);
+  if (format === 'plain') await dumpPlain(request);
+  else await runDump(request, compression, { args: [`--file=${join(folder, DUMP_NAMES[format])}`] });
+  if (deposit === null) return { compression, files: [] };
+  return { compression, files: await putFolder(deposit, { folder, name: DUMP_NAMES[format] }, request) };
+}
+
+/** One file, encrypted and stored as it comes: it lies nowhere in between. */
+async function dumpThrough(request: DumpRequest, compression: string, deposit: Deposit): Promise<Dumped> {
+  const content = new PassThrough({ highWaterMark: 1 << 18 });
+  const [, file] = await together(
+    request.signal,
+    (signal) => runDump({ ...request, signal }, compression, { args: [], stdout: content }),
+    (signal) => put(deposit, DUMP_NAMES[request.format], content, { signal, expectedBytes: request.tableBytes }),
+  );
+  return { compression, files: [file] };
+}
+
 /** One file without compression: what people open in an editor or hand to psql. */
 async function dumpPlain({
   tools,
@@ -72,7 +105,7 @@ async function dumpPlain({
   snapshot,
   lockTimeoutMs,
   signal,
-}: DumpRequest): Promise<string> {
+}: DumpRequest): Promise<void> {
   const { schemas, tables, excludedData } = patternsOf(selection);
   await dumpSingleFile(tools.pgDump, {
     settings,
@@ -90,23 +123,26 @@ async function dumpPlain({
       strictNames: true,
     },
   });
-  return 'none';
 }
 
-async function dumpArchive(request: DumpRequest, compression: string): Promise<string> {
+async function runDump(
+  request: DumpRequest,
+  compression: string,
+  output: { readonly args: readonly string[]; readonly stdout?: Writable },
+): Promise<void> {
   const { schemas, tables, excludedData } = patternsOf(request.selection);
-  const { tools, settings, folder, format, contents, jobs, snapshot, lockTimeoutMs, signal, onProgress } = request;
+  const { tools, settings, format, contents, jobs, snapshot, lockTimeoutMs, signal, onProgress } = request;
   const args = [
     `--format=${format}`,
-    `--file=${join(folder, DUMP_NAMES[format])}`,
+    ...output.args,
     `--snapshot=${snapshot}`,
     `--lock-wait-timeout=${lockTimeoutMs}`,
-    `--compress=${compressArgument(compression, tools)}`,
+    ...(format === 'plain' ? [] : [`--compress=${compressArgument(compression, tools)}`]),
     '--strict-names',
     ...schemas.map((pattern) => `--schema=${pattern}`),
     ...tables.map((pattern) => `--table=${pattern}`),
     ...excludedData.map((pattern) => `--exclude-table-data=${pattern}`),
-    '--verbose',
+    ...(format === 'plain' ? [] : ['--verbose']),
     ...(format === 'directory' ? [`--jobs=${jobs}`] : []),
     ...(contents === 'schema' ? ['--schema-only'] : []),
     ...(contents === 'data' ? ['--data-only'] : []),
@@ -114,7 +150,7 @@ async function dumpArchive(request: DumpRequest, compression: string): Promise<s
   await runClientTool(tools.pgDump, args, {
     settings,
     signal,
+    ...(output.stdout === undefined ? {} : { stdout: output.stdout }),
     onStderr: tableProgress({ onProgress, verb: 'dumping', jobs: format === 'directory' ? jobs : 1 }),
   });
-  return compression;
 }

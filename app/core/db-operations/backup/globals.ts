@@ -1,5 +1,3 @@
-import { open } from 'node:fs/promises';
-import { join } from 'node:path';
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import {
   mayReadPasswords,
@@ -20,14 +18,18 @@ export interface Globals extends Pick<Manifest, 'database' | 'roles' | 'properti
   readonly withoutPasswords: boolean;
 }
 
+export interface GlobalsScript {
+  readonly sql: string;
+  /** Whether what the server keeps of the roles' passwords is in it. */
+  readonly hasPasswords: boolean;
+}
+
 /**
- * Writes what belongs to the server and no dump of one database has: the roles that it refers to, their memberships among
+ * Says in SQL what belongs to the server and no dump of one database has: the roles that it refers to, their memberships among
  * themselves, their settings, and the owner, grants and settings of the database. For psql, as somebody who may create
  * roles; what exists already stays as it is.
- *
- * @returns whether the roles' passwords are in it
  */
-export async function writeGlobals(folder: string, db: Queryable, globals: Globals): Promise<boolean> {
+export async function describeGlobals(db: Queryable, globals: Globals): Promise<GlobalsScript> {
   const { database, roles, properties, withoutPasswords } = globals;
   const withPasswords = !withoutPasswords && (await mayReadPasswords(db));
   const definitions = await readRoleDefinitions(db, roles, { withPasswords });
@@ -47,14 +49,7 @@ export async function writeGlobals(folder: string, db: Queryable, globals: Globa
     ),
     '',
   ].join('\n');
-  const file = await open(join(folder, GLOBALS_FILE), 'wx', 0o600);
-  try {
-    await file.writeFile(sql);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  return withPasswords;
+  return { sql, hasPasswords: withPasswords };
 }
 
 function createRole(role: RoleDefinition): string {

@@ -148,13 +148,10 @@ export function manifestChecksumText(text: string | Buffer): string {
   return `${createHash('sha256').update(text).digest('hex')}  ${MANIFEST_FILE}\n`;
 }
 
-/**
- * The manifest of the backup in `folder`.
- *
- * @throws ManageDbError `BACKUP_INVALID` when it is missing, broken, or not of this backup
- */
-export async function readManifest(folder: string, expected: { id: string; environment: string }): Promise<Manifest> {
-  return (await readManifestFile(folder, expected)).manifest;
+/** Which backup a manifest has to be of. */
+export interface ExpectedManifest {
+  readonly id: string;
+  readonly environment: string;
 }
 
 /**
@@ -162,31 +159,42 @@ export async function readManifest(folder: string, expected: { id: string; envir
  *
  * @throws ManageDbError `BACKUP_INVALID` when it is missing, broken, or not of this backup
  */
-export async function readManifestFile(
-  folder: string,
-  expected: { id: string; environment: string },
-): Promise<ManifestOnDisk> {
-  const invalid = (why: string, cause?: unknown) =>
-    new ManageDbError('BACKUP_INVALID', `The manifest of backup ${expected.id} ${why}.`, {
-      hint: 'Choose another one: manage_db list-all-backups',
-      ...(cause === undefined ? {} : { cause }),
-    });
+export async function readManifestFile(folder: string, expected: ExpectedManifest): Promise<ManifestOnDisk> {
   const bytes = await readRegularFile(join(folder, MANIFEST_FILE)).catch((error: unknown) => {
-    throw invalid(`cannot be read (${messageOf(error)})`, error);
+    throw invalidManifest(expected, `cannot be read (${messageOf(error)})`, error);
   });
+  const checksum = await readRegularFile(join(folder, MANIFEST_CHECKSUM_FILE)).catch(() => null);
+  return parseManifest({ bytes, checksum: checksum?.toString('utf8') ?? null }, expected);
+}
+
+/**
+ * The manifest that `bytes` are, with the text of the file that has its checksum.
+ *
+ * @throws ManageDbError `BACKUP_INVALID` when it is broken, or not of this backup
+ */
+export function parseManifest(
+  { bytes, checksum }: { readonly bytes: Buffer; readonly checksum: string | null },
+  expected: ExpectedManifest,
+): ManifestOnDisk {
   const parsed = manifestSchema.safeParse(parseJson(bytes.toString('utf8')));
-  if (!parsed.success) throw invalid(`is broken: ${z.prettifyError(parsed.error)}`, parsed.error);
+  if (!parsed.success) throw invalidManifest(expected, `is broken: ${z.prettifyError(parsed.error)}`, parsed.error);
   const { id, environment } = parsed.data;
   // a folder that was copied by hand must not turn production's data into development's
   if (id !== expected.id || environment !== expected.environment) {
-    throw invalid(`is of another one: ${id} of ${environment}, found under ${expected.environment}`);
+    throw invalidManifest(expected, `is of another one: ${id} of ${environment}, found under ${expected.environment}`);
   }
-  const checksum = await readRegularFile(join(folder, MANIFEST_CHECKSUM_FILE)).catch(() => null);
   return {
     manifest: parsed.data,
     sha256: createHash('sha256').update(bytes).digest('hex'),
-    isAsWritten: checksum?.toString('utf8') === manifestChecksumText(bytes),
+    isAsWritten: checksum === manifestChecksumText(bytes),
   };
+}
+
+export function invalidManifest({ id }: ExpectedManifest, why: string, cause?: unknown): ManageDbError {
+  return new ManageDbError('BACKUP_INVALID', `The manifest of backup ${id} ${why}.`, {
+    hint: 'Choose another one: manage_db list-all-backups',
+    ...(cause === undefined ? {} : { cause }),
+  });
 }
 
 /** A link is not followed: what it leads to is no part of the backup. */

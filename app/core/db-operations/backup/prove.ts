@@ -1,25 +1,30 @@
 import { createHash } from 'node:crypto';
 import type { Queryable } from '../../../database/queryable.js';
 import { PermissionError } from '../../errors.js';
-import { verifyFiles } from './backup-files.js';
 import { type DeepVerification, verifyDeep } from './deep-verify.js';
 import { manifestText } from './manifest.js';
-import { writeVerification } from './verification.js';
+import { type Opening, withOpenBackup } from './opening.js';
+import type { Verification } from './verification.js';
+
+export interface Proof extends Omit<DeepVerification, 'folder' | 'manifest' | 'controls'> {
+  readonly opening: Opening;
+}
 
 /**
- * Shows that a backup which is just being completed restores, and writes that down beside its manifest.
+ * Shows that a backup which is just being completed restores, and returns what its record says of that.
  *
- * @throws ManageDbError what `verifyDeep` throws
+ * @throws ManageDbError what `withOpenBackup` and `verifyDeep` throw
  */
-export async function proveBackup(backup: DeepVerification): Promise<void> {
-  const { folder, manifest, controls } = backup;
-  await verifyFiles(folder, manifest, controls);
-  const files = { at: new Date().toISOString(), tool: manifest.toolVersion };
-  await verifyDeep(backup);
-  writeVerification(folder, {
-    manifestSha256: createHash('sha256').update(manifestText(manifest)).digest('hex'),
-    files,
-    deep: { at: new Date().toISOString(), tool: manifest.toolVersion, server: manifest.serverVersion },
+export async function proveBackup({ opening, ...server }: Proof): Promise<Verification> {
+  const { manifest, controls } = opening;
+  return withOpenBackup(opening, async (folder) => {
+    const files = { at: new Date().toISOString(), tool: manifest.toolVersion };
+    await verifyDeep({ ...server, folder, manifest, controls });
+    return {
+      manifestSha256: createHash('sha256').update(manifestText(manifest)).digest('hex'),
+      files,
+      deep: { at: new Date().toISOString(), tool: manifest.toolVersion, server: manifest.serverVersion },
+    };
   });
 }
 

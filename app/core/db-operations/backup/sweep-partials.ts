@@ -2,6 +2,7 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { OperationControls } from '../../progress.js';
 import { backupsOf } from './backup-list.js';
+import { sweepWorkFolders } from './work-folder.js';
 
 /** Milliseconds after which a partial that nobody has signed, and in which nothing has changed, is nobody's. */
 const UNSIGNED_MS = 24 * 60 * 60 * 1000;
@@ -14,6 +15,7 @@ export async function sweepPartials(
   { backupsDir, environment }: { readonly backupsDir: string; readonly environment: string },
   { onProgress, signal }: OperationControls,
 ): Promise<string[]> {
+  await sweepWorkFolders(backupsDir);
   const swept: string[] = [];
   for (const { id, path, state, worker } of await backupsOf(backupsDir, environment)) {
     if (signal?.aborted) break;

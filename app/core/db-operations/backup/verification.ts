@@ -22,20 +22,26 @@ export type Verification = Omit<z.infer<typeof verificationSchema>, 'version'>;
 
 /** The record in `folder`, of whatever manifest; `null` where there is none that can be read. */
 export async function readVerification(folder: string): Promise<Verification | null> {
+  return parseVerification(await readFile(join(folder, VERIFICATION_FILE), 'utf8').catch(() => ''));
+}
+
+/** The record that `text` is; `null` where it is none: a record that is broken proves nothing. */
+export function parseVerification(text: string): Verification | null {
   try {
-    const text = await readFile(join(folder, VERIFICATION_FILE), 'utf8');
     const { version: _version, ...verification } = verificationSchema.parse(JSON.parse(text));
     return verification;
   } catch {
-    // a record that is broken proves nothing
     return null;
   }
 }
 
+export function verificationText(verification: Verification): string {
+  return `${JSON.stringify({ version: VERIFICATION_VERSION, ...verification }, null, 2)}\n`;
+}
+
 /** Writes the record so that it is there as a whole or not at all, also after a power cut. The caller syncs the folder. */
 export function writeVerification(folder: string, verification: Verification): void {
-  const record = { version: VERIFICATION_VERSION, ...verification };
-  writeFileAtomically(join(folder, VERIFICATION_FILE), `${JSON.stringify(record, null, 2)}\n`, 0o600);
+  writeFileAtomically(join(folder, VERIFICATION_FILE), verificationText(verification), 0o600);
 }
 
 export async function removeVerification(folder: string): Promise<void> {

@@ -17,10 +17,14 @@ const markSchema = z.object({
 /** `elsewhere`: on another machine, or in another container, where nobody can look. `unknown`: nobody has signed. */
 export type Worker = 'running' | 'gone' | 'elsewhere' | 'unknown';
 
-/** Says that this process works in `folder`; with the process the claim ends, however it dies. */
+/** The text of the file that says that this process works where it lies; with the process the claim ends, however it dies. */
+export function workMark(): string {
+  return `${JSON.stringify({ pid: process.pid, run: processMark(process.pid) ?? '', space: processSpace() })}\n`;
+}
+
+/** Says that this process works in `folder`. */
 export async function markWork(folder: string): Promise<void> {
-  const mark = { pid: process.pid, run: processMark(process.pid) ?? '', space: processSpace() };
-  await writeFile(join(folder, MARK_FILE), `${JSON.stringify(mark)}\n`, { mode: 0o600 });
+  await writeFile(join(folder, MARK_FILE), workMark(), { mode: 0o600 });
 }
 
 export async function unmarkWork(folder: string): Promise<void> {
@@ -29,7 +33,11 @@ export async function unmarkWork(folder: string): Promise<void> {
 
 /** Whether the process that works in `folder` lives. */
 export async function workerOf(folder: string): Promise<Worker> {
-  const text = await readFile(join(folder, MARK_FILE), 'utf8').catch(() => '');
+  return workerIn(await readFile(join(folder, MARK_FILE), 'utf8').catch(() => ''));
+}
+
+/** Whether the process that has written the mark `text` lives. */
+export function workerIn(text: string): Worker {
   const parsed = markSchema.safeParse(parseJson(text));
   if (!parsed.success) return 'unknown';
   const { pid, run, space } = parsed.data;

@@ -6,7 +6,7 @@ const OLDEST_HOURS = { protected: 26, unprotected: 7 * 24 };
 
 export const checkLastBackup: RunCheck = async (_db, { environment, isProtected }) => {
   // Loaded here, because the client tools behind it are no business of the other checks.
-  const { listBackups } = await import('../../backup.js');
+  const { listBackups } = await import('../../list-backups.js');
   const backups = await listBackups({ env: environment });
   const newest = backups.find(({ state }) => state === 'complete');
   const fix = `manage_db create-backup --env ${environment}`;

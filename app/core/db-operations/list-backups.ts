@@ -1,0 +1,25 @@
+import { normalizeEnv } from '../environment.js';
+import { withRepository } from './backup/open-repository.js';
+import { type BackupSummary, newestFirst } from './backup/summary.js';
+
+export interface ListBackupsOptions {
+  /** One environment instead of all of them. */
+  readonly env?: string;
+  /** In a storage instead of the workspace: `s3://bucket/prefix`, or a folder. */
+  readonly storage?: string | undefined;
+}
+
+/**
+ * The backups of the workspace or of a storage, the newest first, from every environment unless `env` names one. Reads
+ * manifests and sizes, not the dumps: `damaged` is what shows without reading them.
+ *
+ * @throws ManageDbError `UNKNOWN_ENVIRONMENT`, `USAGE` for a storage that is none, `STORAGE_FAILED`
+ * @example const [latest] = await listBackups({ env: 'production' });
+ */
+export async function listBackups({ env, storage }: ListBackupsOptions = {}): Promise<BackupSummary[]> {
+  return withRepository({ storage, environment: env }, async (repository) => {
+    const environments = env === undefined ? await repository.environments() : [normalizeEnv(env)];
+    const lists = await Promise.all(environments.map((environment) => repository.backupsOf(environment)));
+    return lists.flat().sort(newestFirst);
+  });
+}
