@@ -1,13 +1,14 @@
 import { type Client, escapeIdentifier } from 'pg';
-import { describeConfig } from '../../config/db-config.js';
 import { getWorkspace } from '../../config/workspace.js';
 import type { Queryable } from '../../database/queryable.js';
+import { stampStatement } from '../../database/records/identity.js';
 import { ensureSchema } from '../../database/schema/ensure-schema.js';
 import { withConnection, withMaintenanceConnection } from '../../services/with-connection.js';
 import { normalizeEnv } from '../environment.js';
 import { ManageDbError } from '../errors.js';
 import type { OperationControls } from '../progress.js';
 import { guarded, type OperationOptions, type Permit, type Target } from '../safety/gate.js';
+import { replacedStamp } from '../safety/write-stamp.js';
 import { verifyFiles } from './backup/backup-files.js';
 import { removeBackup } from './backup/backup-folder.js';
 import { SAFETY_LABEL } from './backup/backup-id.js';
@@ -27,16 +28,29 @@ import { keepRecords } from './restore/keep-records.js';
 import { type Keeping, keptFor } from './restore/keeping.js';
 import { begin, describeUnchanged } from './restore/live-database.js';
 import { chooseMethod, type RestoreMethod } from './restore/method.js';
+import {
+  isFromElsewhere,
+  readBecameProtected,
+  refuseStrange,
+  type Source,
+  sourceOf,
+} from './restore/other-environment.js';
 import { ownComment } from './restore/previous-database.js';
 import { ownSessionsEnded, type Placed, putInPlace } from './restore/put-in-place.js';
 import { refuseIfChanged } from './restore/recheck.js';
 import { type Rehearsed, rehearse } from './restore/rehearsal.js';
+import { rehearseSchema } from './restore/schema-rehearsal.js';
 
 export interface RestoreOptions extends OperationOptions {
   /** A backup's id, the beginning of exactly one, or `latest`. */
   readonly id: string;
   /** The environment that the backup is of, where it is not the target. */
   readonly fromEnvironment?: string | undefined;
+  /**
+   * Lets what a protected environment holds come into an open one as it is: by an operation of its own, which wants the whole
+   * ceremony. An archive cannot be masked.
+   */
+  readonly unmasked?: boolean | undefined;
   /** Ends the sessions of the target's users at the moment of the swap; without it a target in use is refused. */
   readonly disconnectUsers?: boolean | undefined;
   /** Keeps the replaced database beside the new one: milliseconds, or `true` for 24 hours, as on protected environments. */
@@ -48,6 +62,11 @@ export interface RestoreOptions extends OperationOptions {
 }
 
 export interface RestoreResult extends Placed {
+  /** Of the backup. */
+  readonly id: string;
+  readonly fromEnvironment: string;
+  /** Of the target. */
+  readonly environment: string;
   readonly database: string;
   readonly strategy: RestoreMethod;
   /** Why that way, in a sentence. */
@@ -72,7 +91,9 @@ export interface RestoreResult extends Placed {
  * @example await restoreDatabase({ env: 'development', id: 'latest', disconnectUsers: true });
  */
 export function restoreDatabase(options: RestoreOptions): Promise<RestoreResult> {
-  return guarded('restore-backup', options, (target, permit) => restoreBackup(target, options, permit));
+  const work = (target: Target, permit: Permit) => restoreBackup(target, options, permit);
+  if (options.unmasked === true) return guarded('restore-unmasked-backup', options, work);
+  return guarded('restore-backup', options, work);
 }
 
 async function restoreBackup(target: Target, options: RestoreOptions, { reason }: Permit): Promise<RestoreResult> {
@@ -81,9 +102,9 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
   const { backupsDir } = await getWorkspace();
   const environment =
     options.fromEnvironment === undefined ? target.environment : normalizeEnv(options.fromEnvironment);
-  await refuseUnmasked(environment, target);
-  refuseStranger(environment, target);
   const backup = await findBackup({ backupsDir, environment }, options.id);
+  const source = await sourceOf(backup.manifest);
+  refuseStrange(source, { target, isUnmasked: options.unmasked === true });
   refuseUnlessWhole(backup.manifest, target);
   const { onProgress, signal } = options;
   const restore: Restore = {
@@ -91,6 +112,7 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
     parts: leftOutParts(options.without ?? [], backup.manifest),
     folder: backup.path,
     manifest: backup.manifest,
+    source,
     reason,
     disconnectUsers: options.disconnectUsers === true,
     keepMs,
@@ -105,6 +127,7 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
     await ownSessionsEnded(target);
     const done = await withMaintenanceConnection(target.settings, async (maintenance, database) => {
       const chosen = await chooseMethod(maintenance, target, options.method);
+      if (isFromElsewhere(restore.manifest, target)) await rehearseSchema(maintenance, restore, chosen.method);
       const replaced =
         chosen.method === 'transaction'
           ? await replaceInside(maintenance, restore, () => {
@@ -115,10 +138,11 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
             });
       return { ...replaced, strategy: chosen.method, because: chosen.because };
     });
-    const warnings = [...rehearsed.warnings, ...done.warnings];
+    const warnings = [...rehearsed.warnings, ...done.warnings, ...readBecameProtected(source, target)];
     const { freeBytes } = rehearsed;
     const durationMs = Date.now() - startedAt;
-    return { database: target.database, ...done, durationMs, freeBytes, warnings };
+    const places = { id: restore.manifest.id, fromEnvironment: environment, environment: target.environment };
+    return { ...places, database: target.database, ...done, durationMs, freeBytes, warnings };
   } catch (error) {
     throw isSwapped ? error : explained(error, describeUnchanged(target), signal);
   }
@@ -128,6 +152,7 @@ interface Restore {
   readonly target: Target;
   readonly folder: string;
   readonly manifest: Manifest;
+  readonly source: Source;
   readonly parts: LeftOutParts;
   readonly reason: string | null;
   readonly disconnectUsers: boolean;
@@ -165,7 +190,7 @@ function committedAnyway(error: unknown): string[] {
 
 /** Inside the live database, which is backed up first. */
 async function replaceInside(maintenance: Client, restore: Restore, onCommitted: () => void): Promise<Replaced> {
-  const { target, folder, manifest, controls, disconnectUsers } = restore;
+  const { target, folder, manifest, source, reason, controls, disconnectUsers } = restore;
   if (JSON.stringify(restore.parts) !== JSON.stringify(NOTHING_LEFT_OUT)) {
     throw new ManageDbError('USAGE', 'What the server lacks can be left out by a swap only. Nothing was changed.', {
       hint: 'Leave out --without, or restore by --method swap.',
@@ -186,7 +211,9 @@ async function replaceInside(maintenance: Client, restore: Restore, onCommitted:
     stopIfAborted(signal);
   };
   let isCommitted = false;
-  const inside = { target, folder, manifest, serverMajor, controls, backUp };
+  const stamp =
+    source.environment === target.environment ? null : stampStatement(await replacedStamp(target, { source, reason }));
+  const inside = { target, folder, manifest, serverMajor, controls, backUp, stamp };
   try {
     const tables = await restoreInTransaction({
       ...inside,
@@ -224,7 +251,7 @@ async function replace(
   restore: Restore & Pick<Rehearsed, 'missingRoles'>,
   onSwapped: () => void,
 ): Promise<Replaced> {
-  const { target, folder, manifest, parts, reason, controls, disconnectUsers, keepMs, missingRoles } = restore;
+  const { target, folder, manifest, source, parts, reason, controls, disconnectUsers, keepMs, missingRoles } = restore;
   const live = await begin(maintenance, { target, disconnectUsers });
   stopIfAborted(controls.signal);
   controls.onProgress?.({ step: 'creating a scratch database' });
@@ -248,6 +275,7 @@ async function replace(
       hasLive: live !== null,
       backup: manifest.id,
       isSameEnvironment: manifest.environment === target.environment,
+      source: manifest.environment === target.environment ? null : source,
       reason,
       signal: controls.signal,
     });
@@ -265,26 +293,6 @@ async function replace(
   } catch (error) {
     throw await afterDropping(scratch, target, error);
   }
-}
-
-/** What a protected environment holds must not come to lie in an open one as it is. */
-async function refuseUnmasked(from: string, target: Target): Promise<void> {
-  if (from === target.environment || target.isProtected || !(await describeConfig(from)).security.protected) return;
-  throw new ManageDbError(
-    'PROTECTED_ENVIRONMENT',
-    `A backup of ${from}, which is protected, is not restored to ${target.environment}, which is not; nothing was changed.`,
-    { hint: `Restore it to a protected environment, or declare ${target.environment} protected.` },
-  );
-}
-
-/** With nothing there to compare with, only the backup itself says that it is the database which is missed. */
-function refuseStranger(from: string, { environment, isProtected, exists }: Target): void {
-  if (exists || !isProtected || from === environment) return;
-  throw new ManageDbError(
-    'PROTECTED_ENVIRONMENT',
-    `${environment} is missing, and a backup of ${from} is not what it was; nothing was changed.`,
-    { hint: `Choose a backup of ${environment}: manage_db list-all-backups` },
-  );
 }
 
 /** All but the comment, which comes with the name: by its own a scratch database is recognized. */
