@@ -207,6 +207,7 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
               contents,
               selection,
               compression: wanted,
+              encoding: facts.properties.encoding,
               jobs,
               snapshot: snapshotId,
               lockTimeoutMs: LOCK_TIMEOUT_MS,

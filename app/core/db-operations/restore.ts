@@ -261,14 +261,17 @@ async function replace(
     const restricted = (live ?? manifest.properties).grants !== null;
     // who may not connect to the live one must not read it here, while it is loaded
     if (restricted) await maintenance.query(`revoke all on database ${escapeIdentifier(scratch)} from public`);
+    // from the live one: grants and settings may have changed since the backup, and a restore is of the contents
+    const own = { login: target.user, missing: missingRoles };
+    const properties = live ?? withoutParts(manifest.properties, parts, own);
+    // who has rights by owning the database has them already when its contents are looked at
+    const owner = escapeIdentifier(properties.owner);
+    await maintenance.query(`alter database ${escapeIdentifier(scratch)} owner to ${owner}`);
     const filling = { settings: target.settings, serverMajor, folder, manifest, parts, controls };
     const tables = await fillScratch(scratch, filling);
     const warnings = await withConnection(target.settings, { database: scratch, signal: controls.signal }, (contents) =>
       checkContents(contents, { manifest, environment: target.environment, controls }),
     );
-    // from the live one: grants and settings may have changed since the backup, and a restore is of the contents
-    const own = { login: target.user, missing: missingRoles };
-    const properties = live ?? withoutParts(manifest.properties, parts, own);
     await applyProperties(maintenance, scratch, properties);
     await keepRecords(scratch, {
       target,

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
 import { type ClientTools, dumpSingleFile, runClientTool } from '../../../services/client-tools.js';
@@ -25,6 +26,8 @@ export interface DumpRequest extends OperationControls {
   /** As `--compress` takes it; `null`: the best that there is. */
   readonly compression: string | null;
   readonly jobs: number;
+  /** Of the database, as PostgreSQL names it. */
+  readonly encoding: string;
   readonly snapshot: string;
   readonly lockTimeoutMs: number;
 }
@@ -35,18 +38,15 @@ export interface DumpRequest extends OperationControls {
  * @throws ManageDbError `CLIENT_TOOL_FAILED`, `LOCK_TIMEOUT`, `INTERRUPTED`, `USAGE` for a compression that this pg_dump does not have
  */
 export async function dumpDatabase(request: DumpRequest): Promise<string> {
+  const encoding = WITHOUT_CONVERSION.includes(request.encoding) ? request.encoding : 'UTF8';
   try {
-    if (request.format === 'plain') {
-      // pg_dump is not told to be verbose there: its tables show only where the server is asked
-      request.onProgress?.({ step: 'dumping into one file' });
-      return await dumpPlain(request);
-    }
-    return await dumpArchive(request, request.compression ?? bestCompression(request.tools));
+    return await dumpAs(request, encoding);
   } catch (error) {
-    const text = error instanceof ManageDbError ? String(error.details.stderr ?? error.message) : '';
-    if (isWithoutMethod(text)) {
-      if (request.compression !== null) throw withoutMethod(request.compression, error);
-      return dumpArchive(request, 'gzip:1');
+    const text = saidBy(error);
+    // bytes that the encoding does not define can be kept, but not converted
+    if (NOT_CONVERTIBLE.test(text) && encoding !== request.encoding) {
+      await rm(join(request.folder, DUMP_NAMES[request.format]), { recursive: true, force: true });
+      return dumpAs(request, request.encoding);
     }
     if (!/lock table/i.test(text) || !/timeout/i.test(text)) throw error;
     const seconds = request.lockTimeoutMs / 1000;
@@ -61,18 +61,34 @@ export async function dumpDatabase(request: DumpRequest): Promise<string> {
   }
 }
 
+/** There is no conversion of these; as they are, nothing is converted. */
+const WITHOUT_CONVERSION = ['SQL_ASCII', 'MULE_INTERNAL'];
+
+const NOT_CONVERTIBLE = /has no equivalent in encoding|invalid byte sequence for encoding/;
+
+async function dumpAs(request: DumpRequest, encoding: string): Promise<string> {
+  if (request.format === 'plain') {
+    // pg_dump is not told to be verbose there: its tables show only where the server is asked
+    request.onProgress?.({ step: 'dumping into one file' });
+    return await dumpPlain(request, encoding);
+  }
+  const { compression, tools } = request;
+  try {
+    return await dumpArchive(request, encoding, compression ?? bestCompression(tools));
+  } catch (error) {
+    if (!isWithoutMethod(saidBy(error))) throw error;
+    if (compression !== null) throw withoutMethod(compression, error);
+    return dumpArchive(request, encoding, 'gzip:1');
+  }
+}
+
+function saidBy(error: unknown): string {
+  return error instanceof ManageDbError ? String(error.details.stderr ?? error.message) : '';
+}
+
 /** One file without compression: what people open in an editor or hand to psql. */
-async function dumpPlain({
-  tools,
-  settings,
-  folder,
-  format,
-  contents,
-  selection,
-  snapshot,
-  lockTimeoutMs,
-  signal,
-}: DumpRequest): Promise<string> {
+async function dumpPlain(request: DumpRequest, encoding: string): Promise<string> {
+  const { tools, settings, folder, format, contents, selection, snapshot, lockTimeoutMs, signal } = request;
   const { schemas, tables, excludedData } = patternsOf(selection);
   await dumpSingleFile(tools.pgDump, {
     settings,
@@ -80,6 +96,7 @@ async function dumpPlain({
     filePath: join(folder, DUMP_NAMES[format]),
     format: 'plain',
     options: {
+      encoding,
       snapshotName: snapshot,
       lockWaitTimeout: lockTimeoutMs,
       schemaOnly: contents === 'schema',
@@ -93,12 +110,13 @@ async function dumpPlain({
   return 'none';
 }
 
-async function dumpArchive(request: DumpRequest, compression: string): Promise<string> {
+async function dumpArchive(request: DumpRequest, encoding: string, compression: string): Promise<string> {
   const { schemas, tables, excludedData } = patternsOf(request.selection);
   const { tools, settings, folder, format, contents, jobs, snapshot, lockTimeoutMs, signal, onProgress } = request;
   const args = [
     `--format=${format}`,
     `--file=${join(folder, DUMP_NAMES[format])}`,
+    `--encoding=${encoding}`,
     `--snapshot=${snapshot}`,
     `--lock-wait-timeout=${lockTimeoutMs}`,
     `--compress=${compressArgument(compression, tools)}`,

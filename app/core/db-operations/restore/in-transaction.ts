@@ -403,7 +403,14 @@ ${notice(`manage_db transaction %', pg_catalog.pg_current_xact_id()`)}`;
   // what it writes ends before it has ended, and before it has said whether all was well
   await whole;
   onCommit();
-  const last = [...owners, ...(restore.stamp === null ? [] : [restore.stamp]), comparing(manifest), 'commit'];
+  // the archive has set its own
+  const last = [
+    "set client_encoding = 'UTF8'",
+    ...owners,
+    ...(restore.stamp === null ? [] : [restore.stamp]),
+    comparing(manifest),
+    'commit',
+  ];
   yield `${last.join(';\n')};\n`;
 }
 
