@@ -1,5 +1,6 @@
 import type { QueryResult, QueryResultRow } from 'pg';
 import type { Queryable } from '../database/queryable.js';
+import { dropSetRole } from './neutral-settings.js';
 
 /**
  * The search_path of everything that manage_db asks for itself. The owner of a database can put operators of their own
@@ -14,22 +15,20 @@ export const PIN_TRANSACTION = `set local search_path = ${CATALOG_PATH}`;
 export const PIN_SESSION = `set search_path = ${CATALOG_PATH}`;
 
 /**
- * A pooled connection on which each statement is a transaction of its own, under {@link PIN_TRANSACTION}: a pooler may
- * give the next one to another session of the server, which must not keep a setting of ours.
+ * A pooled connection on which each statement is a transaction of its own, under {@link PIN_TRANSACTION}, that may write
+ * and is the login's own: a pooler may give the next one to another session of the server, which must not keep a setting of
+ * ours.
  */
 export function pinned(db: Queryable): Queryable {
   return {
     async query<Row extends QueryResultRow>(text: string, values?: unknown[]): Promise<QueryResult<Row>> {
       try {
-        if (values === undefined) {
-          const results = await db.query<Row>(`begin; ${PIN_TRANSACTION}; ${text.replace(/;\s*$/, '')}; commit`);
-          const all = results as unknown as readonly QueryResult<Row>[];
-          return all.at(-2) ?? results;
-        }
-        await db.query(`begin; ${PIN_TRANSACTION}`);
-        const result = await db.query<Row>(text, values);
+        await db.query(`begin read write; ${PIN_TRANSACTION}`);
+        await dropSetRole(db);
+        const result: QueryResult<Row> | readonly QueryResult<Row>[] = await db.query<Row>(text, values);
         await db.query('commit');
-        return result;
+        // of several statements in one text, the last one answers
+        return Array.isArray(result) ? (result.at(-1) as QueryResult<Row>) : (result as QueryResult<Row>);
       } catch (error) {
         await db.query('rollback').catch(() => undefined);
         throw error;

@@ -2,7 +2,8 @@ import type { Client } from 'pg';
 import type { ConnectionSettings } from '../config/connection-settings.js';
 import { codeOf, ManageDbError } from '../core/errors.js';
 import type { Queryable } from '../database/queryable.js';
-import { connectForOperation } from './connection/engine.js';
+import { PIN_SESSION } from './catalog-path.js';
+import { connectForOperation, connectTo } from './connection/engine.js';
 
 /** Every limit that would end a session which waits for pg_dump or pg_restore, as far as this server knows it. */
 const LIFT_TIMEOUTS = `
@@ -14,7 +15,10 @@ export interface ConnectionOptions {
   readonly database?: string;
   /** Aborting it breaks the connection off, and so the statement that waits in it. */
   readonly signal?: AbortSignal | undefined;
-  /** `application`: the database's and the login's, for SQL that is not ours. By default only PostgreSQL's own schema. */
+  /**
+   * `application`: the search_path and the other settings are the database's and the login's, for SQL that is not ours. By
+   * default only PostgreSQL's own schema, and its defaults.
+   */
   readonly searchPath?: 'catalog' | 'application';
 }
 
@@ -24,7 +28,8 @@ export async function withConnection<T>(
   { database, signal, searchPath = 'catalog' }: ConnectionOptions,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const client = await connectForOperation(settings, {
+  const connect = searchPath === 'application' ? connectTo : connectForOperation;
+  const client = await connect(settings, {
     ...(database === undefined ? {} : { database }),
     ...(signal === undefined ? {} : { signal }),
   });
@@ -33,6 +38,7 @@ export async function withConnection<T>(
   const breakOff = () => void client.end().catch(() => undefined);
   signal?.addEventListener('abort', breakOff, { once: true });
   try {
+    if (searchPath === 'application') await client.query(PIN_SESSION);
     await liftTimeouts(client, 'session');
     if (searchPath === 'application') await client.query('reset search_path');
     return await work(client);

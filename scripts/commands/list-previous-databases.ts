@@ -26,7 +26,7 @@ export const command = defineCommand({
                   name,
                   database,
                   since,
-                  isOver ? `${until} ${paint.yellow('(over: the next restore drops it)')}` : until,
+                  isOver ? `${until} ${paint.yellow('(over: the next restore or prune-backups drops it)')}` : until,
                   sizeBytes === null ? null : formatBytes(sizeBytes),
                 ]),
                 [4],

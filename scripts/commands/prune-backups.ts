@@ -2,6 +2,7 @@ import type {
   PlannedPruning,
   PlanPruningOptions,
   PruneBackupsResult,
+  PrunedEnvironment,
   RetentionRules,
 } from '../../app/core/db-operations/prune-backups.js';
 import { ManageDbError } from '../../app/core/errors.js';
@@ -46,7 +47,7 @@ export const command = defineCommand<Args>({
 async function plan(what: PlanPruningOptions, { env }: CommandContext): Promise<CommandOutcome> {
   const { planPruning } = await import('../../app/core/db-operations/prune-backups.js');
   const environments = await planPruning({ ...what, ...(env === undefined ? {} : { env }) });
-  const count = environments.reduce((sum, { removed }) => sum + removed.length, 0);
+  const count = environments.reduce((sum, { removed, overdue }) => sum + removed.length + overdue.databases.length, 0);
   return {
     data: { environments, refused: [], isDryRun: true },
     text: (paint) =>
@@ -72,10 +73,10 @@ async function remove(what: PlanPruningOptions, { operation }: CommandContext): 
     ...(refused.length === 0 ? {} : { error: refusal(result) }),
     text: (paint) =>
       environments
-        .map(
-          (one) =>
-            `${paint.green('✓')} ${paint.bold(one.environment)}: removed ${formatCounted(one.removed.length, 'backup')} (${formatBytes(one.removedBytes)}), kept ${one.kept.length}${one.swept.length === 0 ? '' : `, swept ${formatCounted(one.swept.length, 'unfinished one')}`}`,
-        )
+        .flatMap((one) => [
+          `${paint.green('✓')} ${paint.bold(one.environment)}: removed ${formatCounted(one.removed.length, 'backup')} (${formatBytes(one.removedBytes)}), kept ${one.kept.length}${one.swept.length === 0 ? '' : `, swept ${formatCounted(one.swept.length, 'unfinished one')}`}`,
+          ...droppedLines(one),
+        ])
         .join('\n'),
   };
 }
@@ -93,13 +94,35 @@ function refusal({ refused }: PruneBackupsResult): ManageDbError {
   );
 }
 
-function planned({ environment, kept, removed, removedBytes }: PlannedPruning, paint: Paint): string {
+function overdueLines({ environment, overdue: { databases, unknown } }: PlannedPruning, paint: Paint): string[] {
+  if (unknown !== null) return [`  Previous databases of ${environment} are unknown: ${unknown}`];
+  return databases.map(
+    ({ name, until, sizeBytes }) =>
+      `  ${paint.red('drop')} the previous database ${name}, kept until ${until}${sizeBytes === null ? '' : ` (${formatBytes(sizeBytes)})`}`,
+  );
+}
+
+function droppedLines({ overdue: { databases, unknown }, droppedDatabases }: PrunedEnvironment): string[] {
+  if (unknown !== null) return [`  Previous databases were left alone: ${unknown}`];
+  const left = databases.filter(({ name }) => !droppedDatabases.includes(name));
+  return [
+    ...droppedDatabases.map((name) => `  Dropped the previous database ${name}`),
+    ...left.map(
+      ({ name }) =>
+        `  Kept the previous database ${name}: it has logged what the live one has not, or this login may not drop it`,
+    ),
+  ];
+}
+
+function planned(one: PlannedPruning, paint: Paint): string {
+  const { environment, kept, removed, removedBytes } = one;
   const all = [
     ...removed.map((backup) => ({ backup, fate: paint.red('remove') })),
     ...kept.map((backup) => ({ backup, fate: paint.green('keep') })),
   ].sort((a, b) => b.backup.createdAt.localeCompare(a.backup.createdAt));
   const title = `${paint.bold(environment)}: ${formatCounted(removed.length, 'backup')} to remove (${formatBytes(removedBytes)}), ${kept.length} to keep`;
-  if (all.length === 0) return title;
+  const overdue = overdueLines(one, paint);
+  if (all.length === 0) return [title, ...overdue].join('\n');
   const rows = all.map(({ backup, fate }) => [
     fate,
     backup.id,
@@ -107,5 +130,5 @@ function planned({ environment, kept, removed, removedBytes }: PlannedPruning, p
     formatBytes(backup.sizeBytes),
     backup.reasons.join('; '),
   ]);
-  return `${title}\n${renderTable(paint, ['', 'id', 'age', 'size', 'why'], rows, [3])}`;
+  return [title, renderTable(paint, ['', 'id', 'age', 'size', 'why'], rows, [3]), ...overdue].join('\n');
 }

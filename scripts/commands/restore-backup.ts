@@ -1,3 +1,6 @@
+import type { RestoreOptions, RestoreResult } from '../../app/core/db-operations/restore.js';
+import { currentEnv, normalizeEnv } from '../../app/core/environment.js';
+import type { OperationOptions } from '../../app/core/safety/gate.js';
 import { type DecryptArgs, decryptFlags, decryptOf, type StorageArgs, storageFlag } from '../backup-flags.js';
 import { defineCommand } from '../command.js';
 import { keepingOf, keptLines } from '../keeping.js';
@@ -5,6 +8,8 @@ import { formatCount, formatDuration } from '../presenters/units.js';
 
 interface Args extends DecryptArgs, StorageArgs {
   readonly id: string;
+  readonly toEnv?: string;
+  readonly unmasked?: boolean;
   readonly disconnectUsers?: boolean;
   readonly keepPrevious?: string | false;
   readonly without?: readonly string[];
@@ -17,6 +22,10 @@ export const command = defineCommand<Args>({
   examples: [
     ['restore-backup latest --yes', 'the newest backup of the active environment'],
     [
+      'restore-backup latest --env staging --to-env testing --yes',
+      'the newest backup of staging, into the database of testing',
+    ],
+    [
       'restore-backup 20261121T0334 --keep-previous 7d',
       'by the beginning of its id; the replaced database is kept for a week',
     ],
@@ -27,6 +36,15 @@ export const command = defineCommand<Args>({
         type: 'string',
         demandOption: true,
         describe: 'Its id, the beginning of exactly one, or "latest"',
+      })
+      .option('to-env', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'Restore it into another environment than the one that it is of (--env)',
+      })
+      .option('unmasked', {
+        type: 'boolean',
+        describe: 'Bring what a protected environment holds into an open one as it is; wants the whole ceremony',
       })
       .option('disconnect-users', {
         type: 'boolean',
@@ -46,11 +64,14 @@ export const command = defineCommand<Args>({
         choices: ['swap', 'transaction'] as const,
         describe: 'swap (default where it is possible), or inside the live database in one transaction',
       }),
-  async run({ id, disconnectUsers, keepPrevious, without, method, storage, ...keys }, context) {
+  async run({ id, toEnv, unmasked, disconnectUsers, keepPrevious, without, method, storage, ...keys }, context) {
+    const { operation } = context;
     const { restoreDatabase } = await import('../../app/core/db-operations/restore.js');
     const result = await restoreDatabase({
-      ...context.operation,
+      ...operation,
+      ...(toEnv === undefined ? {} : intoOther(toEnv, operation)),
       id: String(id),
+      unmasked,
       storage,
       decrypt: await decryptOf(keys, context),
       disconnectUsers,
@@ -64,7 +85,7 @@ export const command = defineCommand<Args>({
       warnings: result.warnings,
       text: (paint) =>
         [
-          `${paint.green('✓')} ${paint.bold(result.database)} restored by ${result.strategy} in ${formatDuration(result.durationMs)}: ${formatCount(result.tables.length)} tables, ${formatCount(rows)} rows as the manifest says`,
+          `${paint.green('✓')} ${paint.bold(result.database)} restored${fromOther(result)} by ${result.strategy} in ${formatDuration(result.durationMs)}: ${formatCount(result.tables.length)} tables, ${formatCount(rows)} rows as the manifest says`,
           ...(result.strategy === 'swap' ? [] : [`  In one transaction: ${result.because}`]),
           ...(result.safetyBackup === null
             ? []
@@ -74,3 +95,15 @@ export const command = defineCommand<Args>({
     };
   },
 });
+
+/** The gate is that of the environment which is changed. */
+function intoOther(
+  toEnv: string,
+  { env }: OperationOptions,
+): Pick<RestoreOptions, 'env' | 'environmentFlag' | 'fromEnvironment'> {
+  return { env: normalizeEnv(toEnv), environmentFlag: '--to-env', fromEnvironment: env ?? currentEnv() };
+}
+
+function fromOther({ id, environment, fromEnvironment }: RestoreResult): string {
+  return environment === fromEnvironment ? '' : ` for ${environment} from backup ${id} of ${fromEnvironment}`;
+}

@@ -280,6 +280,7 @@ async function fill(folder: string, { id, target, request, startedAt, deposit }:
               contents,
               selection,
               compression: wanted,
+              encoding: facts.properties.encoding,
               jobs,
               snapshot: snapshotId,
               lockTimeoutMs: LOCK_TIMEOUT_MS,

@@ -1,11 +1,20 @@
+import { getConfig } from '../../config/db-config.js';
+import { redact } from '../../config/redaction.js';
+import { embeddedServerStatus } from '../../services/embedded-postgres.js';
+import { withMaintenanceConnection } from '../../services/with-connection.js';
 import { currentEnv, normalizeEnv } from '../environment.js';
-import { ManageDbError } from '../errors.js';
-import { guarded, type OperationOptions } from '../safety/gate.js';
+import { ManageDbError, messageOf } from '../errors.js';
+import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
+import { workspaceRoot } from '../workspace-root.js';
 import { withRepository } from './backup/open-repository.js';
 import type { BackupRepository } from './backup/repository.js';
 import { type RetentionRules, retain } from './backup/retention.js';
+import { lockRestoreOf } from './backup/scratch-database.js';
 import type { BackupSummary } from './backup/summary.js';
 import { explained, stopIfAborted } from './failure.js';
+import { dropOverduePrevious } from './restore/overdue.js';
+import { listPrevious, type PreviousDatabase } from './restore/previous-database.js';
+import { listPreviousDatabases } from './undo-restore.js';
 
 export type { RetentionRules } from './backup/retention.js';
 
@@ -22,12 +31,20 @@ export interface PlannedBackup extends BackupSummary {
   readonly reasons: readonly string[];
 }
 
+/** Databases that restores have put aside, and whose time is over. */
+export interface OverdueDatabases {
+  readonly databases: readonly PreviousDatabase[];
+  /** Why they could not be asked for, or dropped; `null`: they could. */
+  readonly unknown: string | null;
+}
+
 /** What becomes of the backups of one environment; the newest first. */
 export interface PlannedPruning {
   readonly environment: string;
   readonly kept: readonly PlannedBackup[];
   readonly removed: readonly PlannedBackup[];
   readonly removedBytes: number;
+  readonly overdue: OverdueDatabases;
 }
 
 export interface PruneBackupsOptions extends OperationOptions, RetentionRules {
@@ -40,6 +57,8 @@ export interface PruneBackupsOptions extends OperationOptions, RetentionRules {
 export interface PrunedEnvironment extends PlannedPruning {
   /** What killed processes had left, and what is gone as well. */
   readonly swept: readonly string[];
+  /** Of the overdue ones; the others have logged what nobody else knows, or may not be dropped by this login. */
+  readonly droppedDatabases: readonly string[];
 }
 
 export interface PruneBackupsResult {
@@ -49,8 +68,8 @@ export interface PruneBackupsResult {
 }
 
 /**
- * Says which backups {@link pruneBackups} would remove, which ones it would keep, and why. Reads manifests, connects to
- * nothing, changes nothing.
+ * Says which backups {@link pruneBackups} would remove, which ones it would keep, and why; and which previous databases have
+ * had their time, where the server answers. Changes nothing.
  *
  * @throws ManageDbError `USAGE` without a rule, `UNKNOWN_ENVIRONMENT`, `UNREADABLE_FILE`
  * @example const [{ removed }] = await planPruning({ env: 'production', keepLast: 3, keepMonthly: 12 });
@@ -59,14 +78,19 @@ export async function planPruning(options: PlanPruningOptions): Promise<PlannedP
   const rules = checkedRules(options);
   return withRepository({ storage: options.storage, environment: options.env }, async (repository) => {
     const environments = options.all ? await environmentsWithBackups(repository) : [chosenEnvironment(options)];
-    return Promise.all(environments.map((environment) => plan(repository, environment, rules)));
+    return Promise.all(
+      environments.map(async (environment) => ({
+        ...(await plan(repository, environment, rules)),
+        overdue: await overdueOf(environment),
+      })),
+    );
   });
 }
 
 /**
  * Removes the backups that no rule keeps. Never the newest one of an environment, nor the newest that is verified, nor
  * one that is damaged or being made. A backup that is removed is gone as a whole or is no backup any more, whenever
- * somebody pulls the plug.
+ * somebody pulls the plug. Drops the previous databases of the environment whose time is over, as the next restore would.
  *
  * @throws ManageDbError `USAGE` without a rule, `UNREADABLE_FILE`, `INTERRUPTED`, and what the gate and
  *   connecting throw
@@ -75,8 +99,8 @@ export async function planPruning(options: PlanPruningOptions): Promise<PlannedP
 export async function pruneBackups(options: PruneBackupsOptions): Promise<PruneBackupsResult> {
   const rules = checkedRules(options);
   if (options.all) return pruneEach(options);
-  return guarded('prune-backups', options, async ({ environment }) => ({
-    environments: [await prune(environment, rules, options)],
+  return guarded('prune-backups', options, async (target) => ({
+    environments: [{ ...(await prune(target.environment, rules, options)), ...(await dropOverdue(target)) }],
     refused: [],
   }));
 }
@@ -99,11 +123,13 @@ async function pruneEach({ env: _env, all: _all, ...options }: PruneBackupsOptio
   return { environments, refused };
 }
 
+type Pruned = Omit<PrunedEnvironment, 'overdue' | 'droppedDatabases'>;
+
 function prune(
   environment: string,
   rules: RetentionRules,
   { storage, ...options }: PruneBackupsOptions,
-): Promise<PrunedEnvironment> {
+): Promise<Pruned> {
   return withRepository({ storage, environment }, (repository) => pruneIn(repository, environment, rules, options));
 }
 
@@ -112,7 +138,7 @@ async function pruneIn(
   environment: string,
   rules: RetentionRules,
   options: OperationOptions,
-): Promise<PrunedEnvironment> {
+): Promise<Pruned> {
   const { onProgress, signal } = options;
   const removed: PlannedBackup[] = [];
   try {
@@ -130,7 +156,45 @@ async function pruneIn(
   }
 }
 
-async function plan(repository: BackupRepository, environment: string, rules: RetentionRules): Promise<PlannedPruning> {
+async function overdueOf(env: string): Promise<OverdueDatabases> {
+  try {
+    const { connection } = await getConfig(env);
+    // looking is no reason to start a server
+    const isAsleep = connection.server === 'embedded' && !(await embeddedServerStatus(workspaceRoot())).running;
+    if (isAsleep) return { databases: [], unknown: 'the embedded server does not run' };
+    const { previousDatabases } = await listPreviousDatabases({ env });
+    return {
+      databases: previousDatabases.filter((previous) => previous.isOver && previous.database === connection.database),
+      unknown: null,
+    };
+  } catch (error) {
+    return { databases: [], unknown: redact(messageOf(error)) };
+  }
+}
+
+/** The backups are pruned by then: what cannot be dropped is said, and is no failure. */
+async function dropOverdue({ settings }: Target): Promise<Pick<PrunedEnvironment, 'overdue' | 'droppedDatabases'>> {
+  let databases: readonly PreviousDatabase[] = [];
+  try {
+    return await withMaintenanceConnection(settings, async (maintenance) => {
+      databases = (await listPrevious(maintenance)).filter(
+        (previous) => previous.isOver && previous.database === settings.database,
+      );
+      if (databases.length === 0) return { overdue: { databases, unknown: null }, droppedDatabases: [] };
+      await lockRestoreOf(maintenance, settings.database);
+      const droppedDatabases = await dropOverduePrevious(maintenance, settings);
+      return { overdue: { databases, unknown: null }, droppedDatabases };
+    });
+  } catch (error) {
+    return { overdue: { databases, unknown: redact(messageOf(error)) }, droppedDatabases: [] };
+  }
+}
+
+async function plan(
+  repository: BackupRepository,
+  environment: string,
+  rules: RetentionRules,
+): Promise<Omit<PlannedPruning, 'overdue'>> {
   const retained = retain(await repository.backupsOf(environment), rules);
   const those = (isKept: boolean): PlannedBackup[] =>
     retained.filter((one) => one.isKept === isKept).map(({ backup, reasons }) => ({ ...backup, reasons }));

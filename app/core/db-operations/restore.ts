@@ -1,12 +1,13 @@
 import { type Client, escapeIdentifier } from 'pg';
-import { describeConfig } from '../../config/db-config.js';
 import type { Queryable } from '../../database/queryable.js';
+import { stampStatement } from '../../database/records/identity.js';
 import { ensureSchema } from '../../database/schema/ensure-schema.js';
 import { withConnection, withMaintenanceConnection } from '../../services/with-connection.js';
 import { normalizeEnv } from '../environment.js';
 import { ManageDbError } from '../errors.js';
 import type { OperationControls } from '../progress.js';
 import { guarded, type OperationOptions, type Permit, type Target } from '../safety/gate.js';
+import { replacedStamp } from '../safety/write-stamp.js';
 import { removeBackup } from './backup/backup-folder.js';
 import { SAFETY_LABEL } from './backup/backup-id.js';
 import { findBackup } from './backup/choose-backup.js';
@@ -28,16 +29,29 @@ import { keepRecords } from './restore/keep-records.js';
 import { type Keeping, keptFor } from './restore/keeping.js';
 import { begin, describeUnchanged } from './restore/live-database.js';
 import { chooseMethod, type RestoreMethod } from './restore/method.js';
+import {
+  isFromElsewhere,
+  readBecameProtected,
+  refuseStrange,
+  type Source,
+  sourceOf,
+} from './restore/other-environment.js';
 import { ownComment } from './restore/previous-database.js';
 import { ownSessionsEnded, type Placed, putInPlace } from './restore/put-in-place.js';
 import { refuseIfChanged } from './restore/recheck.js';
 import { type Rehearsed, rehearse } from './restore/rehearsal.js';
+import { rehearseSchema } from './restore/schema-rehearsal.js';
 
 export interface RestoreOptions extends OperationOptions {
   /** A backup's id, the beginning of exactly one, or `latest`. */
   readonly id: string;
   /** The environment that the backup is of, where it is not the target. */
   readonly fromEnvironment?: string | undefined;
+  /**
+   * Lets what a protected environment holds come into an open one as it is: by an operation of its own, which wants the whole
+   * ceremony. An archive cannot be masked.
+   */
+  readonly unmasked?: boolean | undefined;
   /** Ends the sessions of the target's users at the moment of the swap; without it a target in use is refused. */
   readonly disconnectUsers?: boolean | undefined;
   /** Keeps the replaced database beside the new one: milliseconds, or `true` for 24 hours, as on protected environments. */
@@ -53,6 +67,11 @@ export interface RestoreOptions extends OperationOptions {
 }
 
 export interface RestoreResult extends Placed {
+  /** Of the backup. */
+  readonly id: string;
+  readonly fromEnvironment: string;
+  /** Of the target. */
+  readonly environment: string;
   readonly database: string;
   readonly strategy: RestoreMethod;
   /** Why that way, in a sentence. */
@@ -77,7 +96,9 @@ export interface RestoreResult extends Placed {
  * @example await restoreDatabase({ env: 'development', id: 'latest', disconnectUsers: true });
  */
 export function restoreDatabase(options: RestoreOptions): Promise<RestoreResult> {
-  return guarded('restore-backup', options, (target, permit) => restoreBackup(target, options, permit));
+  const work = (target: Target, permit: Permit) => restoreBackup(target, options, permit);
+  if (options.unmasked === true) return guarded('restore-unmasked-backup', options, work);
+  return guarded('restore-backup', options, work);
 }
 
 async function restoreBackup(target: Target, options: RestoreOptions, { reason }: Permit): Promise<RestoreResult> {
@@ -85,10 +106,10 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
   const keepMs = keptFor(options.keepPrevious ?? target.isProtected);
   const environment =
     options.fromEnvironment === undefined ? target.environment : normalizeEnv(options.fromEnvironment);
-  await refuseUnmasked(environment, target);
-  refuseStranger(environment, target);
   return withRepository({ storage: options.storage, environment }, async (repository) => {
     const { backup, manifest } = await findBackup(repository, environment, options.id);
+    const source = await sourceOf(manifest);
+    refuseStrange(source, { target, isUnmasked: options.unmasked === true });
     refuseUnlessWhole(manifest, target);
     const { onProgress, signal } = options;
     const controls = {
@@ -99,6 +120,7 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
       target,
       parts: leftOutParts(options.without ?? [], manifest),
       manifest,
+      source,
       reason,
       disconnectUsers: options.disconnectUsers === true,
       keepMs,
@@ -114,9 +136,16 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
       const opening = openingOf(repository, backup, { manifest, decrypt: options.decrypt ?? {}, controls });
       return await withOpenBackup(opening, async (folder) => {
         const done = await replaceBy(options.method, { ...restore, folder, ...rehearsed }, onReplaced);
-        const warnings = [...rehearsed.warnings, ...done.warnings];
-        const { freeBytes } = rehearsed;
-        return { database: target.database, ...done, durationMs: Date.now() - startedAt, freeBytes, warnings };
+        return {
+          id: manifest.id,
+          fromEnvironment: environment,
+          environment: target.environment,
+          database: target.database,
+          ...done,
+          durationMs: Date.now() - startedAt,
+          freeBytes: rehearsed.freeBytes,
+          warnings: [...rehearsed.warnings, ...done.warnings, ...readBecameProtected(source, target)],
+        };
       });
     } catch (error) {
       throw isReplaced ? error : explained(error, describeUnchanged(target), signal);
@@ -130,11 +159,12 @@ async function replaceBy(
   restore: Restore & Pick<Rehearsed, 'missingRoles'>,
   onReplaced: () => void,
 ): Promise<Replaced & Pick<RestoreResult, 'strategy' | 'because'>> {
-  const { target } = restore;
+  const { target, manifest } = restore;
   // our own idle sessions are no users
   await ownSessionsEnded(target);
   return withMaintenanceConnection(target.settings, async (maintenance, database) => {
     const { method, because } = await chooseMethod(maintenance, target, wanted);
+    if (isFromElsewhere(manifest, target)) await rehearseSchema(maintenance, restore, method);
     const replaced =
       method === 'transaction'
         ? await replaceInside(maintenance, restore, onReplaced)
@@ -147,6 +177,7 @@ interface Restore {
   readonly target: Target;
   readonly folder: string;
   readonly manifest: Manifest;
+  readonly source: Source;
   readonly parts: LeftOutParts;
   readonly reason: string | null;
   readonly disconnectUsers: boolean;
@@ -184,7 +215,7 @@ function committedAnyway(error: unknown): string[] {
 
 /** Inside the live database, which is backed up first. */
 async function replaceInside(maintenance: Client, restore: Restore, onCommitted: () => void): Promise<Replaced> {
-  const { target, folder, manifest, controls, disconnectUsers } = restore;
+  const { target, folder, manifest, source, reason, controls, disconnectUsers } = restore;
   if (JSON.stringify(restore.parts) !== JSON.stringify(NOTHING_LEFT_OUT)) {
     throw new ManageDbError('USAGE', 'What the server lacks can be left out by a swap only. Nothing was changed.', {
       hint: 'Leave out --without, or restore by --method swap.',
@@ -205,7 +236,9 @@ async function replaceInside(maintenance: Client, restore: Restore, onCommitted:
     stopIfAborted(signal);
   };
   let isCommitted = false;
-  const inside = { target, folder, manifest, serverMajor, controls, backUp };
+  const stamp =
+    source.environment === target.environment ? null : stampStatement(await replacedStamp(target, { source, reason }));
+  const inside = { target, folder, manifest, serverMajor, controls, backUp, stamp };
   try {
     const tables = await restoreInTransaction({
       ...inside,
@@ -243,7 +276,7 @@ async function replace(
   restore: Restore & Pick<Rehearsed, 'missingRoles'>,
   onSwapped: () => void,
 ): Promise<Replaced> {
-  const { target, folder, manifest, parts, reason, controls, disconnectUsers, keepMs, missingRoles } = restore;
+  const { target, folder, manifest, source, parts, reason, controls, disconnectUsers, keepMs, missingRoles } = restore;
   const live = await begin(maintenance, { target, disconnectUsers });
   stopIfAborted(controls.signal);
   controls.onProgress?.({ step: 'creating a scratch database' });
@@ -253,20 +286,24 @@ async function replace(
     const restricted = (live ?? manifest.properties).grants !== null;
     // who may not connect to the live one must not read it here, while it is loaded
     if (restricted) await maintenance.query(`revoke all on database ${escapeIdentifier(scratch)} from public`);
+    // from the live one: grants and settings may have changed since the backup, and a restore is of the contents
+    const own = { login: target.user, missing: missingRoles };
+    const properties = live ?? withoutParts(manifest.properties, parts, own);
+    // who has rights by owning the database has them already when its contents are looked at
+    const owner = escapeIdentifier(properties.owner);
+    await maintenance.query(`alter database ${escapeIdentifier(scratch)} owner to ${owner}`);
     const filling = { settings: target.settings, serverMajor, folder, manifest, parts, controls };
     const tables = await fillScratch(scratch, filling);
     const warnings = await withConnection(target.settings, { database: scratch, signal: controls.signal }, (contents) =>
       checkContents(contents, { manifest, environment: target.environment, controls }),
     );
-    // from the live one: grants and settings may have changed since the backup, and a restore is of the contents
-    const own = { login: target.user, missing: missingRoles };
-    const properties = live ?? withoutParts(manifest.properties, parts, own);
     await applyProperties(maintenance, scratch, properties);
     await keepRecords(scratch, {
       target,
       hasLive: live !== null,
       backup: manifest.id,
       isSameEnvironment: manifest.environment === target.environment,
+      source: manifest.environment === target.environment ? null : source,
       reason,
       signal: controls.signal,
     });
@@ -284,26 +321,6 @@ async function replace(
   } catch (error) {
     throw await afterDropping(scratch, target, error);
   }
-}
-
-/** What a protected environment holds must not come to lie in an open one as it is. */
-async function refuseUnmasked(from: string, target: Target): Promise<void> {
-  if (from === target.environment || target.isProtected || !(await describeConfig(from)).security.protected) return;
-  throw new ManageDbError(
-    'PROTECTED_ENVIRONMENT',
-    `A backup of ${from}, which is protected, is not restored to ${target.environment}, which is not; nothing was changed.`,
-    { hint: `Restore it to a protected environment, or declare ${target.environment} protected.` },
-  );
-}
-
-/** With nothing there to compare with, only the backup itself says that it is the database which is missed. */
-function refuseStranger(from: string, { environment, isProtected, exists }: Target): void {
-  if (exists || !isProtected || from === environment) return;
-  throw new ManageDbError(
-    'PROTECTED_ENVIRONMENT',
-    `${environment} is missing, and a backup of ${from} is not what it was; nothing was changed.`,
-    { hint: `Choose a backup of ${environment}: manage_db list-all-backups` },
-  );
 }
 
 /** All but the comment, which comes with the name: by its own a scratch database is recognized. */

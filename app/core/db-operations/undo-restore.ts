@@ -134,6 +134,7 @@ async function putBack(
     hasLive: live !== null,
     backup: null,
     isSameEnvironment,
+    source: null,
     reason,
     signal,
   });

@@ -14,6 +14,8 @@ export interface GateRequest {
   readonly isDryRun: boolean;
   /** Whether the environment was named for this very call (`--env`), not merely active. */
   readonly isEnvironmentExplicit: boolean;
+  /** The flag that names it; `--env` by default. */
+  readonly environmentFlag?: string;
   /** Whether somebody has overridden the kill switch, for this call. */
   readonly isKillSwitchOverridden: boolean;
 }
@@ -200,7 +202,7 @@ function judgeKillSwitch(definition: OperationDefinition, request: GateRequest, 
   return deny(
     'KILL_SWITCH',
     `${operation} on ${environment} (${database}) is behind the kill switch; nothing was changed.`,
-    `If that is meant, the same again with ${whatItTakes(definition, facts)}`,
+    `If that is meant, the same again with ${whatItTakes(definition, request, facts)}`,
   );
 }
 
@@ -227,7 +229,7 @@ function judgeConsent(definition: OperationDefinition, request: GateRequest, fac
     asksReason,
     code: 'CONFIRMATION_REQUIRED',
     reason: `${operation} destroys data on ${environment} (${database}); nothing was changed.`,
-    hint: `If that is meant, the same again with --env ${environment} --yes${asksReason ? ' --reason "…"' : ''}`,
+    hint: `If that is meant, the same again with ${flagOf(request)} ${environment} --yes${asksReason ? ' --reason "…"' : ''}`,
   };
 }
 
@@ -245,6 +247,7 @@ function judgeReason({ operation, consent }: GateRequest, { environment, confirm
 }
 
 function needsCeremony(definition: OperationDefinition, facts: GateFacts): boolean {
+  if (definition.consent === 'full') return true;
   const { security, killSwitch } = facts;
   const isSwitched = isBehindKillSwitch(definition, facts) && killSwitch.isConfirmationRequired;
   return isProtected(facts) || security.confirmation === 'typed' || isSwitched;
@@ -257,12 +260,12 @@ function judgeCeremony(definition: OperationDefinition, request: GateRequest, fa
   const refusal = (code: ErrorCode, missing: string): Refusal => ({
     code,
     reason: `${operation} on ${environment} (${database})${protection} needs ${missing}; nothing was changed.`,
-    hint: `If that is meant, the same again with ${whatItTakes(definition, facts)}`,
+    hint: `If that is meant, the same again with ${whatItTakes(definition, request, facts)}`,
   });
   if (!request.isEnvironmentExplicit) {
-    return { kind: 'deny', ...refusal('PROTECTED_ENVIRONMENT', 'its environment named by --env') };
+    return { kind: 'deny', ...refusal('PROTECTED_ENVIRONMENT', `its environment named by ${flagOf(request)}`) };
   }
-  const lacksReason = wantsReason(facts) && !consent.reason?.trim();
+  const lacksReason = wantsReason(definition, facts) && !consent.reason?.trim();
   const ask = (how: 'yes' | 'typed', missing: string): Decision => ({
     kind: 'confirm',
     how,
@@ -279,17 +282,21 @@ function judgeCeremony(definition: OperationDefinition, request: GateRequest, fa
 }
 
 /** Where only the database itself says that it is protected, the environment's settings are too mild for it. */
-function wantsReason(facts: GateFacts): boolean {
-  return facts.security.reasonRequired || (isProtected(facts) && !facts.security.protected);
+function wantsReason({ consent }: OperationDefinition, facts: GateFacts): boolean {
+  return consent === 'full' || facts.security.reasonRequired || (isProtected(facts) && !facts.security.protected);
+}
+
+function flagOf({ environmentFlag = '--env' }: GateRequest): string {
+  return environmentFlag;
 }
 
 /** What has to be added to the call, whatever else it has. */
-function whatItTakes(definition: OperationDefinition, facts: GateFacts): string {
+function whatItTakes(definition: OperationDefinition, request: GateRequest, facts: GateFacts): string {
   return [
     ...(isBehindKillSwitch(definition, facts) ? ['KILL_SWITCH_OVERRIDE=true in the environment and'] : []),
-    `--env ${facts.environment}`,
+    `${flagOf(request)} ${facts.environment}`,
     ...(needsCeremony(definition, facts) ? [`--confirm ${shellQuote(facts.confirmationText)}`] : []),
-    ...(wantsReason(facts) ? ['--reason "…"'] : []),
+    ...(wantsReason(definition, facts) ? ['--reason "…"'] : []),
   ].join(' ');
 }
 

@@ -19,6 +19,8 @@ export type { Target } from './target.js';
 export interface OperationOptions extends OperationControls {
   /** The environment, named for this call; the active one where absent. */
   readonly env?: string;
+  /** What names it on a command line, for the hints of a refusal; `--env` by default. */
+  readonly environmentFlag?: string;
   readonly consent?: Consent;
   /** Says what would be done, and does nothing: nobody has to agree to that. Refused where there is no dry run. */
   readonly dryRun?: boolean | undefined;
@@ -82,6 +84,7 @@ class Passage {
       consent: { ...understood({ confirm, reason }), ...understood(options.consent) },
       isDryRun: options.dryRun === true,
       isEnvironmentExplicit: options.env !== undefined,
+      ...(options.environmentFlag === undefined ? {} : { environmentFlag: options.environmentFlag }),
       isKillSwitchOverridden: override !== null,
     };
     this.journal = new Journal(operation, config, options);

@@ -10,8 +10,11 @@ export interface OperationDefinition {
   readonly isKillSwitched: boolean;
   /** Whether it wants to know first which database that is; what says so, or stops others, does not. */
   readonly needsStamp: boolean;
-  /** `ceremony`: as much as the protection of the database demands; `reason`: a reason is enough, anywhere. */
-  readonly consent: 'ceremony' | 'reason';
+  /**
+   * `ceremony`: as much as the protection of the database demands; `full`: the whole of it, whatever the database is;
+   * `reason`: a reason is enough, anywhere.
+   */
+  readonly consent: 'ceremony' | 'full' | 'reason';
   /** Whether its attempts and outcomes are written into the operation log. */
   readonly isLogged: boolean;
   /** Whether it has a dry run, which says what would be done and does nothing. */
@@ -61,6 +64,8 @@ export const OPERATIONS = {
   // rolls back what it writes, but locks the real tables, and what the triggers do outside of the database stays done
   'test-db-triggers': { ...write, level: 'operator', isForOpenOnly: true },
   'restore-backup': { ...destroy, mayCreateDatabase: true },
+  // what a protected environment holds, in a database that need not be protected itself
+  'restore-unmasked-backup': { ...destroy, consent: 'full', mayCreateDatabase: true },
   'undo-restore': { ...destroy, mayCreateDatabase: true },
   // a database that is gone is no reason to keep all that was backed up of it, and none to lose it lightly
   'prune-backups': { ...destroy, mayCreateDatabase: true },
@@ -84,6 +89,8 @@ export function commandOf(operation: OperationName): string {
       return 'kill-switch status';
     case 'heal-db-triggers':
       return 'verify-db-triggers --fix';
+    case 'restore-unmasked-backup':
+      return 'restore-backup --unmasked';
     case 'engage-kill-switch':
       return 'kill-switch engage';
     case 'release-kill-switch':

@@ -1,6 +1,6 @@
 import { type EnvironmentConfig, getConfig } from '../../config/db-config.js';
 import type { Queryable } from '../../database/queryable.js';
-import { readStamp, writeStamp } from '../../database/records/identity.js';
+import { type NewStamp, readStamp, writeStamp } from '../../database/records/identity.js';
 import { readObservation } from '../../database/records/observation.js';
 import { actorName } from '../../services/actor-name.js';
 import { lineageAfter, type Stamp } from './stamp.js';
@@ -34,11 +34,45 @@ export function stampOf({ environment, security, killSwitch }: EnvironmentConfig
 export interface RestoredStamp {
   /** Of the database that is replaced; `null` where there is none. */
   readonly live: Stamp | null;
+  /** Where the contents are from. */
+  readonly source: StampedSource;
   /** The name that the database will have. */
   readonly database: string;
   /** `null`: the contents are those of a previous database. */
   readonly backup: string | null;
   readonly reason: string | null;
+}
+
+/** How careful one has to be with what comes from an environment. */
+export interface StampedSource {
+  readonly isProtected: boolean;
+  readonly killSwitch: boolean;
+}
+
+/**
+ * What says that a database holds from now on what another environment held, where its contents were replaced in place:
+ * it stays what it is, and is never milder than where they are from.
+ */
+export async function replacedStamp(
+  { stamp, isProtected }: Target,
+  { source, reason }: { readonly source: StampedSource; readonly reason: string | null },
+): Promise<NewStamp> {
+  const live = stamp?.says ?? null;
+  const config = stampOf(await getConfig());
+  return {
+    ...config,
+    environment: live?.environment ?? config.environment,
+    protected: isProtected || config.protected || source.isProtected,
+    killSwitch: config.killSwitch || live?.killSwitch === true || isSwitched(source),
+    expectedHosts: live?.expectedHosts ?? config.expectedHosts,
+    reason,
+    lineage: live?.lineage ?? [],
+  };
+}
+
+/** The kill switch of what is open is about changes of it, not about what it holds. */
+function isSwitched({ isProtected, killSwitch }: StampedSource): boolean {
+  return isProtected && killSwitch;
 }
 
 /**
@@ -50,7 +84,7 @@ export interface RestoredStamp {
 export async function stampRestored(
   db: Queryable,
   target: Target,
-  { live, database, backup, reason }: RestoredStamp,
+  { live, source, database, backup, reason }: RestoredStamp,
 ): Promise<void> {
   const contents = await readStamp(db);
   const config = stampOf(await getConfig());
@@ -65,8 +99,8 @@ export async function stampRestored(
   await writeStamp(db, {
     ...config,
     environment: live?.environment ?? config.environment,
-    protected: target.isProtected || config.protected || contents?.protected === true,
-    killSwitch: config.killSwitch || live?.killSwitch === true || contents?.killSwitch === true,
+    protected: target.isProtected || config.protected || contents?.protected === true || source.isProtected,
+    killSwitch: config.killSwitch || live?.killSwitch === true || contents?.killSwitch === true || isSwitched(source),
     expectedHosts: live?.expectedHosts ?? config.expectedHosts,
     database,
     reason,

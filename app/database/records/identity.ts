@@ -1,3 +1,4 @@
+import { escapeLiteral } from 'pg';
 import type { Queryable } from '../queryable.js';
 
 /** A stamp that came before, and what became of it. */
@@ -65,7 +66,24 @@ export type NewStamp = Pick<
 
 /** Writes the stamp of the database that `db` is connected to, in the place of the one before. */
 export async function writeStamp(db: Queryable, stamp: NewStamp): Promise<void> {
-  await db.query(WRITE, [
+  await db.query(WRITE, [...valuesOf(stamp)]);
+}
+
+/** What {@link writeStamp} executes, for a script that is executed by another program. */
+export function stampStatement(stamp: NewStamp): string {
+  const values = valuesOf(stamp);
+  return WRITE.replace(/\$(\d)/g, (_, place: string) => {
+    const value = values[Number(place) - 1];
+    if (value === null || value === undefined) return 'null';
+    if (typeof value === 'boolean') return String(value);
+    return typeof value === 'string'
+      ? escapeLiteral(value)
+      : `array[${value.map((one) => escapeLiteral(one)).join(', ')}]`;
+  });
+}
+
+function valuesOf(stamp: NewStamp): readonly (string | boolean | null | readonly string[])[] {
+  return [
     stamp.environment,
     stamp.protected,
     stamp.killSwitch,
@@ -74,14 +92,14 @@ export async function writeStamp(db: Queryable, stamp: NewStamp): Promise<void> 
     stamp.stampedBy,
     stamp.reason,
     JSON.stringify(stamp.lineage),
-  ]);
+  ];
 }
 
 const WRITE = `
   insert into manage_db.identity as i (environment, protected, kill_switch, system_identifier, database_oid,
     database_name, expected_hosts, stamped_at, stamped_by, reason, lineage)
-  select $1, $2, $3, c.system_identifier::text, d.oid, coalesce($4, d.datname::text), $5::text[],
-    pg_catalog.clock_timestamp(), $6, $7, $8::jsonb
+  select $1, $2::boolean, $3::boolean, c.system_identifier::text, d.oid, coalesce($4::text, d.datname::text), $5::text[],
+    pg_catalog.clock_timestamp(), $6, $7::text, $8::jsonb
   from pg_catalog.pg_database d
   cross join pg_catalog.pg_control_system() c
   where d.datname = pg_catalog.current_database()

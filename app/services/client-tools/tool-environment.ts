@@ -1,5 +1,8 @@
 import type { ConnectionSettings } from '../../config/connection-settings.js';
 import { ManageDbError } from '../../core/errors.js';
+import { PIN_SESSION } from '../catalog-path.js';
+import { openConnection, SINGLE_CLIENT } from '../connection/open-connection.js';
+import { neutralOptions } from '../neutral-settings.js';
 import { withPassfile } from './passfile.js';
 
 /** What a tool may see of our environment. PGHOSTADDR, PGSERVICE or PGOPTIONS would send it elsewhere: not on the list. */
@@ -18,14 +21,41 @@ export function withToolEnvironment<T>(
   { database = settings.database }: { database?: string | undefined },
   work: (env: Record<string, string>) => Promise<T>,
 ): Promise<T> {
-  const run = (passfile: string | null) => work(toolEnvironment(settings, database, passfile));
+  const run = async (passfile: string | null) =>
+    work(toolEnvironment(settings, { database, passfile, options: await optionsFor(settings, database) }));
   return settings.password === null ? run(settings.passfile) : withPassfile(settings.password, run);
+}
+
+/**
+ * What is set for every session of the database is put back to its defaults; our own options, which come last, win. Where no
+ * session can be had, the tool will say why better.
+ */
+async function optionsFor(settings: ConnectionSettings, database: string): Promise<string | null> {
+  const own = settings.options === null ? [] : [settings.options];
+  const neutral = await withoutSettings(settings, database).catch(() => []);
+  return [...neutral, ...own].join(' ') || null;
+}
+
+async function withoutSettings(settings: ConnectionSettings, database: string): Promise<string[]> {
+  const connection = { ...settings, hosts: settings.hosts.slice(0, 1), database, targetSessionAttrs: 'any' } as const;
+  const { client } = await openConnection(connection, SINGLE_CLIENT);
+  try {
+    await client.query(PIN_SESSION);
+    return await neutralOptions(client);
+  } finally {
+    await client.end();
+  }
+}
+
+interface ToolConnection {
+  readonly database: string;
+  readonly passfile: string | null;
+  readonly options: string | null;
 }
 
 function toolEnvironment(
   settings: ConnectionSettings,
-  database: string,
-  passfile: string | null,
+  { database, passfile, options }: ToolConnection,
 ): Record<string, string> {
   const { ssl } = settings;
   const address = settings.hosts[0];
@@ -46,7 +76,9 @@ function toolEnvironment(
     PGGSSENCMODE: 'disable',
     PGCONNECT_TIMEOUT: String(Math.max(SHORTEST_TIMEOUT_S, Math.ceil(settings.connectTimeoutMs / 1000))),
     PGAPPNAME: settings.applicationName,
-    PGOPTIONS: settings.options,
+    // what we write for them to execute; what they dump is told by --encoding
+    PGCLIENTENCODING: 'UTF8',
+    PGOPTIONS: options,
   });
 }
 

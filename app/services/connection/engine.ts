@@ -5,6 +5,7 @@ import { registerSecret } from '../../config/redaction.js';
 import { codeOf, ManageDbError } from '../../core/errors.js';
 import { workspaceRoot } from '../../core/workspace-root.js';
 import { PIN_SESSION } from '../catalog-path.js';
+import { neutralize } from '../neutral-settings.js';
 import { IsolatedClient } from './isolated-client.js';
 import { openConnection, SINGLE_CLIENT } from './open-connection.js';
 import { closeEngines, current, type Engine, engines } from './open-engines.js';
@@ -55,14 +56,23 @@ export async function connectTo(settings: ConnectionSettings, options: ConnectOp
   return client;
 }
 
-/** {@link connectTo} for what manage_db itself asks: nothing of the database's search_path takes part in it. */
+/**
+ * {@link connectTo} for what manage_db itself asks: neither the database's search_path nor anything else that is set for
+ * its sessions takes part in it.
+ */
 export async function connectForOperation(
   settings: ConnectionSettings,
   options: ConnectOptions = {},
 ): Promise<pg.Client> {
   const client = await connectTo(settings, options);
-  await client.query(PIN_SESSION);
-  return client;
+  try {
+    await client.query(PIN_SESSION);
+    await neutralize(client);
+    return client;
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw error;
+  }
 }
 
 /** `settings` of a server that runs: the embedded one is started, and its port and password filled in. */

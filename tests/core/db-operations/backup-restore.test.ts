@@ -430,13 +430,6 @@ describe('backup and restore', function () {
       expect((await failure(restore({ id, fromEnvironment: 'development' }))).code).to.equal('BACKUP_INVALID');
     });
 
-    it('does not bring what a protected environment holds into an open one', async () => {
-      const { id } = await backup();
-      const error = await failure(restore({ id, fromEnvironment: 'production' }));
-      expect(error).to.include({ code: 'PROTECTED_ENVIRONMENT', exitCode: 2 });
-      expect(error.message).to.include('production').and.include('nothing was changed');
-    });
-
     it('finds a flipped bit, a truncation and a missing file before it touches anything', async () => {
       const { id, path, manifest } = await backup({ format: 'custom' });
       const file = join(path, largest(manifest.files));

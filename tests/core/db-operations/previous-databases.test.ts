@@ -3,6 +3,7 @@ import pg from 'pg';
 import { backupDatabase } from '../../../app/core/db-operations/backup.js';
 import { engageKillSwitch, killSwitchStatus } from '../../../app/core/db-operations/kill-switch.js';
 import { showOperationLog, verifyOperationLog } from '../../../app/core/db-operations/operation-log.js';
+import { planPruning, pruneBackups } from '../../../app/core/db-operations/prune-backups.js';
 import { type RestoreOptions, restoreDatabase } from '../../../app/core/db-operations/restore.js';
 import { readStampStatus } from '../../../app/core/db-operations/stamp.js';
 import {
@@ -73,6 +74,44 @@ describe('previous databases', () => {
     const comment = (await commentOf(name))?.replace(/until \S+/, 'until 2020-01-01T00:00:00.000Z') ?? '';
     await onServer((server) => server.query(`comment on database ${name} is ${pg.escapeLiteral(comment)}`));
   };
+
+  it('go with the backups that are pruned when their time is over, and not before', async () => {
+    const first = String((await restore({ keepPrevious: true })).previousDatabase);
+    const second = String((await restore({ keepPrevious: true })).previousDatabase);
+    await letTimePass(first);
+    const plan = () => workspace.run(() => planPruning({ env: 'testing', keepLast: 9 }));
+    const [planned] = await plan();
+    expect(planned?.overdue.databases.map(({ name }) => name)).to.deep.equal([first]);
+    expect(await previousNames()).to.have.members([first, second]);
+    const shown = await workspace.cli(['prune-backups', '--env', 'testing', '--keep-last', '9']);
+    expect(shown.stdout).to.include(`drop the previous database ${first}`).and.include('Nothing was removed yet');
+    const { environments } = await workspace.run(() => pruneBackups({ ...env, keepLast: 9 }));
+    expect(environments[0]?.droppedDatabases).to.deep.equal([first]);
+    expect(await previousNames()).to.deep.equal([second]);
+    expect((await plan())[0]?.overdue).to.deep.equal({ databases: [], unknown: null });
+  });
+
+  it('stay when they have logged what the live one has not, which pruning says', async () => {
+    const name = String((await restore({ keepPrevious: true })).previousDatabase);
+    await withClient(testUrl(name), (client) =>
+      client.query(`
+        select manage_db.append_operation(jsonb_build_object('entry_id', gen_random_uuid(), 'attempt', gen_random_uuid(),
+          'event', 'attempted', 'operation', 'x', 'environment', 'testing', 'database_name', 'x', 'host', 'x', 'port', 1,
+          'actor', 'x', 'os_user', 'x', 'client_host', 'x', 'application', 'x', 'tool', 'x', 'arguments', '{}'::jsonb,
+          'details', '{}'::jsonb, 'source', 'database'))`),
+    );
+    await letTimePass(name);
+    const pruned = await workspace.cli(['prune-backups', '--env', 'testing', '--keep-last', '9', '--yes']);
+    expect(pruned.stdout).to.include(`Kept the previous database ${name}`);
+    expect(await previousNames()).to.deep.equal([name]);
+  });
+
+  it('are unknown to a plan that cannot reach the server, which it says', async () => {
+    workspace.write({ '.env.testing': 'TESTING_DATABASE_URL=postgresql://nobody@127.0.0.1:9/clinic\n' });
+    const [planned] = await workspace.run(() => planPruning({ env: 'testing', keepLast: 9 }));
+    expect(planned?.kept).to.have.length(1);
+    expect(planned?.overdue.unknown).to.include('127.0.0.1:9');
+  });
 
   it('are kept as long as was asked for, which is written down on them', async () => {
     await onServer((server) => server.query(`comment on database ${db.name} is 'the clinic'`));

@@ -67,8 +67,10 @@ describe('verify-backup', () => {
     it(`shows that a backup restores, and drops the scratch database (${format})`, async () => {
       const { id } = await workspace.backup({ format });
       const { checks, verification } = await verify({ id, deep: true });
-      expect(checks.at(-1)).to.include({ name: 'restore', ok: true });
-      expect(checks.at(-1)?.detail).to.match(/^\d+ tables with 5\d\d rows/);
+      expect(checks.map(({ name, ok }) => [name, ok])).to.deep.equal(
+        ['manifest', 'files', 'dump', 'restore', 'sequences', 'objects', 'triggers'].map((name) => [name, true]),
+      );
+      expect(checks[3]?.detail).to.match(/^\d+ tables with 5\d\d rows/);
       expect(verification.how).to.equal('deep');
       expect(await listed(id)).to.include({ verified: true });
       expect(await workspace.scratchDatabases()).to.deep.equal([]);
@@ -101,6 +103,41 @@ describe('verify-backup', () => {
       }
     });
   }
+
+  it('reports what was not in order when the backup was made, and does not blame the backup', async () => {
+    const db = workspace.database;
+    await db.query(`
+      create table odd (id serial primary key, n int); insert into odd values (7, -1);
+      alter table odd add constraint positive check (n > 0) not valid;
+      create materialized view empty_view as select * from odd with no data;
+      create function noop() returns trigger language plpgsql as $$ begin return new; end $$;
+      create trigger noop before insert on odd for each row execute function noop()`);
+    try {
+      const { id } = await workspace.backup({ prove: true });
+      const { checks } = await verify({ id, deep: true });
+      const detail = (wanted: string) => checks.find(({ name }) => name === wanted)?.detail;
+      expect(checks.every(({ ok }) => ok)).to.equal(true);
+      expect(detail('sequences')).to.contain(
+        'The sequence public.odd_id_seq is at 1, and public.odd.id has 7 already.',
+      );
+      expect(detail('objects')).to.contain('empty_view is not populated').and.to.contain('positive of public.odd');
+      expect(detail('triggers')).to.equal('as registered, enabled modes included');
+    } finally {
+      await db.query('drop materialized view empty_view; drop table odd; drop function noop');
+    }
+  });
+
+  it('finds that the registry of triggers is another one', async () => {
+    const { id, path } = await workspace.backup();
+    const manifest = JSON.parse(readFileSync(join(path, 'manifest.json'), 'utf8'));
+    const text = `${JSON.stringify({ ...manifest, triggersChecksum: '0'.repeat(64) }, null, 2)}\n`;
+    writeFileSync(join(path, 'manifest.json'), text);
+    writeFileSync(join(path, 'manifest.sha256'), `${createHash('sha256').update(text).digest('hex')}  manifest.json\n`);
+    const error = await failure(verify({ id, deep: true }));
+    expect(error.code).to.equal('BACKUP_INVALID');
+    expect(error.message).to.contain('the registry of triggers says something else');
+    expect(await workspace.scratchDatabases()).to.deep.equal([]);
+  });
 
   it('names every damage, not the first one only', async () => {
     const { id, path, manifest } = await workspace.backup();
@@ -286,7 +323,7 @@ describe('verify-backup', () => {
     const { id, path } = await workspace.backup({ format: 'plain', prove: true });
     expect(await listed(id)).to.include({ verified: true });
     const { checks } = await verify({ id, deep: true });
-    expect(checks.at(-1)?.detail).to.contain('and their contents');
+    expect(checks[3]?.detail).to.contain('and their contents');
 
     rmSync(join(path, 'verified.json'));
     const dump = join(path, 'dump.sql');

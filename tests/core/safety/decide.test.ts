@@ -30,6 +30,7 @@ const READS: OperationName[] = [...LOOKS, 'kill-switch-status', 'create-backup',
 const DESTROYS: OperationName[] = [
   'drop-db-trigger',
   'restore-backup',
+  'restore-unmasked-backup',
   'prune-backups',
   'undo-restore',
   'reset-database',
@@ -43,6 +44,7 @@ const FOR_OPERATORS: OperationName[] = [
 ];
 const FOR_OPEN_ONLY: OperationName[] = ['test-db-triggers'];
 const WITHOUT_STAMP: OperationName[] = ['stamp-database', 'engage-kill-switch', 'release-kill-switch'];
+const ALWAYS_WITH_CEREMONY: OperationName[] = ['restore-unmasked-backup'];
 const PAST_KILL_SWITCH: OperationName[] = ['engage-kill-switch', 'release-kill-switch'];
 
 const PLACES = {
@@ -197,8 +199,9 @@ function expected(one: Case): string {
 
   const ask = (how: string): string => (one.hasTerminal ? `ask ${how}` : 'CONFIRMATION_REQUIRED');
   if (operation === 'engage-kill-switch') return reason ? 'allow' : ask('yes');
-  const lacksReason = !reason && (security.reasonRequired || (isProtected && !security.protected));
-  if (isProtected || (isBehind && asks) || one.place === 'open, wants text') {
+  const isFull = ALWAYS_WITH_CEREMONY.includes(operation);
+  const lacksReason = !reason && (isFull || security.reasonRequired || (isProtected && !security.protected));
+  if (isFull || isProtected || (isBehind && asks) || one.place === 'open, wants text') {
     if (!one.isExplicit) return 'PROTECTED_ENVIRONMENT';
     if (confirm === undefined) return ask('typed');
     if (confirm !== TEXT) return 'CONFIRMATION_MISMATCH';
@@ -230,7 +233,7 @@ describe('the gate', () => {
 
   it('asks nothing at all on an own server in development', () => {
     for (const operation of Object.keys(OPERATIONS) as OperationName[]) {
-      if (operation === 'engage-kill-switch') continue;
+      if (operation === 'engage-kill-switch' || ALWAYS_WITH_CEREMONY.includes(operation)) continue;
       for (const known of ['trusted, open', 'unstamped', 'unstamped, empty', 'missing']) {
         const one: Case = {
           operation,

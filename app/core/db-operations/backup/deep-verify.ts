@@ -1,9 +1,11 @@
 import { escapeIdentifier } from 'pg';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
-import { withMaintenanceConnection } from '../../../services/with-connection.js';
+import type { Queryable } from '../../../database/queryable.js';
+import { withConnection, withMaintenanceConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import { explained, stopIfAborted } from '../failure.js';
+import { findSurprises, type Surprises } from '../restore/check-contents.js';
 import { fillScratch } from './fill-scratch.js';
 import type { Manifest, TableRows } from './manifest.js';
 import { createScratchDatabase, dropAbandonedScratchDatabases, dropDatabase } from './scratch-database.js';
@@ -17,15 +19,20 @@ export interface DeepVerification {
   readonly controls: OperationControls;
 }
 
+export interface DeepFindings extends Surprises {
+  readonly tables: readonly TableRows[];
+}
+
 /**
  * Restores a backup into a scratch database, compares what has come out with the manifest, and drops the scratch
- * database again, whatever happens. No other database is touched. Returns the tables.
+ * database again, whatever happens. No other database is touched. Returns the tables, and what is as it was backed up and
+ * may still surprise.
  *
  * @throws ManageDbError `BACKUP_INVALID` when something differs, `USAGE` for a backup that cannot be restored by itself,
  *   `PERMISSION_DENIED` for a login without CREATEDB, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `INTERRUPTED`
- * @example const tables = await verifyDeep({ settings, serverMajor: 15, folder, manifest, controls: { signal } });
+ * @example const { tables } = await verifyDeep({ settings, serverMajor: 15, folder, manifest, controls: { signal } });
  */
-export async function verifyDeep(verification: DeepVerification): Promise<TableRows[]> {
+export async function verifyDeep(verification: DeepVerification): Promise<DeepFindings> {
   const { settings, serverMajor, manifest, controls } = verification;
   refuseUnlessRestorable(manifest);
   return withMaintenanceConnection(settings, async (maintenance) => {
@@ -33,11 +40,17 @@ export async function verifyDeep(verification: DeepVerification): Promise<TableR
     stopIfAborted(controls.signal);
     controls.onProgress?.({ step: 'creating a scratch database' });
     const scratch = await createScratchDatabase(maintenance, manifest.properties, serverMajor);
-    let tables: TableRows[];
+    let findings: DeepFindings;
     try {
       // who may not connect to the database that it is a copy of must not read it here
       await maintenance.query(`revoke all on database ${escapeIdentifier(scratch)} from public`);
-      tables = await fillScratch(scratch, verification);
+      const tables = await fillScratch(scratch, verification);
+      await giveToOwner(maintenance, scratch, manifest);
+      const { environment } = manifest;
+      const surprises = await withConnection(settings, { database: scratch, signal: controls.signal }, (contents) =>
+        findSurprises(contents, { manifest, environment, controls }),
+      );
+      findings = { tables, ...surprises };
     } catch (error) {
       throw await dropped(scratch, settings).then(
         () => error,
@@ -46,8 +59,20 @@ export async function verifyDeep(verification: DeepVerification): Promise<TableR
       );
     }
     await dropped(scratch, settings);
-    return tables;
+    return findings;
   });
+}
+
+/** Who decides about the database is trusted with its registry; where that role is gone or strange, the login is. */
+async function giveToOwner(maintenance: Queryable, scratch: string, { properties }: Manifest): Promise<void> {
+  const { rows } = await maintenance.query<{ isMember: boolean }>(
+    `select pg_catalog.pg_has_role(current_user, r.oid, 'member') as "isMember"
+     from pg_catalog.pg_roles r where r.rolname = $1`,
+    [properties.owner],
+  );
+  if (rows[0]?.isMember !== true) return;
+  const owner = escapeIdentifier(properties.owner);
+  await maintenance.query(`alter database ${escapeIdentifier(scratch)} owner to ${owner}`);
 }
 
 /** Rows alone have nothing to be put into, and a part of a database may refer to what it has not. */

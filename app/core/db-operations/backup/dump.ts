@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough, type Writable } from 'node:stream';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
@@ -30,6 +31,8 @@ export interface DumpRequest extends OperationControls {
   /** As `--compress` takes it; `null`: the best that there is. */
   readonly compression: string | null;
   readonly jobs: number;
+  /** Of the database, as PostgreSQL names it. */
+  readonly encoding: string;
   readonly snapshot: string;
   readonly lockTimeoutMs: number;
   /** Of the tables that are dumped, where that is known. */
@@ -50,14 +53,15 @@ export interface Dumped {
  *   not have, `STORAGE_FAILED`
  */
 export async function dumpDatabase(request: DumpRequest): Promise<Dumped> {
-  const best = request.format === 'plain' ? 'none' : bestCompression(request.tools);
+  const encoding = WITHOUT_CONVERSION.includes(request.encoding) ? request.encoding : 'UTF8';
   try {
-    return await dump(request, request.compression ?? best);
+    return await dumpAs(request, encoding);
   } catch (error) {
-    const text = error instanceof ManageDbError ? String(error.details.stderr ?? error.message) : '';
-    if (isWithoutMethod(text)) {
-      if (request.compression !== null) throw withoutMethod(request.compression, error);
-      return dump(request, 'gzip:1');
+    const text = saidBy(error);
+    // bytes that the encoding does not define can be kept, but not converted
+    if (NOT_CONVERTIBLE.test(text) && encoding !== request.encoding) {
+      await rm(join(request.folder, DUMP_NAMES[request.format]), { recursive: true, force: true });
+      return dumpAs(request, request.encoding);
     }
     if (!/lock table/i.test(text) || !/timeout/i.test(text)) throw error;
     const seconds = request.lockTimeoutMs / 1000;
@@ -72,40 +76,58 @@ export async function dumpDatabase(request: DumpRequest): Promise<Dumped> {
   }
 }
 
-async function dump(request: DumpRequest, compression: string): Promise<Dumped> {
+/** There is no conversion of these; as they are, nothing is converted. */
+const WITHOUT_CONVERSION = ['SQL_ASCII', 'MULE_INTERNAL'];
+
+const NOT_CONVERTIBLE = /has no equivalent in encoding|invalid byte sequence for encoding/;
+
+async function dumpAs(request: DumpRequest, encoding: string): Promise<Dumped> {
+  const { compression, tools, format } = request;
+  const best = format === 'plain' ? 'none' : bestCompression(tools);
+  try {
+    return await dump(request, { encoding, compression: compression ?? best });
+  } catch (error) {
+    if (!isWithoutMethod(saidBy(error))) throw error;
+    if (compression !== null) throw withoutMethod(compression, error);
+    return dump(request, { encoding, compression: 'gzip:1' });
+  }
+}
+
+function saidBy(error: unknown): string {
+  return error instanceof ManageDbError ? String(error.details.stderr ?? error.message) : '';
+}
+
+interface How {
+  readonly encoding: string;
+  readonly compression: string;
+}
+
+async function dump(request: DumpRequest, how: How): Promise<Dumped> {
   const { format, folder, deposit } = request;
+  const { compression } = how;
   // pg_dump is not told to be verbose there: its tables show only where the server is asked
   if (format === 'plain') request.onProgress?.({ step: 'dumping into one file' });
-  if (deposit !== null && format !== 'directory') return dumpThrough(request, compression, deposit);
-  if (format === 'plain') await dumpPlain(request);
-  else await runDump(request, compression, { args: [`--file=${join(folder, DUMP_NAMES[format])}`] });
+  if (deposit !== null && format !== 'directory') return dumpThrough(request, how, deposit);
+  if (format === 'plain') await dumpPlain(request, how);
+  else await runDump(request, how, { args: [`--file=${join(folder, DUMP_NAMES[format])}`] });
   if (deposit === null) return { compression, files: [] };
   return { compression, files: await putFolder(deposit, { folder, name: DUMP_NAMES[format] }, request) };
 }
 
 /** One file, encrypted and stored as it comes: it lies nowhere in between. */
-async function dumpThrough(request: DumpRequest, compression: string, deposit: Deposit): Promise<Dumped> {
+async function dumpThrough(request: DumpRequest, how: How, deposit: Deposit): Promise<Dumped> {
   const content = new PassThrough({ highWaterMark: 1 << 18 });
   const [, file] = await together(
     request.signal,
-    (signal) => runDump({ ...request, signal }, compression, { args: [], stdout: content }),
+    (signal) => runDump({ ...request, signal }, how, { args: [], stdout: content }),
     (signal) => put(deposit, DUMP_NAMES[request.format], content, { signal, expectedBytes: request.tableBytes }),
   );
-  return { compression, files: [file] };
+  return { compression: how.compression, files: [file] };
 }
 
 /** One file without compression: what people open in an editor or hand to psql. */
-async function dumpPlain({
-  tools,
-  settings,
-  folder,
-  format,
-  contents,
-  selection,
-  snapshot,
-  lockTimeoutMs,
-  signal,
-}: DumpRequest): Promise<void> {
+async function dumpPlain(request: DumpRequest, { encoding }: How): Promise<void> {
+  const { tools, settings, folder, format, contents, selection, snapshot, lockTimeoutMs, signal } = request;
   const { schemas, tables, excludedData } = patternsOf(selection);
   await dumpSingleFile(tools.pgDump, {
     settings,
@@ -113,6 +135,7 @@ async function dumpPlain({
     filePath: join(folder, DUMP_NAMES[format]),
     format: 'plain',
     options: {
+      encoding,
       snapshotName: snapshot,
       lockWaitTimeout: lockTimeoutMs,
       schemaOnly: contents === 'schema',
@@ -127,7 +150,7 @@ async function dumpPlain({
 
 async function runDump(
   request: DumpRequest,
-  compression: string,
+  { encoding, compression }: How,
   output: { readonly args: readonly string[]; readonly stdout?: Writable },
 ): Promise<void> {
   const { schemas, tables, excludedData } = patternsOf(request.selection);
@@ -135,6 +158,7 @@ async function runDump(
   const args = [
     `--format=${format}`,
     ...output.args,
+    `--encoding=${encoding}`,
     `--snapshot=${snapshot}`,
     `--lock-wait-timeout=${lockTimeoutMs}`,
     ...(format === 'plain' ? [] : [`--compress=${compressArgument(compression, tools)}`]),

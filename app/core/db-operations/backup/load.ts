@@ -37,12 +37,48 @@ export async function loadDump(request: LoadRequest): Promise<void> {
   await (request.manifest.format === 'plain' ? loadPlain(request) : loadArchive(request));
 }
 
+type Wanted = Omit<LoadRequest, 'jobs' | 'onProgress'>;
+
+/**
+ * Loads the definitions of an archive into an empty database, without a row, and goes on after what fails. Returns what
+ * failed and why, a line for each.
+ *
+ * @throws ManageDbError `CLIENT_TOOL_FAILED` for what is not about single objects, `INTERRUPTED`
+ */
+export async function loadSchema(request: Wanted): Promise<string[]> {
+  const { tools, settings, database, folder, manifest, parts, signal } = request;
+  const failures = new FailedObjects();
+  await withListOfWanted(request, async (list) => {
+    const args = [
+      `--dbname=${database}`,
+      `--use-list=${list}`,
+      '--schema-only',
+      // without it nothing says which object an error is about
+      '--verbose',
+      ...leavingOut(parts),
+      join(folder, DUMP_NAMES[manifest.format]),
+    ];
+    await runClientTool(tools.pgRestore, args, {
+      settings,
+      database,
+      signal,
+      onStderr: (line) => failures.hear(line),
+      isSuccess: (lines) => lines.some((line) => /errors ignored on restore: \d+$/.test(line)),
+    });
+  });
+  return failures.list();
+}
+
 async function loadArchive(request: LoadRequest): Promise<void> {
+  await withListOfWanted(request, (list) => restoreArchive(request, list));
+}
+
+async function withListOfWanted(request: Wanted, work: (list: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'manage-db-restore-'));
   try {
     const list = join(folder, 'list');
     await writeFile(list, await listOfWanted(request));
-    await restoreArchive(request, list);
+    await work(list);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -52,7 +88,7 @@ async function loadArchive(request: LoadRequest): Promise<void> {
  * The table of contents without what is left out, and without the grants in the schema manage_db: they name roles that this server need not have, and
  * they are made anew for the database that it becomes.
  */
-async function listOfWanted({ tools, settings, database, folder, manifest, parts, signal }: LoadRequest) {
+async function listOfWanted({ tools, settings, database, folder, manifest, parts, signal }: Wanted) {
   const args = ['--list', join(folder, DUMP_NAMES[manifest.format])];
   const { stdout } = await runClientTool(tools.pgRestore, args, { settings, database, signal });
   const lines = stdout.split('\n');
@@ -91,6 +127,24 @@ export function failedOnlyOnUnknownSetting(lines: readonly string[]): boolean {
     .find((count) => count !== undefined);
   const expected = lines.filter((line) => line.endsWith(`Command was: ${UNKNOWN_SETTING}`)).length;
   return counted !== undefined && expected === Number(counted);
+}
+
+/** Puts together what pg_restore says in several lines: which object it is about, and its first error. */
+class FailedObjects {
+  private readonly failures = new Map<string, string>();
+  private object = '';
+
+  hear(line: string): void {
+    this.object = /from TOC entry \d+; \d+ \d+ (.*)$/.exec(line)?.[1] ?? this.object;
+    const error = /^pg_restore: error: could not execute query: ERROR: +(.*)$/.exec(line)?.[1];
+    if (error !== undefined && !this.failures.has(this.object)) this.failures.set(this.object, error);
+    // comes before the first object, and is no failure
+    if (line.endsWith(`Command was: ${UNKNOWN_SETTING}`)) this.failures.delete(this.object);
+  }
+
+  list(): string[] {
+    return [...this.failures].map(([object, error]) => (object === '' ? error : `${object}: ${error}`));
+  }
 }
 
 async function loadPlain({

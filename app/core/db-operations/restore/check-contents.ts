@@ -14,17 +14,32 @@ export interface ContentCheck {
   readonly controls: OperationControls;
 }
 
+/** What would surprise, in sentences: it may have been so when the backup was made. */
+export interface Surprises {
+  /** Behind the column that they belong to. */
+  readonly sequences: readonly string[];
+  /** Materialized views without data, invalid indexes, constraints that are not validated. */
+  readonly unfinished: readonly string[];
+  /** Not as they are registered. */
+  readonly triggers: readonly string[];
+}
+
+/** {@link findSurprises} as warnings. */
+export async function checkContents(contents: Queryable, check: ContentCheck): Promise<string[]> {
+  const { sequences, unfinished, triggers } = await findSurprises(contents, check);
+  return [...sequences, ...unfinished, ...triggers];
+}
+
 /**
- * Compares restored contents with what the manifest says beyond the rows, and looks for what would surprise: such things
- * may have been so when the backup was made, and are warnings. Changes nothing.
+ * Compares restored contents with what the manifest says beyond the rows, and looks for what would surprise. Changes nothing.
  *
  * @param contents a connection to the restored database
- * @throws ManageDbError `BACKUP_INVALID`
+ * @throws ManageDbError `BACKUP_INVALID` where the registry of triggers is another one
  */
-export async function checkContents(
+export async function findSurprises(
   contents: Queryable,
   { manifest, environment, controls }: ContentCheck,
-): Promise<string[]> {
+): Promise<Surprises> {
   stopIfAborted(controls.signal);
   controls.onProgress?.({ step: 'checking triggers, sequences and indexes' });
   await contents.query('begin read only');
@@ -33,9 +48,9 @@ export async function checkContents(
     await contents.query('set local row_security = off');
     const sequences = await readLaggingSequences(contents, controls);
     const unfinished = await readUnfinished(contents);
-    await refuseOtherTriggers(contents, manifest);
+    if (hasRegistry(manifest)) await refuseOtherTriggers(contents, manifest);
     const triggers = await readStrangeTriggers(contents, environment);
-    return [sequences, unfinished, triggers].flatMap(shortened);
+    return { sequences: shortened(sequences), unfinished: shortened(unfinished), triggers: shortened(triggers) };
   } finally {
     await contents.query('rollback');
   }
@@ -46,6 +61,11 @@ const MOST_OF_A_KIND = 20;
 function shortened(warnings: readonly string[]): string[] {
   const more = warnings.length - MOST_OF_A_KIND;
   return more > 0 ? [...warnings.slice(0, MOST_OF_A_KIND), `And ${more} more of that kind.`] : [...warnings];
+}
+
+/** The registry is rows. */
+function hasRegistry({ contents, selection }: Manifest): boolean {
+  return contents === 'all' && !selection.excludedData.some((table) => table.startsWith('manage_db.'));
 }
 
 async function refuseOtherTriggers(contents: Queryable, { id, triggersChecksum }: Manifest): Promise<void> {

@@ -40,6 +40,8 @@ export interface TransactionRestore {
   readonly controls: OperationControls;
   /** Backs up what is there: called when nobody writes any more, and before anything is dropped. */
   readonly backUp: (signal: AbortSignal) => Promise<void>;
+  /** Says in the same transaction what the database is by that; `null`: what it was. */
+  readonly stamp: string | null;
   /** From here on the database is the restored one, whatever fails. */
   readonly onCommitted: () => void;
 }
@@ -401,7 +403,15 @@ ${notice(`manage_db transaction %', pg_catalog.pg_current_xact_id()`)}`;
   // what it writes ends before it has ended, and before it has said whether all was well
   await whole;
   onCommit();
-  yield `${[...owners, comparing(manifest), 'commit'].join(';\n')};\n`;
+  // the archive has set its own
+  const last = [
+    "set client_encoding = 'UTF8'",
+    ...owners,
+    ...(restore.stamp === null ? [] : [restore.stamp]),
+    comparing(manifest),
+    'commit',
+  ];
+  yield `${last.join(';\n')};\n`;
 }
 
 /** Fails with what is not as it was backed up. */

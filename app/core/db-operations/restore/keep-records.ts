@@ -5,7 +5,7 @@ import { withConnection } from '../../../services/with-connection.js';
 import { carryKillSwitch, carryRecords, forgetRecords } from '../../safety/carry-records.js';
 import type { Target } from '../../safety/gate.js';
 import { carryLateEntries } from '../../safety/operation-log/carry-over.js';
-import { stampRestored } from '../../safety/write-stamp.js';
+import { type StampedSource, stampRestored } from '../../safety/write-stamp.js';
 import { refuseIfChanged } from './recheck.js';
 
 export interface KeptRecords {
@@ -15,13 +15,15 @@ export interface KeptRecords {
   readonly backup: string | null;
   /** Whether the contents are of the environment that they come to. */
   readonly isSameEnvironment: boolean;
+  /** Where the contents are from; `null`: it is known by their stamp alone. */
+  readonly source: StampedSource | null;
   readonly reason: string | null;
   readonly signal: AbortSignal | undefined;
 }
 
 /** The stamp of what it becomes, and what manage_db knows about the database that it replaces. */
 export async function keepRecords(candidate: string, records: KeptRecords): Promise<void> {
-  const { target, hasLive, backup, isSameEnvironment, reason, signal } = records;
+  const { target, hasLive, backup, isSameEnvironment, source, reason, signal } = records;
   const { settings } = target;
   await withConnection(settings, { database: candidate, signal }, async (contents) => {
     await ensureSchema(contents);
@@ -37,7 +39,13 @@ export async function keepRecords(candidate: string, records: KeptRecords): Prom
     if (!isCarried && backup !== null) await forgetRecords(contents, { isSameEnvironment });
     await grantAccess(contents, target.database);
     const live = target.stamp?.says ?? null;
-    await stampRestored(contents, target, { live, database: target.database, backup, reason });
+    await stampRestored(contents, target, {
+      live,
+      source: source ?? { isProtected: false, killSwitch: false },
+      database: target.database,
+      backup,
+      reason,
+    });
   });
 }
 

@@ -28,7 +28,7 @@ export interface EntryParts {
 }
 
 /** Says nothing about the work, or stands in a column of its own. */
-const LEFT_OUT = ['env', 'consent', 'signal', 'ask', 'onTarget', 'onProgress'];
+const LEFT_OUT = ['env', 'environmentFlag', 'consent', 'signal', 'ask', 'onTarget', 'onProgress'];
 
 const SECRET_NAME = /pass(word|phrase|wd)?|secret|token|credential|(^|[a-z_-])key$|private/i;
 
