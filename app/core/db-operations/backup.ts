@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { getWorkspace } from '../../config/workspace.js';
 import { findClientTools } from '../../services/client-tools.js';
+import { withMaintenanceConnection } from '../../services/with-connection.js';
 import { ManageDbError } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { sealFiles } from './backup/backup-files.js';
@@ -13,6 +14,7 @@ import { sizesOf, withDumpProgress } from './backup/dump-progress.js';
 import { writeGlobals } from './backup/globals.js';
 import { BACKUP_FORMATS, type BackupFormat, MANIFEST_VERSION, type Manifest } from './backup/manifest.js';
 import { proveBackup, requireScratchDatabases } from './backup/prove.js';
+import { dropAbandonedScratchDatabases } from './backup/scratch-database.js';
 import { leftOutOf, resolveSelection } from './backup/selection.js';
 import { withSnapshot } from './backup/snapshot.js';
 import { sweepPartials } from './backup/sweep-partials.js';
@@ -140,6 +142,8 @@ async function createBackup(target: Target, request: Request): Promise<BackupRes
   const { backupsDir } = await getWorkspace();
   const { environment } = target;
   await sweepPartials({ backupsDir, environment }, request.controls);
+  // of restores and proofs; who may not look there leaves them to the next restore
+  await withMaintenanceConnection(target.settings, dropAbandonedScratchDatabases).catch(() => undefined);
   try {
     const { path, manifest } = await makeBackup(
       { backupsDir, environment, label: request.label, at: startedAt },

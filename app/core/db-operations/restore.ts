@@ -16,13 +16,21 @@ import { commentStatement, propertyStatements } from './backup/database-properti
 import { fillScratch } from './backup/fill-scratch.js';
 import { type LeftOutParts, leftOutParts, NOTHING_LEFT_OUT, withoutParts } from './backup/left-out-parts.js';
 import type { Manifest, TableRows } from './backup/manifest.js';
-import { createScratchDatabase, dropDatabase, lockRestoreOf, SCRATCH_COMMENT } from './backup/scratch-database.js';
+import {
+  createScratchDatabase,
+  dropAbandonedScratchDatabases,
+  dropDatabase,
+  lockRestoreOf,
+  SCRATCH_COMMENT,
+} from './backup/scratch-database.js';
 import { endSessionsOf, refuseIfInUse } from './backup/sessions.js';
+import { sweepPartials } from './backup/sweep-partials.js';
 import { type BackupResult, backupTarget } from './backup.js';
+import { UnknownOutcome } from './commit-outcome.js';
 import { explained, stopIfAborted } from './failure.js';
 import { checkContents } from './restore/check-contents.js';
 import type { FreeSpace } from './restore/free-space.js';
-import { readSubscriptionsToRefresh, restoreInTransaction, UnknownOutcome } from './restore/in-transaction.js';
+import { readSubscriptionsToRefresh, restoreInTransaction } from './restore/in-transaction.js';
 import { keepRecords } from './restore/keep-records.js';
 import { type Keeping, keptFor } from './restore/keeping.js';
 import { begin, describeUnchanged } from './restore/live-database.js';
@@ -98,6 +106,8 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
   };
   let isSwapped = false;
   try {
+    // the safety backup of a restore that was killed
+    await sweepPartials({ backupsDir, environment: target.environment }, restore.controls);
     const rehearsed = await rehearse(target, restore.manifest, restore.parts);
     // before anything is touched: an archive that is damaged may restore without an error
     await verifyFiles(restore.folder, restore.manifest, restore.controls);
@@ -172,6 +182,7 @@ async function replaceInside(maintenance: Client, restore: Restore, onCommitted:
     });
   }
   await lockRestoreOf(maintenance, target.database);
+  await dropAbandonedScratchDatabases(maintenance);
   if (disconnectUsers) await endSessionsOf(maintenance, target.database);
   else await refuseIfInUse(maintenance, target.database);
   await withConnection(target.settings, {}, async (present) => {
@@ -263,6 +274,7 @@ async function replace(
     });
     return { ...placed, safetyBackup: null, tables, warnings };
   } catch (error) {
+    if (error instanceof UnknownOutcome) throw error;
     throw await afterDropping(scratch, target, error);
   }
 }

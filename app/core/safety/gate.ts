@@ -1,5 +1,6 @@
 import { type EnvironmentConfig, getConfig } from '../../config/db-config.js';
 import { asManageDbError } from '../../services/database-errors.js';
+import { sweepTemporaryFiles } from '../../services/temporary-file.js';
 import { currentEnv, withEnvironment } from '../environment.js';
 import { errorWith, ManageDbError } from '../errors.js';
 import type { OperationControls } from '../progress.js';
@@ -54,6 +55,8 @@ export async function guarded<T>(
   fn: (target: Target, permit: Permit) => Promise<T>,
 ): Promise<T> {
   const environment = options.env ?? currentEnv();
+  // whatever is done next: a killed operation may have left a password
+  await sweepTemporaryFiles();
   return withEnvironment(
     environment,
     async () => {
