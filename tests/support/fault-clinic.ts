@@ -46,6 +46,8 @@ export async function faultClinic(options: Parameters<typeof ownServer>[0] = {})
   mkdirSync(temporary);
   process.env.TMPDIR = temporary;
   await query('postgres', `create database ${DATABASE}`);
+  // what is looked at must not need the disk
+  await query('postgres', `alter role all set work_mem = '256MB'`);
   await query(DATABASE, SCHEMA);
   await withClient(server.url(DATABASE), (client) => stampAs(client, 'testing'));
   workspace.write({ '.env.testing': `TESTING_DATABASE_URL='${server.url(DATABASE)}?connect_timeout=5'\n` });

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
@@ -52,6 +52,7 @@ export async function ownServer({ tmpfsMb }: { readonly tmpfsMb?: number } = {})
     withClient(url(database), async (client) => (await client.query(text)).rows);
   const pid = () => Number(readFileSync(join(dataDirectory, 'postmaster.pid'), 'utf8').split('\n')[0]);
   const kill = () => {
+    if (!existsSync(join(dataDirectory, 'postmaster.pid'))) return;
     const postmaster = pid();
     const children = childrenOf(postmaster);
     for (const one of [postmaster, ...children]) killHard(one);
