@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { getWorkspace } from '../../config/workspace.js';
 import { findClientTools } from '../../services/client-tools.js';
 import { type BackupStorage, folderStorage } from '../../services/storage.js';
+import { withMaintenanceConnection } from '../../services/with-connection.js';
 import { ManageDbError } from '../errors.js';
 import type { OperationControls } from '../progress.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
@@ -27,6 +28,7 @@ import {
 } from './backup/manifest.js';
 import { withStorage } from './backup/open-repository.js';
 import { proveBackup, requireScratchDatabases } from './backup/prove.js';
+import { dropAbandonedScratchDatabases } from './backup/scratch-database.js';
 import { newSealing } from './backup/sealing.js';
 import { leftOutOf, resolveSelection } from './backup/selection.js';
 import { withSnapshot } from './backup/snapshot.js';
@@ -183,6 +185,8 @@ async function createIn(storage: BackupStorage | null, target: Target, request: 
   let leftBehind = 'and nothing of it was left behind';
   try {
     await sweepPartials({ backupsDir, environment }, controls);
+    // of restores and proofs; who may not look there leaves them to the next restore
+    await withMaintenanceConnection(target.settings, dropAbandonedScratchDatabases).catch(() => undefined);
     if (storage !== null) await storageRepository(storage).sweep(environment, controls);
     const sealing = encrypt === undefined ? null : await newSealing({ environment, encrypt, askPassphrase, isProven });
     const backup = { backupsDir, environment, label: request.label, at: startedAt };

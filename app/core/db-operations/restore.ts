@@ -1,4 +1,5 @@
 import { type Client, escapeIdentifier } from 'pg';
+import { getWorkspace } from '../../config/workspace.js';
 import type { Queryable } from '../../database/queryable.js';
 import { stampStatement } from '../../database/records/identity.js';
 import { ensureSchema } from '../../database/schema/ensure-schema.js';
@@ -18,13 +19,21 @@ import { type LeftOutParts, leftOutParts, NOTHING_LEFT_OUT, withoutParts } from 
 import type { Manifest, TableRows } from './backup/manifest.js';
 import { withRepository } from './backup/open-repository.js';
 import { openingOf, withOpenBackup } from './backup/opening.js';
-import { createScratchDatabase, dropDatabase, lockRestoreOf, SCRATCH_COMMENT } from './backup/scratch-database.js';
+import {
+  createScratchDatabase,
+  dropAbandonedScratchDatabases,
+  dropDatabase,
+  lockRestoreOf,
+  SCRATCH_COMMENT,
+} from './backup/scratch-database.js';
 import { endSessionsOf, refuseIfInUse } from './backup/sessions.js';
+import { sweepPartials } from './backup/sweep-partials.js';
 import { type BackupResult, backupTarget } from './backup.js';
+import { UnknownOutcome } from './commit-outcome.js';
 import { explained, stopIfAborted } from './failure.js';
 import { checkContents } from './restore/check-contents.js';
 import type { FreeSpace } from './restore/free-space.js';
-import { readSubscriptionsToRefresh, restoreInTransaction, UnknownOutcome } from './restore/in-transaction.js';
+import { readSubscriptionsToRefresh, restoreInTransaction } from './restore/in-transaction.js';
 import { keepRecords } from './restore/keep-records.js';
 import { type Keeping, keptFor } from './restore/keeping.js';
 import { begin, describeUnchanged } from './restore/live-database.js';
@@ -131,6 +140,9 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
       isReplaced = true;
     };
     try {
+      // the safety backup of a restore that was killed
+      const { backupsDir } = await getWorkspace();
+      await sweepPartials({ backupsDir, environment: target.environment }, controls);
       const rehearsed = await rehearse(target, manifest, restore.parts);
       // before anything is touched: an archive that is damaged may restore without an error
       const opening = openingOf(repository, backup, { manifest, decrypt: options.decrypt ?? {}, controls });
@@ -222,6 +234,7 @@ async function replaceInside(maintenance: Client, restore: Restore, onCommitted:
     });
   }
   await lockRestoreOf(maintenance, target.database);
+  await dropAbandonedScratchDatabases(maintenance);
   if (disconnectUsers) await endSessionsOf(maintenance, target.database);
   else await refuseIfInUse(maintenance, target.database);
   await withConnection(target.settings, {}, async (present) => {
@@ -319,6 +332,7 @@ async function replace(
     });
     return { ...placed, safetyBackup: null, tables, warnings };
   } catch (error) {
+    if (error instanceof UnknownOutcome) throw error;
     throw await afterDropping(scratch, target, error);
   }
 }

@@ -1,5 +1,7 @@
+import { tmpdir } from 'node:os';
 import { type EnvironmentConfig, getConfig } from '../../config/db-config.js';
 import { asManageDbError } from '../../services/database-errors.js';
+import { sweepWorkFolders } from '../../services/work-folder.js';
 import { currentEnv, withEnvironment } from '../environment.js';
 import { errorWith, ManageDbError } from '../errors.js';
 import type { OperationControls } from '../progress.js';
@@ -56,6 +58,8 @@ export async function guarded<T>(
   fn: (target: Target, permit: Permit) => Promise<T>,
 ): Promise<T> {
   const environment = options.env ?? currentEnv();
+  // whatever is done next: a killed operation may have left a password
+  await sweepWorkFolders(tmpdir());
   return withEnvironment(
     environment,
     async () => {

@@ -25,6 +25,8 @@ export interface RunClientToolOptions {
   readonly stdin?: Readable;
   /** Where what it writes goes as it comes; it is kept in memory otherwise. */
   readonly stdout?: Writable;
+  /** Told when the tool has ended, however: what makes its input need not wait for anything any more. */
+  readonly onEnd?: () => void;
   /** A failed run that is none: asked with the last lines of stderr. */
   readonly isSuccess?: (lines: readonly string[]) => boolean;
 }
@@ -66,7 +68,7 @@ export async function runInEnvironment(
   args: readonly string[],
   options: RunInEnvironmentOptions,
 ): Promise<ToolResult> {
-  const { env, signal, onStderr, stdin, stdout, isSuccess } = options;
+  const { env, signal, onStderr, stdin, stdout, onEnd, isSuccess } = options;
   if (signal?.aborted) throw interrupted(options);
   const { execa } = await import('execa');
   const child = execa(program, args, {
@@ -82,6 +84,7 @@ export async function runInEnvironment(
     ...(stdin === undefined ? {} : { input: stdin }),
   });
   const forget = onUntimelyEnd(() => child.kill('SIGTERM'));
+  if (onEnd !== undefined) child.once('exit', onEnd);
   const lines: string[] = [];
   const reading = (async () => {
     for await (const line of child.iterable({ from: 'stderr' })) {

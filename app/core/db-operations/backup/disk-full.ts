@@ -11,8 +11,12 @@ export function asDiskFull(error: unknown, folder: string): unknown {
 }
 
 function isDiskFull(error: unknown): boolean {
-  if (['ENOSPC', 'EDQUOT'].includes(codeOf(error) ?? '')) return true;
+  if (['ENOSPC', 'EDQUOT', 'EFBIG'].includes(codeOf(error) ?? '')) return true;
   if (!(error instanceof ManageDbError) || error.details.tool !== 'pg_dump') return false;
+  // a limit for the size of files (ulimit -f)
+  if (error.details.signal === 'SIGXFSZ') return true;
   // what comes from the server has ERROR before it: that is its disk
-  return /^pg_dump: error: (?!.*ERROR:).*(No space left on device|Disk quota exceeded)/m.test(error.message);
+  return /^pg_dump: error: (?!.*ERROR:).*(No space left on device|Disk quota exceeded|File too large)/m.test(
+    error.message,
+  );
 }

@@ -1,10 +1,9 @@
 import { createReadStream } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
 import { type ClientTools, runClientTool } from '../../../services/client-tools.js';
+import { withTemporaryFile } from '../../../services/work-folder.js';
 import type { OperationControls } from '../../progress.js';
 import { DUMP_NAMES } from './dump.js';
 import { isOfLeftOutExtension, type LeftOutParts, leavingOut } from './left-out-parts.js';
@@ -74,14 +73,7 @@ async function loadArchive(request: LoadRequest): Promise<void> {
 }
 
 async function withListOfWanted(request: Wanted, work: (list: string) => Promise<void>): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'manage-db-restore-'));
-  try {
-    const list = join(folder, 'list');
-    await writeFile(list, await listOfWanted(request));
-    await work(list);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await withTemporaryFile('list', await listOfWanted(request), work);
 }
 
 /**

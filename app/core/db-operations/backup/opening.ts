@@ -7,7 +7,9 @@ import { pipeline } from 'node:stream/promises';
 import pMap from 'p-map';
 import { getWorkspace } from '../../../config/workspace.js';
 import { decryption } from '../../../services/encryption.js';
+import { withWorkFolder } from '../../../services/work-folder.js';
 import { codeOf, messageOf } from '../../errors.js';
+import { makeFolder } from '../../files.js';
 import type { OperationControls } from '../../progress.js';
 import { stopIfAborted } from '../failure.js';
 import { damagedBackup, damagedFiles } from './backup-files.js';
@@ -17,7 +19,6 @@ import type { Manifest, ManifestFile } from './manifest.js';
 import type { BackupRepository } from './repository.js';
 import { ENCRYPTED_SUFFIX, KEY_FILE } from './sealing.js';
 import type { BackupSummary } from './summary.js';
-import { withWorkFolder } from './work-folder.js';
 
 /** A backup, and how its files are read. */
 export interface Opening {
@@ -61,6 +62,8 @@ export async function withOpenBackup<T>(opening: Opening, work: (folder: string)
     if (manifest.encryption === null) return work(folder);
   }
   const { backupsDir } = await getWorkspace();
+  // as large as a backup, and as secret: not where all temporary files are
+  makeFolder(backupsDir);
   return withWorkFolder(backupsDir, async (own) => {
     await fetchFiles(opening, own).catch((error: unknown) => {
       throw asDiskFull(error, backupsDir);

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { escapeIdentifier } from 'pg';
 import type { Queryable } from '../../../database/queryable.js';
 import { codeOf } from '../../errors.js';
+import { type Committing, CURRENT_TRANSACTION, isCommitted } from '../commit-outcome.js';
 import { compactTime } from './backup-id.js';
 import { endSessions, inUse, sessionsOf } from './sessions.js';
 
@@ -14,6 +15,7 @@ export interface Swap {
   readonly disconnectUsers: boolean;
   /** What belongs to the change of names, under the new ones: all of it happens, or nothing. */
   readonly statements?: readonly string[];
+  readonly anew: Committing['anew'];
 }
 
 /** Milliseconds to wait for whoever else works on the database itself (a rename, a copy from it). */
@@ -28,7 +30,7 @@ const END_EVERY_MS = 20;
  *
  * Both connections are to another database of the server; `second` ends the sessions that the rename waits for.
  *
- * @throws ManageDbError `DATABASE_IN_USE`; the live database is unchanged then
+ * @throws ManageDbError `DATABASE_IN_USE`; the live database is unchanged then. UnknownOutcome
  */
 export async function swapDatabases(db: Queryable, second: Queryable, swap: Swap): Promise<void> {
   const { live, scratch, previous, disconnectUsers, statements = [] } = swap;
@@ -44,12 +46,10 @@ export async function swapDatabases(db: Queryable, second: Queryable, swap: Swap
     const coming = renameDatabase(db, scratch, live);
     await (disconnectUsers ? endSessionsUntil(coming, second, scratchOid) : coming);
     for (const statement of statements) await db.query(statement);
-    await db.query('commit');
+    await commit(db, swap);
   } catch (error) {
     await db.query('rollback').catch(() => undefined);
     if (codeOf(error) === '55006') throw inUse(waitsFor, await sessionsOf(second, waitsFor));
-    // the connection may have broken after the commit had arrived: the server knows
-    if ((await nameOf(second, scratchOid).catch(() => null)) === live) return;
     throw error;
   }
 }
@@ -57,16 +57,32 @@ export async function swapDatabases(db: Queryable, second: Queryable, swap: Swap
 /** Gives the scratch database the name of a live one that is missing; one that has appeared meanwhile makes it fail. */
 export async function takeFreeName(
   db: Queryable,
-  { live, scratch, statements = [] }: Pick<Swap, 'live' | 'scratch' | 'statements'>,
+  swap: Pick<Swap, 'live' | 'scratch' | 'statements' | 'anew'>,
 ): Promise<void> {
+  const { live, scratch, statements = [] } = swap;
   await db.query('begin');
   try {
     await renameDatabase(db, scratch, live);
     for (const statement of statements) await db.query(statement);
-    await db.query('commit');
+    await commit(db, swap);
   } catch (error) {
     await db.query('rollback').catch(() => undefined);
     throw error;
+  }
+}
+
+/**
+ * Commits, and lets nobody be told of a failure where the connection was lost after the commit had arrived.
+ *
+ * @throws UnknownOutcome
+ */
+async function commit(db: Queryable, { live, anew }: Pick<Swap, 'live' | 'anew'>): Promise<void> {
+  const { rows } = await db.query<{ xid: string }>(CURRENT_TRANSACTION);
+  const xid = rows[0]?.xid ?? '';
+  try {
+    await db.query('commit');
+  } catch (error) {
+    if (!(await isCommitted({ xid, what: `the replacement of ${live}`, anew }))) throw error;
   }
 }
 
@@ -109,12 +125,4 @@ async function oidOf(db: Queryable, database: string): Promise<number> {
   const oid = rows[0]?.oid;
   if (oid === undefined) throw new Error(`The database ${database} has disappeared.`);
   return oid;
-}
-
-async function nameOf(db: Queryable, oid: number): Promise<string | null> {
-  const { rows } = await db.query<{ name: string }>(
-    'select d.datname::text as name from pg_catalog.pg_database d where d.oid = $1',
-    [oid],
-  );
-  return rows[0]?.name ?? null;
 }

@@ -1,8 +1,8 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sweepWorkFolders } from '../../../services/work-folder.js';
 import type { OperationControls } from '../../progress.js';
 import { backupsOf } from './backup-list.js';
-import { sweepWorkFolders } from './work-folder.js';
 
 /** Milliseconds after which a partial that nobody has signed, and in which nothing has changed, is nobody's. */
 const UNSIGNED_MS = 24 * 60 * 60 * 1000;

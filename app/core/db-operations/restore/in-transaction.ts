@@ -1,8 +1,5 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
 import {
@@ -19,6 +16,7 @@ import type { Queryable } from '../../../database/queryable.js';
 import { type ClientTools, findClientTools, runClientTool } from '../../../services/client-tools.js';
 import { lockTimeoutError } from '../../../services/lock-timeout-error.js';
 import { withConnection } from '../../../services/with-connection.js';
+import { withTemporaryFile } from '../../../services/work-folder.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
@@ -27,6 +25,7 @@ import { FIRST_MAJOR_THAT_KNOWS_IT, UNKNOWN_SETTING } from '../backup/load.js';
 import type { Manifest, TableRows } from '../backup/manifest.js';
 import { tableProgress } from '../backup/table-progress.js';
 import { countTableRows } from '../backup/table-rows.js';
+import { isCommitted } from '../commit-outcome.js';
 import { dropStatements } from '../maintenance/drop-statements.js';
 import { notOwned } from '../maintenance/not-owned.js';
 import { withoutTransaction } from './restore-script.js';
@@ -45,12 +44,6 @@ export interface TransactionRestore {
   /** From here on the database is the restored one, whatever fails. */
   readonly onCommitted: () => void;
 }
-
-/** What every transaction of psql ends in when it has lost its connection, but perhaps not at once. */
-const ENDING_MS = 10_000;
-
-/** It cannot be asked whether the transaction was committed. */
-export class UnknownOutcome extends ManageDbError {}
 
 /** Milliseconds that it waits for a table that somebody works with; everything behind it waits as long. */
 const LOCK_TIMEOUT_MS = 10_000;
@@ -81,13 +74,18 @@ export async function restoreInTransaction(restore: TransactionRestore): Promise
   const plan = await withConnection(settings, { signal: controls.signal }, (db) => dropping(db, restore));
   controls.onProgress?.({ step: 'restoring in one transaction' });
   const { xid, failure } = await execute(restore, tools, plan);
-  if (failure !== null && !(await isCommitted(settings, xid))) throw await named(failure.error, restore);
+  if (failure !== null && !(await wasCommitted(settings, xid))) throw await named(failure.error, restore);
   onCommitted();
   return withConnection(settings, { signal: controls.signal }, async (db) => {
     controls.onProgress?.({ step: 'analyzing' });
     await db.query('analyze');
     return (await countTableRows(db, controls)).filter(isUsers);
   });
+}
+
+async function wasCommitted(settings: ConnectionSettings, xid: string | null): Promise<boolean> {
+  if (xid === null) return false;
+  return isCommitted({ xid, what: 'the restore', anew: (work) => withConnection(settings, {}, work) });
 }
 
 /** What psql said, under the name that it has elsewhere. */
@@ -197,22 +195,39 @@ interface Executed {
 }
 
 async function execute(restore: TransactionRestore, tools: ClientTools, plan: Dropping): Promise<Executed> {
-  const { target, folder, manifest, controls } = restore;
+  const archive = join(restore.folder, DUMP_NAMES[restore.manifest.format]);
+  const contents = await contentsOf(archive, { tools, restore, plan });
+  return withTemporaryFile('list', contents.list, (list) =>
+    executeList(restore, { tools, plan, archive, contents, list }),
+  );
+}
+
+interface Execution {
+  readonly tools: ClientTools;
+  readonly plan: Dropping;
+  readonly archive: string;
+  readonly contents: Contents;
+  /** The path of the file that has `contents.list`. */
+  readonly list: string;
+}
+
+async function executeList(
+  restore: TransactionRestore,
+  { tools, plan, archive, contents, list }: Execution,
+): Promise<Executed> {
+  const { target, manifest, controls } = restore;
   const { settings } = target;
-  const temporary = await mkdtemp(join(tmpdir(), 'manage-db-restore-'));
   let xid = '';
   let isCommitting = false;
   let failure: { readonly error: unknown } | null = null;
   try {
-    const list = join(temporary, 'list');
-    const archive = join(folder, DUMP_NAMES[manifest.format]);
-    const contents = await contentsOf(archive, { tools, restore, plan });
-    await writeFile(list, contents.list);
     const loaded = new PassThrough();
     const [whole, locked] = [latch(), latch()];
+    // psql: without it nobody says that all is locked, and what it was is backed up for nothing
+    const gone = new AbortController();
     const backUp = async (signal: AbortSignal): Promise<void> => {
-      await restore.backUp(signal).catch((error: unknown) => {
-        failure = { error };
+      await restore.backUp(AbortSignal.any([signal, gone.signal])).catch((error: unknown) => {
+        if (!gone.signal.aborted) failure = { error };
         throw error;
       });
     };
@@ -228,7 +243,7 @@ async function execute(restore: TransactionRestore, tools: ClientTools, plan: Dr
             isCommitting = true;
           },
           whole: whole.opened,
-          locked: locked.opened,
+          locked: locked.opened.then(() => !gone.signal.aborted),
           backUp: () => backUp(signal),
         };
         const progress = tableProgress({
@@ -241,6 +256,10 @@ async function execute(restore: TransactionRestore, tools: ClientTools, plan: Dr
           settings,
           signal,
           stdin: Readable.from(script(loaded, parts)),
+          onEnd: () => {
+            gone.abort();
+            locked.open();
+          },
           onStderr: (line) => {
             xid = /manage_db transaction (\d+)/.exec(line)?.[1] ?? xid;
             if (line.includes(LOCKED)) locked.open();
@@ -257,8 +276,6 @@ async function execute(restore: TransactionRestore, tools: ClientTools, plan: Dr
     return { xid, failure: null };
   } catch (error) {
     return { xid: isCommitting ? xid : null, failure: failure ?? { error } };
-  } finally {
-    await rm(temporary, { recursive: true, force: true });
   }
 }
 
@@ -368,8 +385,8 @@ interface Script {
   readonly restore: TransactionRestore;
   readonly plan: Dropping;
   readonly owners: readonly string[];
-  /** Nobody writes any more. */
-  readonly locked: Promise<void>;
+  /** Nobody writes any more; `false`: nobody will ever say so. */
+  readonly locked: Promise<boolean>;
   readonly backUp: () => Promise<void>;
   /** The archive has been read to its end without an error. */
   readonly whole: Promise<void>;
@@ -394,7 +411,7 @@ set local statement_timeout = 0;
 set local idle_in_transaction_session_timeout = 0;
 ${notice(`manage_db transaction %', pg_catalog.pg_current_xact_id()`)}`;
   yield `${plan.locks.map((lock) => `${lock};\n`).join('')}${notice(`${LOCKED}'`)}`;
-  await locked;
+  if (!(await locked)) return;
   await backUp();
   yield `${plan.statements.join(';\n')};\n`;
   yield* withoutTransaction(loaded, {
@@ -463,38 +480,4 @@ export async function readSubscriptionsToRefresh(db: Queryable): Promise<string[
     ({ name }) =>
       `The subscription ${name} does not fill the new tables yet: alter subscription ${name} refresh publication with (copy_data = false);`,
   );
-}
-
-/**
- * Psql may have lost its connection before or after the commit had arrived: the server knows.
- *
- * @throws UnknownOutcome where it cannot be asked
- */
-async function isCommitted(settings: ConnectionSettings, xid: string | null): Promise<boolean> {
-  if (xid === null) return false;
-  const deadline = Date.now() + ENDING_MS;
-  try {
-    for (;;) {
-      const status = await withConnection(settings, {}, async (db) => {
-        const { rows } = await db.query<{ status: string | null }>(
-          'select pg_catalog.pg_xact_status($1::text::xid8) as status',
-          [xid],
-        );
-        return rows[0]?.status ?? null;
-      });
-      if (status !== 'in progress') return status === 'committed';
-      if (Date.now() > deadline) break;
-      await sleep(100);
-    }
-  } catch (error) {
-    throw unknownOutcome(xid, error);
-  }
-  throw unknownOutcome(xid);
-}
-
-function unknownOutcome(xid: string, cause?: unknown): UnknownOutcome {
-  return new UnknownOutcome('CONNECTION_LOST', 'It cannot be asked whether the restore was committed.', {
-    hint: `When the server answers: select pg_xact_status('${xid}');`,
-    ...(cause === undefined ? {} : { cause }),
-  });
 }

@@ -7,7 +7,8 @@ import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
 import type { DatabaseProperties } from '../backup/manifest.js';
 import { dropDatabase } from '../backup/scratch-database.js';
-import { swapDatabases, takeFreeName } from '../backup/swap.js';
+import { type Swap, swapDatabases, takeFreeName } from '../backup/swap.js';
+import { UnknownOutcome } from '../commit-outcome.js';
 import { stopIfAborted } from '../failure.js';
 import { carryLate } from './keep-records.js';
 import { KEPT_BY_DEFAULT_MS } from './keeping.js';
@@ -51,24 +52,32 @@ export async function putInPlace(maintenance: Client, maintenanceDatabase: strin
   await ownSessionsEnded(target);
   stopIfAborted(controls.signal);
   controls.onProgress?.({ step: 'swapping' });
+  const anew: Swap['anew'] = (work) => withConnection(settings, { database: maintenanceDatabase }, work);
+  const swapped = (swapping: Promise<void>): Promise<void> =>
+    swapping.then(onSwapped, (error: unknown) => {
+      // nobody may say that nothing was changed
+      if (error instanceof UnknownOutcome) onSwapped();
+      throw error;
+    });
   if (live === null) {
-    await takeFreeName(maintenance, { live: database, scratch: candidate, statements });
-    onSwapped();
+    await swapped(takeFreeName(maintenance, { live: database, scratch: candidate, statements, anew }));
     return { previousDatabase: null, previousUntil: null };
   }
   const previous = await planPrevious(maintenance, database, keepMs ?? KEPT_BY_DEFAULT_MS);
   const marking = previousStatement(previous, { database, comment: live.comment });
   await withConnection(settings, {}, (present) => refuseIfChanged(present, target));
-  await withConnection(settings, { database: maintenanceDatabase }, (second) =>
-    swapDatabases(maintenance, second, {
-      live: database,
-      scratch: candidate,
-      previous: previous.name,
-      disconnectUsers,
-      statements: [...statements, marking],
-    }),
+  await swapped(
+    anew((second) =>
+      swapDatabases(maintenance, second, {
+        live: database,
+        scratch: candidate,
+        previous: previous.name,
+        disconnectUsers,
+        statements: [...statements, marking],
+        anew,
+      }),
+    ),
   );
-  onSwapped();
   const isCarried = await carryLate(previous.name, target);
   if (keepMs === null && isCarried && (await isDropped(maintenance, previous.name)))
     return { previousDatabase: null, previousUntil: null };
