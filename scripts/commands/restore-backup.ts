@@ -1,3 +1,4 @@
+import type { InPlaceResult } from '../../app/core/db-operations/restore/in-place.js';
 import { defineCommand } from '../command.js';
 import { keepingOf, keptLines } from '../keeping.js';
 import { formatCount, formatDuration } from '../presenters/units.js';
@@ -8,17 +9,21 @@ interface Args {
   readonly keepPrevious?: string | false;
   readonly without?: readonly string[];
   readonly method?: 'swap' | 'transaction';
+  readonly table?: readonly string[];
+  readonly schema?: readonly string[];
+  readonly inPlace?: boolean;
 }
 
 export const command = defineCommand<Args>({
   isMutating: true,
-  repeatable: ['without'],
+  repeatable: ['without', 'table', 'schema'],
   examples: [
     ['restore-backup latest --yes', 'the newest backup of the active environment'],
     [
       'restore-backup 20261121T0334 --keep-previous 7d',
       'by the beginning of its id; the replaced database is kept for a week',
     ],
+    ['restore-backup latest --in-place --table clinic.visits', 'one table inside the live database; the rest stays'],
   ],
   builder: (yargs) =>
     yargs
@@ -44,8 +49,24 @@ export const command = defineCommand<Args>({
       .option('method', {
         choices: ['swap', 'transaction'] as const,
         describe: 'swap (default where it is possible), or inside the live database in one transaction',
+      })
+      .option('table', {
+        type: 'string',
+        array: true,
+        requiresArg: true,
+        describe: 'Only this table, with its partitions; repeatable; needs --in-place',
+      })
+      .option('schema', {
+        type: 'string',
+        array: true,
+        requiresArg: true,
+        describe: 'Only the tables of this schema; repeatable; needs --in-place',
+      })
+      .option('in-place', {
+        type: 'boolean',
+        describe: 'Inside the live database, where all else stays: the tables are of another moment than the rest then',
       }),
-  async run({ id, disconnectUsers, keepPrevious, without, method }, { operation }) {
+  async run({ id, disconnectUsers, keepPrevious, without, method, table, schema, inPlace }, { operation }) {
     const { restoreDatabase } = await import('../../app/core/db-operations/restore.js');
     const result = await restoreDatabase({
       ...operation,
@@ -54,6 +75,9 @@ export const command = defineCommand<Args>({
       keepPrevious: keepingOf(keepPrevious),
       without,
       method,
+      tables: table,
+      schemas: schema,
+      inPlace,
     });
     const rows = result.tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
     return {
@@ -62,12 +86,23 @@ export const command = defineCommand<Args>({
       text: (paint) =>
         [
           `${paint.green('✓')} ${paint.bold(result.database)} restored by ${result.strategy} in ${formatDuration(result.durationMs)}: ${formatCount(result.tables.length)} tables, ${formatCount(rows)} rows as the manifest says`,
-          ...(result.strategy === 'swap' ? [] : [`  In one transaction: ${result.because}`]),
+          ...(result.strategy === 'transaction' ? [`  In one transaction: ${result.because}`] : []),
+          ...(result.inPlace === null ? [] : inPlaceLines(result.inPlace)),
           ...(result.safetyBackup === null
             ? []
-            : [`  What it replaced: manage_db restore-backup ${result.safetyBackup}`]),
+            : [`  What it replaced: ${result.inPlace?.undo ?? `manage_db restore-backup ${result.safetyBackup}`}`]),
           ...keptLines(result),
         ].join('\n'),
     };
   },
 });
+
+function inPlaceLines({ replaced, made, emptied, sequences }: InPlaceResult): string[] {
+  const lines: readonly (readonly [string, readonly string[]])[] = [
+    ['Rows replaced', replaced],
+    ['Made again', made],
+    ['Emptied', emptied],
+    ['Sequences', sequences.map(({ sequence, next }) => `${sequence} (gives ${next} next)`)],
+  ];
+  return lines.flatMap(([what, names]) => (names.length === 0 ? [] : [`  ${what}: ${names.join(', ')}`]));
+}

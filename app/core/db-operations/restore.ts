@@ -22,6 +22,9 @@ import { type BackupResult, backupTarget } from './backup.js';
 import { explained, stopIfAborted } from './failure.js';
 import { checkContents } from './restore/check-contents.js';
 import type { FreeSpace } from './restore/free-space.js';
+import type { WantedPart } from './restore/in-place/choose-tables.js';
+import { wantedPart } from './restore/in-place/wanted-part.js';
+import { type InPlaceResult, restoreInPlace } from './restore/in-place.js';
 import { readSubscriptionsToRefresh, restoreInTransaction, UnknownOutcome } from './restore/in-transaction.js';
 import { keepRecords } from './restore/keep-records.js';
 import { type Keeping, keptFor } from './restore/keeping.js';
@@ -45,11 +48,17 @@ export interface RestoreOptions extends OperationOptions {
   readonly without?: readonly string[] | undefined;
   /** `swap` where it is possible by default; see `because` in the result. */
   readonly method?: RestoreMethod | undefined;
+  /** Only these tables, with their partitions; needs `inPlace`: `name`, `schema.name`, quoted as in SQL or not. */
+  readonly tables?: readonly string[] | undefined;
+  /** Only the tables of these schemas; needs `inPlace`. A schema that is gone is made again with everything in it. */
+  readonly schemas?: readonly string[] | undefined;
+  /** Brings tables back inside the live database, where everything else stays as it is. */
+  readonly inPlace?: boolean | undefined;
 }
 
 export interface RestoreResult extends Placed {
   readonly database: string;
-  readonly strategy: RestoreMethod;
+  readonly strategy: RestoreMethod | 'in-place';
   /** Why that way, in a sentence. */
   readonly because: string;
   /** The backup of what was replaced in one transaction, which leads back; `null` after a swap. */
@@ -60,6 +69,8 @@ export interface RestoreResult extends Placed {
   readonly freeBytes: FreeSpace;
   /** What is as it was backed up, and may still surprise. */
   readonly warnings: readonly string[];
+  /** Which tables were brought back inside the live database; `null`: all of it was restored. */
+  readonly inPlace: InPlaceResult | null;
 }
 
 /**
@@ -71,11 +82,16 @@ export interface RestoreResult extends Placed {
  *   `STAMP_MISMATCH`, `KILL_SWITCH`, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `PERMISSION_DENIED`, `INTERRUPTED`, and what the gate and connecting throw
  * @example await restoreDatabase({ env: 'development', id: 'latest', disconnectUsers: true });
  */
-export function restoreDatabase(options: RestoreOptions): Promise<RestoreResult> {
-  return guarded('restore-backup', options, (target, permit) => restoreBackup(target, options, permit));
+export async function restoreDatabase(options: RestoreOptions): Promise<RestoreResult> {
+  const part = wantedPart(options);
+  return guarded('restore-backup', options, (target, permit) => restoreBackup(target, { ...options, part }, permit));
 }
 
-async function restoreBackup(target: Target, options: RestoreOptions, { reason }: Permit): Promise<RestoreResult> {
+async function restoreBackup(
+  target: Target,
+  options: RestoreOptions & { readonly part: WantedPart | null },
+  { reason, note }: Permit,
+): Promise<RestoreResult> {
   const startedAt = Date.now();
   const keepMs = keptFor(options.keepPrevious ?? target.isProtected);
   const { backupsDir } = await getWorkspace();
@@ -84,7 +100,7 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
   await refuseUnmasked(environment, target);
   refuseStranger(environment, target);
   const backup = await findBackup({ backupsDir, environment }, options.id);
-  refuseUnlessWhole(backup.manifest, target);
+  if (options.part === null) refuseUnlessWhole(backup.manifest, target);
   const { onProgress, signal } = options;
   const restore: Restore = {
     target,
@@ -96,6 +112,11 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
     keepMs,
     controls: { ...(onProgress === undefined ? {} : { onProgress }), ...(signal === undefined ? {} : { signal }) },
   };
+  if (options.part !== null) {
+    const restored = await restorePart(restore, options.part);
+    note({ inPlace: restored.inPlace });
+    return { ...restored, durationMs: Date.now() - startedAt };
+  }
   let isSwapped = false;
   try {
     const rehearsed = await rehearse(target, restore.manifest, restore.parts);
@@ -118,7 +139,7 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
     const warnings = [...rehearsed.warnings, ...done.warnings];
     const { freeBytes } = rehearsed;
     const durationMs = Date.now() - startedAt;
-    return { database: target.database, ...done, durationMs, freeBytes, warnings };
+    return { database: target.database, ...done, durationMs, freeBytes, warnings, inPlace: null };
   } catch (error) {
     throw isSwapped ? error : explained(error, describeUnchanged(target), signal);
   }
@@ -133,6 +154,19 @@ interface Restore {
   readonly disconnectUsers: boolean;
   readonly keepMs: number | null;
   readonly controls: OperationControls;
+}
+
+async function restorePart(restore: Restore, wanted: WantedPart): Promise<Omit<RestoreResult, 'durationMs'>> {
+  const { target, folder, manifest, parts, controls } = restore;
+  try {
+    // before anything is touched, as for a whole one
+    await verifyFiles(folder, manifest, controls);
+    const restored = await restoreInPlace({ target, folder, manifest, wanted, parts, controls });
+    const placed = { previousDatabase: null, previousUntil: null };
+    return { database: target.database, strategy: 'in-place', because: 'It was asked for.', ...placed, ...restored };
+  } catch (error) {
+    throw error instanceof UnknownOutcome ? error : explained(error, describeUnchanged(target), controls.signal);
+  }
 }
 
 type Replaced = Placed & Pick<RestoreResult, 'tables' | 'warnings' | 'safetyBackup'>;

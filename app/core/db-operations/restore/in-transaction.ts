@@ -460,7 +460,7 @@ export async function readSubscriptionsToRefresh(db: Queryable): Promise<string[
  *
  * @throws UnknownOutcome where it cannot be asked
  */
-async function isCommitted(settings: ConnectionSettings, xid: string | null): Promise<boolean> {
+export async function isCommitted(settings: ConnectionSettings, xid: string | null): Promise<boolean> {
   if (xid === null) return false;
   const deadline = Date.now() + ENDING_MS;
   try {
