@@ -479,6 +479,45 @@ describe('a restore of tables in place', function () {
     });
   }
 
+  it('blocks nobody any more when it is killed while it waits', async () => {
+    await backup();
+    const blocker = await openClient(database.url);
+    await blocker.query('begin; select from patients limit 1');
+    const child = start();
+    const exited = once(child, 'exit');
+    await said(child, 'locking the tables');
+    await sleep(500);
+    child.kill('SIGKILL');
+    await exited;
+    await client.query(`set lock_timeout = '4s'`);
+    expect(await count('patients')).to.equal(1000);
+    await blocker.end();
+  });
+
+  it('loses no row that was written before it: each is in the backup of what was replaced', async () => {
+    await client.query('create table written (id serial primary key)');
+    await backup();
+    let acknowledged = 0;
+    let atTheBackup = 0;
+    let isOver = false;
+    const writer = openClient(database.url).then(async (other) => {
+      while (!isOver) acknowledged = (await other.query('insert into written default values returning id')).rows[0].id;
+      await other.end();
+    });
+    await sleep(200);
+    const result = await restore({
+      tables: ['written'],
+      onProgress: ({ step }) => {
+        if (step === 'replacing rows') atTheBackup = acknowledged;
+      },
+    });
+    isOver = true;
+    await writer;
+    expect(atTheBackup).to.be.greaterThan(0);
+    await restore({ id: result.safetyBackup ?? '', tables: ['written'] });
+    expect(await count('written')).to.be.at.least(atTheBackup);
+  });
+
   it('stops at Ctrl-C with nothing changed and nothing left', async () => {
     await backup();
     await client.query('update wards set head = null');
