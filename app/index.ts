@@ -95,6 +95,7 @@ export {
   pruneBackups,
   type RetentionRules,
 } from './core/db-operations/prune-backups.js';
+export type { InPlaceResult } from './core/db-operations/restore/in-place.js';
 export { type RestoreOptions, type RestoreResult, restoreDatabase } from './core/db-operations/restore.js';
 export {
   type DbRoleResult,

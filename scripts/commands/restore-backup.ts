@@ -1,3 +1,4 @@
+import type { InPlaceResult } from '../../app/core/db-operations/restore/in-place.js';
 import type { RestoreOptions, RestoreResult } from '../../app/core/db-operations/restore.js';
 import { currentEnv, normalizeEnv } from '../../app/core/environment.js';
 import type { OperationOptions } from '../../app/core/safety/gate.js';
@@ -14,11 +15,14 @@ interface Args extends DecryptArgs, StorageArgs {
   readonly keepPrevious?: string | false;
   readonly without?: readonly string[];
   readonly method?: 'swap' | 'transaction';
+  readonly table?: readonly string[];
+  readonly schema?: readonly string[];
+  readonly inPlace?: boolean;
 }
 
 export const command = defineCommand<Args>({
   isMutating: true,
-  repeatable: ['without'],
+  repeatable: ['without', 'table', 'schema'],
   examples: [
     ['restore-backup latest --yes', 'the newest backup of the active environment'],
     [
@@ -29,6 +33,7 @@ export const command = defineCommand<Args>({
       'restore-backup 20261121T0334 --keep-previous 7d',
       'by the beginning of its id; the replaced database is kept for a week',
     ],
+    ['restore-backup latest --in-place --table clinic.visits', 'one table inside the live database; the rest stays'],
   ],
   builder: (yargs) =>
     storageFlag(decryptFlags(yargs))
@@ -63,8 +68,26 @@ export const command = defineCommand<Args>({
       .option('method', {
         choices: ['swap', 'transaction'] as const,
         describe: 'swap (default where it is possible), or inside the live database in one transaction',
+      })
+      .option('table', {
+        type: 'string',
+        array: true,
+        requiresArg: true,
+        describe: 'Only this table, with its partitions; repeatable; needs --in-place',
+      })
+      .option('schema', {
+        type: 'string',
+        array: true,
+        requiresArg: true,
+        describe: 'Only the tables of this schema; repeatable; needs --in-place',
+      })
+      .option('in-place', {
+        type: 'boolean',
+        describe: 'Inside the live database, where all else stays: the tables are of another moment than the rest then',
       }),
-  async run({ id, toEnv, unmasked, disconnectUsers, keepPrevious, without, method, storage, ...keys }, context) {
+  async run(args, context) {
+    const { id, toEnv, unmasked, disconnectUsers, keepPrevious, without, method, storage, ...more } = args;
+    const { table, schema, inPlace, ...keys } = more;
     const { operation } = context;
     const { restoreDatabase } = await import('../../app/core/db-operations/restore.js');
     const result = await restoreDatabase({
@@ -78,6 +101,9 @@ export const command = defineCommand<Args>({
       keepPrevious: keepingOf(keepPrevious),
       without,
       method,
+      tables: table,
+      schemas: schema,
+      inPlace,
     });
     const rows = result.tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
     return {
@@ -86,10 +112,11 @@ export const command = defineCommand<Args>({
       text: (paint) =>
         [
           `${paint.green('✓')} ${paint.bold(result.database)} restored${fromOther(result)} by ${result.strategy} in ${formatDuration(result.durationMs)}: ${formatCount(result.tables.length)} tables, ${formatCount(rows)} rows as the manifest says`,
-          ...(result.strategy === 'swap' ? [] : [`  In one transaction: ${result.because}`]),
+          ...(result.strategy === 'transaction' ? [`  In one transaction: ${result.because}`] : []),
+          ...(result.inPlace === null ? [] : inPlaceLines(result.inPlace)),
           ...(result.safetyBackup === null
             ? []
-            : [`  What it replaced: manage_db restore-backup ${result.safetyBackup}`]),
+            : [`  What it replaced: ${result.inPlace?.undo ?? `manage_db restore-backup ${result.safetyBackup}`}`]),
           ...keptLines(result),
         ].join('\n'),
     };
@@ -106,4 +133,14 @@ function intoOther(
 
 function fromOther({ id, environment, fromEnvironment }: RestoreResult): string {
   return environment === fromEnvironment ? '' : ` for ${environment} from backup ${id} of ${fromEnvironment}`;
+}
+
+function inPlaceLines({ replaced, made, emptied, sequences }: InPlaceResult): string[] {
+  const lines: readonly (readonly [string, readonly string[]])[] = [
+    ['Rows replaced', replaced],
+    ['Made again', made],
+    ['Emptied', emptied],
+    ['Sequences', sequences.map(({ sequence, next }) => `${sequence} (gives ${next} next)`)],
+  ];
+  return lines.flatMap(([what, names]) => (names.length === 0 ? [] : [`  ${what}: ${names.join(', ')}`]));
 }

@@ -33,6 +33,9 @@ import { UnknownOutcome } from './commit-outcome.js';
 import { explained, stopIfAborted } from './failure.js';
 import { checkContents } from './restore/check-contents.js';
 import type { FreeSpace } from './restore/free-space.js';
+import type { WantedPart } from './restore/in-place/choose-tables.js';
+import { wantedPart } from './restore/in-place/wanted-part.js';
+import { type InPlaceResult, restoreInPlace } from './restore/in-place.js';
 import { readSubscriptionsToRefresh, restoreInTransaction } from './restore/in-transaction.js';
 import { keepRecords } from './restore/keep-records.js';
 import { type Keeping, keptFor } from './restore/keeping.js';
@@ -73,6 +76,12 @@ export interface RestoreOptions extends OperationOptions {
   readonly decrypt?: DecryptOptions | undefined;
   /** The backup lies in a storage instead of the workspace: `s3://bucket/prefix`, or a folder. */
   readonly storage?: string | undefined;
+  /** Only these tables, with their partitions; needs `inPlace`: `name`, `schema.name`, quoted as in SQL or not. */
+  readonly tables?: readonly string[] | undefined;
+  /** Only the tables of these schemas; needs `inPlace`. A schema that is gone is made again with everything in it. */
+  readonly schemas?: readonly string[] | undefined;
+  /** Brings tables back inside the live database, where everything else stays as it is. */
+  readonly inPlace?: boolean | undefined;
 }
 
 export interface RestoreResult extends Placed {
@@ -82,7 +91,7 @@ export interface RestoreResult extends Placed {
   /** Of the target. */
   readonly environment: string;
   readonly database: string;
-  readonly strategy: RestoreMethod;
+  readonly strategy: RestoreMethod | 'in-place';
   /** Why that way, in a sentence. */
   readonly because: string;
   /** The backup of what was replaced in one transaction, which leads back; `null` after a swap. */
@@ -93,6 +102,8 @@ export interface RestoreResult extends Placed {
   readonly freeBytes: FreeSpace;
   /** What is as it was backed up, and may still surprise. */
   readonly warnings: readonly string[];
+  /** Which tables were brought back inside the live database; `null`: all of it was restored. */
+  readonly inPlace: InPlaceResult | null;
 }
 
 /**
@@ -104,13 +115,18 @@ export interface RestoreResult extends Placed {
  *   `STAMP_MISMATCH`, `KILL_SWITCH`, `DECRYPTION_FAILED`, `STORAGE_FAILED`, `CLIENT_TOOLS_MISSING`, `CLIENT_TOOL_FAILED`, `PERMISSION_DENIED`, `INTERRUPTED`, and what the gate and connecting throw
  * @example await restoreDatabase({ env: 'development', id: 'latest', disconnectUsers: true });
  */
-export function restoreDatabase(options: RestoreOptions): Promise<RestoreResult> {
-  const work = (target: Target, permit: Permit) => restoreBackup(target, options, permit);
+export async function restoreDatabase(options: RestoreOptions): Promise<RestoreResult> {
+  const part = wantedPart(options);
+  const work = (target: Target, permit: Permit) => restoreBackup(target, { ...options, part }, permit);
   if (options.unmasked === true) return guarded('restore-unmasked-backup', options, work);
   return guarded('restore-backup', options, work);
 }
 
-async function restoreBackup(target: Target, options: RestoreOptions, { reason }: Permit): Promise<RestoreResult> {
+async function restoreBackup(
+  target: Target,
+  options: RestoreOptions & { readonly part: WantedPart | null },
+  { reason, note }: Permit,
+): Promise<RestoreResult> {
   const startedAt = Date.now();
   const keepMs = keptFor(options.keepPrevious ?? target.isProtected);
   const environment =
@@ -119,7 +135,7 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
     const { backup, manifest } = await findBackup(repository, environment, options.id);
     const source = await sourceOf(manifest);
     refuseStrange(source, { target, isUnmasked: options.unmasked === true });
-    refuseUnlessWhole(manifest, target);
+    if (options.part === null) refuseUnlessWhole(manifest, target);
     const { onProgress, signal } = options;
     const controls = {
       ...(onProgress === undefined ? {} : { onProgress }),
@@ -135,6 +151,12 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
       keepMs,
       controls,
     };
+    const places = {
+      id: manifest.id,
+      fromEnvironment: environment,
+      environment: target.environment,
+      database: target.database,
+    };
     let isReplaced = false;
     const onReplaced = (): void => {
       isReplaced = true;
@@ -143,27 +165,35 @@ async function restoreBackup(target: Target, options: RestoreOptions, { reason }
       // the safety backup of a restore that was killed
       const { backupsDir } = await getWorkspace();
       await sweepPartials({ backupsDir, environment: target.environment }, controls);
-      const rehearsed = await rehearse(target, manifest, restore.parts);
+      const { part } = options;
+      const rehearsed = part === null ? await rehearse(target, manifest, restore.parts) : NOT_REHEARSED;
       // before anything is touched: an archive that is damaged may restore without an error
       const opening = openingOf(repository, backup, { manifest, decrypt: options.decrypt ?? {}, controls });
       return await withOpenBackup(opening, async (folder) => {
+        if (part !== null) {
+          const done = await restorePart({ ...restore, folder }, part);
+          note({ inPlace: done.inPlace });
+          return { ...places, ...done, durationMs: Date.now() - startedAt };
+        }
         const done = await replaceBy(options.method, { ...restore, folder, ...rehearsed }, onReplaced);
         return {
-          id: manifest.id,
-          fromEnvironment: environment,
-          environment: target.environment,
-          database: target.database,
+          ...places,
           ...done,
           durationMs: Date.now() - startedAt,
           freeBytes: rehearsed.freeBytes,
           warnings: [...rehearsed.warnings, ...done.warnings, ...readBecameProtected(source, target)],
+          inPlace: null,
         };
       });
     } catch (error) {
-      throw isReplaced ? error : explained(error, describeUnchanged(target), signal);
+      if (isReplaced || error instanceof UnknownOutcome) throw error;
+      throw explained(error, describeUnchanged(target), signal);
     }
   });
 }
+
+/** Tables need nothing of the server that it has not. */
+const NOT_REHEARSED: Rehearsed = { missingRoles: [], warnings: [], freeBytes: 'unknown' };
 
 /** By the wanted method, or the one that is possible. */
 async function replaceBy(
@@ -195,6 +225,14 @@ interface Restore {
   readonly disconnectUsers: boolean;
   readonly keepMs: number | null;
   readonly controls: OperationControls;
+}
+
+/** Tables inside the live database. */
+async function restorePart(restore: Restore, wanted: WantedPart) {
+  const { target, folder, manifest, parts, controls } = restore;
+  const restored = await restoreInPlace({ target, folder, manifest, wanted, parts, controls });
+  const strategy: RestoreResult['strategy'] = 'in-place';
+  return { strategy, because: 'It was asked for.', previousDatabase: null, previousUntil: null, ...restored };
 }
 
 type Replaced = Placed & Pick<RestoreResult, 'tables' | 'warnings' | 'safetyBackup'>;

@@ -38,6 +38,8 @@ export interface Permit {
   readonly attempt: string;
   readonly reason: string | null;
   readonly isKillSwitchOverridden: boolean;
+  /** What the operation log says of its success, beside the options of the call. */
+  readonly note: (details: Readonly<Record<string, unknown>>) => void;
 }
 
 /**
@@ -183,6 +185,7 @@ class Passage {
       // it is written into tables that others may read
       reason: loggableText(consent.reason?.trim() ?? '') || null,
       isKillSwitchOverridden: currentOverride() !== null,
+      note: (details) => this.journal.note(details),
     };
   }
 

@@ -34,12 +34,18 @@ interface Outcome {
 export class Journal {
   /** Ties the entries of this attempt together. */
   readonly attempt = randomUUID();
+  private notes: Readonly<Record<string, unknown>> = {};
 
   constructor(
     private readonly operation: OperationName,
     private readonly config: EnvironmentConfig,
     private readonly options: object,
   ) {}
+
+  /** For the entry of its success. */
+  note(details: Readonly<Record<string, unknown>>): void {
+    this.notes = { ...this.notes, ...details };
+  }
 
   async denied(about: About, { code, reason }: Exclude<Decision, { kind: 'allow' }>): Promise<void> {
     // nothing happens: the refusal is worth more than its record
@@ -65,7 +71,7 @@ export class Journal {
       await end(code === 'INTERRUPTED' ? 'interrupted' : 'failed', { code, message: redact(message) });
       throw error;
     }
-    await end('succeeded');
+    await end('succeeded', this.notes);
     return result;
   }
 
