@@ -82,16 +82,19 @@ describe('a server whose disk is full', function () {
       const before = await clinic.live();
       const full = fullAt(phase, freeMb);
       const outcome = await outcomeOf(clinic.restore({ method, onProgress: full.onProgress }));
-      try {
-        if (outcome === 'succeeded') return expect.fail('it succeeded');
-        expect(outcome.exitCode, outcome.message).to.equal(1);
-        expect(outcome.message).to.match(/No space left on device|File too large|connection|terminat/);
-        expect(outcome.message).to.include(`clinic on 127.0.0.1:${clinic.port} was not changed.`);
-      } finally {
-        full.empty(outcome);
-      }
+      full.empty(outcome);
       await clinic.start();
-      expect(await clinic.contents()).to.equal(before);
+      const now = await clinic.contents();
+      if (outcome === 'succeeded') return expect.fail('it succeeded');
+      expect(outcome.exitCode, outcome.message).to.equal(1);
+      expect(outcome.message).to.match(/No space left on device|File too large|connection|terminat/);
+      // a server that stops for want of WAL may have done so after the commit
+      if (method === 'transaction' && outcome.message.includes('clinic is restored')) {
+        expect(now).to.equal(clinic.backedUp);
+      } else {
+        expect(outcome.message).to.include(`clinic on 127.0.0.1:${clinic.port} was not changed.`);
+        expect(now).to.equal(before);
+      }
       await restored();
     });
   }
