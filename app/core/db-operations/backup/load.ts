@@ -56,9 +56,12 @@ async function listOfWanted({ tools, settings, database, folder, manifest, parts
   const args = ['--list', join(folder, DUMP_NAMES[manifest.format])];
   const { stdout } = await runClientTool(tools.pgRestore, args, { settings, database, signal });
   const lines = stdout.split('\n');
-  const isOurGrant = (line: string) => /^\d+; \d+ \d+ ACL (manage_db|- SCHEMA manage_db) /.test(line);
+  const isOurGrant = (line: string) => OUR_GRANT.test(line);
   return lines.filter((line) => !isOurGrant(line) && !isOfLeftOutExtension(line, parts)).join('\n');
 }
+
+/** Of a schema that is called `manage_db x`, the kind of object does not come right behind. */
+const OUR_GRANT = /^\d+; \d+ \d+ ACL (manage_db (TABLE|COLUMN|SEQUENCE|FUNCTION|PROCEDURE|TYPE)|- SCHEMA manage_db) /;
 
 async function restoreArchive(
   { tools, serverMajor, settings, database, folder, manifest, jobs, parts, signal, onProgress }: LoadRequest,

@@ -288,13 +288,18 @@ const LOCKED = 'manage_db: nobody writes any more';
 /** Everything but manage_db's own records, which are those of the live database, and what is kept in it. */
 async function contentsOf(
   archive: string,
-  { tools, plan, restore: { target, controls } }: { tools: ClientTools; plan: Dropping; restore: TransactionRestore },
+  {
+    tools,
+    plan,
+    restore: { target, manifest, controls },
+  }: { tools: ClientTools; plan: Dropping; restore: TransactionRestore },
 ): Promise<Contents> {
   const { stdout } = await runClientTool(tools.pgRestore, ['--list', archive], {
     settings: target.settings,
     signal: controls.signal,
   });
   const lines = stdout.split('\n');
+  refuseLookalikes(lines, manifest);
   const owners = lines.flatMap((line) => {
     const { kind, rest = '' } = ENTRY.exec(line)?.groups ?? {};
     const name = kind === 'SCHEMA' ? plan.keptSchemas.find((one) => rest.startsWith(`${one} `)) : undefined;
@@ -302,6 +307,19 @@ async function contentsOf(
     return [`alter schema ${escapeIdentifier(name)} owner to ${escapeIdentifier(rest.slice(name.length + 1))}`];
   });
   return { list: lines.filter((line) => isRestored(line, plan.keptSchemas)).join('\n'), owners };
+}
+
+/** In the table of contents nothing separates a name from what follows it: theirs would be taken for ours, and left out. */
+function refuseLookalikes(lines: readonly string[], { tables }: Manifest): void {
+  const schemas = lines.filter((line) => {
+    const { kind, rest = '' } = ENTRY.exec(line)?.groups ?? {};
+    return kind === 'SCHEMA' && rest.startsWith('manage_db ');
+  });
+  const ours = tables.some(({ schema }) => schema === 'manage_db') ? 1 : 0;
+  if (schemas.length <= ours) return;
+  throw new ManageDbError('USAGE', 'A schema has a name that begins with "manage_db ": it cannot be restored inside.', {
+    hint: 'Rename the schema and back up again, or restore by --method swap.',
+  });
 }
 
 interface Contents {
