@@ -13,6 +13,7 @@ import { sizesOf, withDumpProgress } from './backup/dump-progress.js';
 import { writeGlobals } from './backup/globals.js';
 import { BACKUP_FORMATS, type BackupFormat, MANIFEST_VERSION, type Manifest } from './backup/manifest.js';
 import { proveBackup, requireScratchDatabases } from './backup/prove.js';
+import { searchPathOf } from './backup/search-path.js';
 import { leftOutOf, resolveSelection } from './backup/selection.js';
 import { withSnapshot } from './backup/snapshot.js';
 import { sweepPartials } from './backup/sweep-partials.js';
@@ -194,7 +195,12 @@ async function fill(folder: string, { id, target, request, startedAt }: Filling)
         (signal) =>
           contents === 'schema'
             ? listTablesWithoutRows(client, selection)
-            : countTableRows(client, { selection, signal, withChecksums: request.isProven }),
+            : countTableRows(client, {
+                selection,
+                signal,
+                withChecksums: request.isProven,
+                searchPath: searchPathOf(facts.properties),
+              }),
         (signal) =>
           withDumpProgress({ settings, tables: sizes, application, onProgress: controls.onProgress }, (onProgress) =>
             dumpDatabase({

@@ -16,7 +16,13 @@ import { commentStatement, propertyStatements } from './backup/database-properti
 import { fillScratch } from './backup/fill-scratch.js';
 import { type LeftOutParts, leftOutParts, NOTHING_LEFT_OUT, withoutParts } from './backup/left-out-parts.js';
 import type { Manifest, TableRows } from './backup/manifest.js';
-import { createScratchDatabase, dropDatabase, lockRestoreOf, SCRATCH_COMMENT } from './backup/scratch-database.js';
+import {
+  createScratchDatabase,
+  dropDatabase,
+  lockRestoreOf,
+  renewScratchDatabase,
+  SCRATCH_COMMENT,
+} from './backup/scratch-database.js';
 import { endSessionsOf, refuseIfInUse } from './backup/sessions.js';
 import { type BackupResult, backupTarget } from './backup.js';
 import { explained, stopIfAborted } from './failure.js';
@@ -182,6 +188,8 @@ async function replaceInside(maintenance: Client, restore: Restore, onCommitted:
   const serverMajor = target.serverMajor ?? manifest.serverMajor;
   let safety: BackupResult | null = null;
   const backUp = async (signal: AbortSignal): Promise<void> => {
+    // of a first attempt, since which somebody may have written
+    if (safety !== null) await removeBackup((safety as BackupResult).path);
     safety = await backupTarget(target, { ...controls, signal, label: SAFETY_LABEL });
     stopIfAborted(signal);
   };
@@ -233,8 +241,15 @@ async function replace(
   try {
     const restricted = (live ?? manifest.properties).grants !== null;
     // who may not connect to the live one must not read it here, while it is loaded
-    if (restricted) await maintenance.query(`revoke all on database ${escapeIdentifier(scratch)} from public`);
-    const filling = { settings: target.settings, serverMajor, folder, manifest, parts, controls };
+    const close = async (): Promise<void> => {
+      if (restricted) await maintenance.query(`revoke all on database ${escapeIdentifier(scratch)} from public`);
+    };
+    await close();
+    const renew = async (): Promise<void> => {
+      await renewScratchDatabase(maintenance, scratch, { properties: manifest.properties, serverMajor });
+      await close();
+    };
+    const filling = { settings: target.settings, serverMajor, folder, manifest, parts, controls, renew };
     const tables = await fillScratch(scratch, filling);
     const warnings = await withConnection(target.settings, { database: scratch, signal: controls.signal }, (contents) =>
       checkContents(contents, { manifest, environment: target.environment, controls }),
@@ -289,6 +304,8 @@ function refuseStranger(from: string, { environment, isProtected, exists }: Targ
 
 /** All but the comment, which comes with the name: by its own a scratch database is recognized. */
 async function applyProperties(db: Queryable, scratch: string, properties: Manifest['properties']): Promise<void> {
+  // the search_path that the contents were restored with, perhaps
+  await db.query(`alter database ${escapeIdentifier(scratch)} reset all`);
   for (const statement of propertyStatements(scratch, { ...properties, comment: SCRATCH_COMMENT }))
     await db.query(statement);
 }

@@ -5,6 +5,7 @@ import { escapeIdentifier } from 'pg';
 import { backupDatabase } from '../../../app/core/db-operations/backup.js';
 import type { RestoreMethod } from '../../../app/core/db-operations/restore/method.js';
 import { type RestoreResult, restoreDatabase } from '../../../app/core/db-operations/restore.js';
+import { ONE_TABLE } from '../../../scripts/dev/bench-databases.js';
 import { CLINIC } from '../../database/catalog/clinic-fixture.js';
 import { onServer, type ScratchDatabase, scratchDatabase, withClient } from '../../support/scratch-database.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
@@ -70,6 +71,7 @@ describe('a round trip', () => {
   const prepare = async (sql: string): Promise<void> => {
     database = await scratchDatabase(sql);
     await withClient(database.url, (client) => stampAs(client, 'testing'));
+    await onServer((server) => server.query(`alter database ${database.name} set search_path = public, "TABLE DATA"`));
     workspace = scratchWorkspace({ '.env.testing': `TESTING_DATABASE_URL='${database.url}'\n` });
   };
   afterEach(async () => {
@@ -100,4 +102,26 @@ describe('a round trip', () => {
       });
     }
   }
+
+  it('leaves 1 GB of rows in one table as it was', async function () {
+    this.timeout(600_000);
+    await prepare('');
+    await database.query(ONE_TABLE.join(';'));
+    const { rows } = await database.query<{ bytes: string }>(`select pg_table_size('notes') as bytes`);
+    expect(Number(rows[0]?.bytes)).to.be.greaterThan(1e9);
+    const before = await readWholeState(database.url);
+    await workspace.run(() => backupDatabase({ env: 'testing' }));
+    await database.query(`
+      delete from notes where id % 3 = 0;
+      update notes set body = reverse(body) where id % 1000 = 1;
+      alter table notes drop column amount`);
+    expect(await restore('swap')).to.include({ strategy: 'swap' });
+    expectSame(before, await readWholeState(database.url));
+  });
+
+  it('is shown by a proof where indexes rely on the search_path', async () => {
+    await prepare(hostileDatabase());
+    const { manifest } = await workspace.run(() => backupDatabase({ env: 'testing', prove: true }));
+    expect(manifest.tables.find(({ name }) => name === 'traps')).to.include({ rows: 100 });
+  });
 });

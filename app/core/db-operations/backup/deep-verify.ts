@@ -6,7 +6,12 @@ import type { OperationControls } from '../../progress.js';
 import { explained, stopIfAborted } from '../failure.js';
 import { fillScratch } from './fill-scratch.js';
 import type { Manifest, TableRows } from './manifest.js';
-import { createScratchDatabase, dropAbandonedScratchDatabases, dropDatabase } from './scratch-database.js';
+import {
+  createScratchDatabase,
+  dropAbandonedScratchDatabases,
+  dropDatabase,
+  renewScratchDatabase,
+} from './scratch-database.js';
 
 export interface DeepVerification {
   /** The server that the scratch database is made on: the one that the backup is of. */
@@ -36,8 +41,13 @@ export async function verifyDeep(verification: DeepVerification): Promise<TableR
     let tables: TableRows[];
     try {
       // who may not connect to the database that it is a copy of must not read it here
-      await maintenance.query(`revoke all on database ${escapeIdentifier(scratch)} from public`);
-      tables = await fillScratch(scratch, verification);
+      const close = () => maintenance.query(`revoke all on database ${escapeIdentifier(scratch)} from public`);
+      await close();
+      const renew = async (): Promise<void> => {
+        await renewScratchDatabase(maintenance, scratch, { properties: manifest.properties, serverMajor });
+        await close();
+      };
+      tables = await fillScratch(scratch, { ...verification, renew });
     } catch (error) {
       throw await dropped(scratch, settings).then(
         () => error,

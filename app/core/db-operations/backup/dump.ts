@@ -3,7 +3,7 @@ import type { ConnectionSettings } from '../../../config/connection-settings.js'
 import { type ClientTools, dumpSingleFile, runClientTool } from '../../../services/client-tools.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
-import { bestCompression, compressArgument, isWithoutMethod, withoutMethod } from './compression.js';
+import { bestCompression, compressArgument, FAST_GZIP, isWithoutMethod, withoutMethod } from './compression.js';
 import type { BackupFormat, Manifest } from './manifest.js';
 import { patternsOf, type Selection } from './selection.js';
 import { tableProgress } from './table-progress.js';
@@ -46,7 +46,7 @@ export async function dumpDatabase(request: DumpRequest): Promise<string> {
     const text = error instanceof ManageDbError ? String(error.details.stderr ?? error.message) : '';
     if (isWithoutMethod(text)) {
       if (request.compression !== null) throw withoutMethod(request.compression, error);
-      return dumpArchive(request, 'gzip:1');
+      return dumpArchive(request, FAST_GZIP);
     }
     if (!/lock table/i.test(text) || !/timeout/i.test(text)) throw error;
     const seconds = request.lockTimeoutMs / 1000;

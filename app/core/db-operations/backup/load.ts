@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
 import { type ClientTools, runClientTool } from '../../../services/client-tools.js';
 import type { OperationControls } from '../../progress.js';
@@ -11,6 +11,7 @@ import { isOfLeftOutExtension, type LeftOutParts, leavingOut } from './left-out-
 import type { Manifest } from './manifest.js';
 import { filterPlainDump } from './plain-dump-filter.js';
 import { tableProgress } from './table-progress.js';
+import { together } from './together.js';
 
 export interface LoadRequest extends OperationControls {
   readonly tools: ClientTools;
@@ -22,6 +23,11 @@ export interface LoadRequest extends OperationControls {
   readonly manifest: Manifest;
   readonly jobs: number;
   readonly parts: LeftOutParts;
+  /**
+   * Instead of an empty one: for what calls functions that rely on it. Tables come one after the other then, since pg_restore
+   * cannot be told.
+   */
+  readonly searchPath?: string;
 }
 
 /** What pg_dump, pg_restore and psql 17 and newer set first of all, and servers before 17 do not know. */
@@ -42,7 +48,7 @@ async function loadArchive(request: LoadRequest): Promise<void> {
   try {
     const list = join(folder, 'list');
     await writeFile(list, await listOfWanted(request));
-    await restoreArchive(request, list);
+    await (request.searchPath === undefined ? restoreArchive(request, list) : restoreAsText(request, list));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -87,6 +93,17 @@ async function restoreArchive(
   });
 }
 
+async function restoreAsText(request: LoadRequest, list: string): Promise<void> {
+  const { tools, settings, database, folder, manifest, parts, signal } = request;
+  const args = [`--use-list=${list}`, ...leavingOut(parts), '--file=-', join(folder, DUMP_NAMES[manifest.format])];
+  const text = new PassThrough();
+  await together(
+    signal,
+    (either) => runText({ ...request, signal: either }, text),
+    (either) => runClientTool(tools.pgRestore, args, { settings, database, signal: either, stdout: text }),
+  );
+}
+
 /** Whether every error that pg_restore counted came from {@link UNKNOWN_SETTING}. */
 export function failedOnlyOnUnknownSetting(lines: readonly string[]): boolean {
   const counted = lines
@@ -96,22 +113,21 @@ export function failedOnlyOnUnknownSetting(lines: readonly string[]): boolean {
   return counted !== undefined && expected === Number(counted);
 }
 
-async function loadPlain({
-  tools,
-  serverMajor,
-  settings,
-  database,
-  folder,
-  manifest,
-  signal,
-}: LoadRequest): Promise<void> {
-  const dump = createReadStream(join(folder, DUMP_NAMES[manifest.format]));
-  const unknownStatement = serverMajor < FIRST_MAJOR_THAT_KNOWS_IT ? UNKNOWN_SETTING : null;
-  const args = ['--set=ON_ERROR_STOP=1', '--quiet', '--output=/dev/null', '--file=-'];
+async function loadPlain(request: LoadRequest): Promise<void> {
+  const dump = createReadStream(join(request.folder, DUMP_NAMES[request.manifest.format]));
   try {
-    const stdin = Readable.from(filterPlainDump(dump, { unknownStatement }));
-    await runClientTool(tools.psql, args, { settings, database, signal, stdin });
+    await runText(request, dump);
   } finally {
     dump.destroy();
   }
+}
+
+async function runText(
+  { tools, serverMajor, settings, database, searchPath, signal }: LoadRequest,
+  dump: Readable,
+): Promise<void> {
+  const unknownStatement = serverMajor < FIRST_MAJOR_THAT_KNOWS_IT ? UNKNOWN_SETTING : null;
+  const args = ['--set=ON_ERROR_STOP=1', '--quiet', '--output=/dev/null', '--file=-'];
+  const stdin = Readable.from(filterPlainDump(dump, { unknownStatement, searchPath: searchPath ?? null }));
+  await runClientTool(tools.psql, args, { settings, database, signal, stdin });
 }

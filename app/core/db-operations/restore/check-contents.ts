@@ -3,6 +3,7 @@ import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import { triggersChecksumOf } from '../backup/database-description.js';
 import type { Manifest } from '../backup/manifest.js';
+import { searchPathOf } from '../backup/search-path.js';
 import { stopIfAborted } from '../failure.js';
 import { readDrift } from '../trigger-work/read-drift.js';
 import { readLaggingSequences } from './lagging-sequences.js';
@@ -31,7 +32,7 @@ export async function checkContents(
   try {
     // a table of which policies hide rows is an error, not a table with a smaller maximum
     await contents.query('set local row_security = off');
-    const sequences = await readLaggingSequences(contents, controls);
+    const sequences = await readLaggingSequences(contents, searchPathOf(manifest.properties), controls);
     const unfinished = await readUnfinished(contents);
     await refuseOtherTriggers(contents, manifest);
     const triggers = await readStrangeTriggers(contents, environment);

@@ -25,6 +25,7 @@ import type { Target } from '../../safety/gate.js';
 import { DUMP_NAMES } from '../backup/dump.js';
 import { FIRST_MAJOR_THAT_KNOWS_IT, UNKNOWN_SETTING } from '../backup/load.js';
 import type { Manifest, TableRows } from '../backup/manifest.js';
+import { isOfSearchPath, searchPathOf, underSearchPath } from '../backup/search-path.js';
 import { tableProgress } from '../backup/table-progress.js';
 import { countTableRows } from '../backup/table-rows.js';
 import { dropStatements } from '../maintenance/drop-statements.js';
@@ -78,13 +79,18 @@ export async function restoreInTransaction(restore: TransactionRestore): Promise
   const { settings } = target;
   const plan = await withConnection(settings, { signal: controls.signal }, (db) => dropping(db, restore));
   controls.onProgress?.({ step: 'restoring in one transaction' });
-  const { xid, failure } = await execute(restore, tools, plan);
+  const searchPath = searchPathOf(manifest.properties);
+  let { xid, failure } = await execute(restore, tools, plan);
+  if (failure !== null && isOfSearchPath(failure.error) && !(await isCommitted(settings, xid))) {
+    controls.onProgress?.({ step: `restoring again, under the search_path ${searchPath} that its functions rely on` });
+    ({ xid, failure } = await execute(restore, tools, { ...plan, searchPath }));
+  }
   if (failure !== null && !(await isCommitted(settings, xid))) throw await named(failure.error, restore);
   onCommitted();
   return withConnection(settings, { signal: controls.signal }, async (db) => {
     controls.onProgress?.({ step: 'analyzing' });
-    await db.query('analyze');
-    return (await countTableRows(db, controls)).filter(isUsers);
+    await underSearchPath(db, searchPath, () => db.query('analyze'));
+    return (await countTableRows(db, { ...controls, searchPath })).filter(isUsers);
   });
 }
 
@@ -125,6 +131,8 @@ interface Dropping {
   readonly statements: readonly string[];
   /** What stays because an extension lives in it, besides public. */
   readonly keptSchemas: readonly string[];
+  /** What is restored under instead of an empty one. */
+  readonly searchPath?: string;
 }
 
 /** Nothing is dropped yet. */
@@ -415,6 +423,7 @@ ${notice(`manage_db transaction %', pg_catalog.pg_current_xact_id()`)}`;
   yield `${plan.statements.join(';\n')};\n`;
   yield* withoutTransaction(loaded, {
     unknownStatement: serverMajor < FIRST_MAJOR_THAT_KNOWS_IT ? UNKNOWN_SETTING : null,
+    searchPath: plan.searchPath ?? null,
   });
   // what it writes ends before it has ended, and before it has said whether all was well
   await whole;

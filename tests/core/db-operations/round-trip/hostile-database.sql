@@ -1,6 +1,7 @@
 create schema "Ünï ""Schema"" %s";
 create schema "TABLE DATA";
 create schema "manage_db's";
+set search_path = public, "TABLE DATA";
 create schema of_views;
 create extension hstore;
 create extension btree_gist schema "TABLE DATA";
@@ -95,17 +96,17 @@ create table of_visits (visit int, at date, ward text, foreign key (visit, at, w
 insert into of_visits select id, at, ward from visits limit 50;
 create table detached (like visits including all);
 
-create function helper(value text) returns text language sql immutable as 'select lower(value)';
-create function with_helper(value text) returns text language sql immutable as 'select lower(value)';
-create function looks_up(value text) returns boolean language plpgsql stable as $$ begin return exists (select from public.moods where name = value) or value is not null; end $$;
-create function fixed(value text) returns text language sql immutable set search_path = public, pg_temp set work_mem = '8MB' as 'select lower(value)';
+create function "TABLE DATA".helper(value text) returns text language sql immutable as 'select lower(value)';
+create function with_helper(value text) returns text language sql immutable as 'select helper(value)';
+create function looks_up(value text) returns boolean language plpgsql stable as $$ begin return exists (select from moods where name = value) or value is not null; end $$;
+create function fixed(value text) returns text language sql immutable set search_path = "TABLE DATA", pg_temp set work_mem = '8MB' as 'select helper(value)';
 create function "OUT"(inout a int, out b text, variadic c text[] default '{}') language plpgsql security definer leakproof parallel safe cost 7 as 'begin b := a; end';
 create function standard(a int) returns int language sql immutable return a + 1;
 create function refers() returns parents language sql begin atomic select * from parents limit 1; end;
 create procedure finish(inout x int) language plpgsql as $$ begin
 COMMIT;
 end $$;
-create table moods (name text);
+create table "TABLE DATA".moods (name text);
 insert into moods values ('well');
 create domain looked_up as text check (looks_up(value));
 create table traps (id int primary key, name text constraint known check (looks_up(name)), kind looked_up default 'well',

@@ -58,6 +58,8 @@ async function schemaText(url: string): Promise<string[]> {
 
 async function dataLines(pool: pg.Pool): Promise<string[]> {
   await pinOutput(pool);
+  // planning looks into expression indexes, and some call what they find by it
+  await pool.query('set search_path to default');
   const { rows: tables } = await pool.query<{ quotedName: string; columns: string[] }>(TABLES);
   const contents: string[] = [];
   for (const table of tables) {
