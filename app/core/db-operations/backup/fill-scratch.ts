@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
+import { switchConstraintTriggers } from '../../../database/catalog/constraint-trigger-modes.js';
 import { grantAccess } from '../../../database/records/access-roles.js';
 import { findClientTools } from '../../../services/client-tools.js';
 import { withConnection } from '../../../services/with-connection.js';
@@ -46,6 +47,8 @@ export async function fillScratch(scratch: string, filling: ScratchFilling): Pro
     await loadDump({ ...load, searchPath });
   });
   return withConnection(settings, { database: scratch, signal: controls.signal }, async (client) => {
+    const { constraintTriggers = [] } = manifest;
+    if (constraintTriggers.length > 0) await client.query(switchConstraintTriggers(constraintTriggers));
     const withChecksums = manifest.tables.some(({ checksum }) => checksum !== null);
     controls.onProgress?.({ step: withChecksums ? 'comparing contents' : 'comparing row counts' });
     // a table of which policies hide rows is an error, not a table with fewer rows

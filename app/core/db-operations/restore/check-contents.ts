@@ -1,3 +1,7 @@
+import {
+  type ConstraintTriggerMode,
+  readConstraintTriggerModes,
+} from '../../../database/catalog/constraint-trigger-modes.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
@@ -36,7 +40,8 @@ export async function checkContents(
     const unfinished = await readUnfinished(contents);
     await refuseOtherTriggers(contents, manifest);
     const triggers = await readStrangeTriggers(contents, environment);
-    return [sequences, unfinished, triggers].flatMap(shortened);
+    const constraints = await readOtherConstraintTriggers(contents, manifest);
+    return [sequences, unfinished, triggers, constraints].flatMap(shortened);
   } finally {
     await contents.query('rollback');
   }
@@ -67,6 +72,24 @@ async function readStrangeTriggers(contents: Queryable, environment: string): Pr
     .map(
       ({ schema, table, name, state }) => `The trigger ${name} of ${schema}.${table} is not as registered: ${state}.`,
     );
+}
+
+/** Only superusers may switch them, and constraints of partitions may have got other names. */
+async function readOtherConstraintTriggers(
+  contents: Queryable,
+  { constraintTriggers = [] }: Manifest,
+): Promise<string[]> {
+  if (constraintTriggers.length === 0) return [];
+  const key = (one: ConstraintTriggerMode): string =>
+    JSON.stringify([one.schema, one.table, one.constraint, one.ofSchema, one.ofTable, one.function, one.mode]);
+  const found = new Set((await readConstraintTriggerModes(contents)).map(key));
+  const sentences = constraintTriggers
+    .filter((one) => !found.has(key(one)))
+    .map(
+      ({ schema, table, constraint, mode }) =>
+        `The constraint ${constraint} is enforced on ${schema}.${table}, where its trigger was ${mode}: only a superuser can switch it.`,
+    );
+  return [...new Set(sentences)];
 }
 
 async function readUnfinished(contents: Queryable): Promise<string[]> {

@@ -5,6 +5,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
+import { switchConstraintTriggers } from '../../../database/catalog/constraint-trigger-modes.js';
 import {
   countLargeObjects,
   readDatabaseObjects,
@@ -428,7 +429,8 @@ ${notice(`manage_db transaction %', pg_catalog.pg_current_xact_id()`)}`;
   // what it writes ends before it has ended, and before it has said whether all was well
   await whole;
   onCommit();
-  yield `${[...owners, comparing(manifest), 'commit'].join(';\n')};\n`;
+  const { constraintTriggers = [] } = manifest;
+  yield `${[...owners, switchConstraintTriggers(constraintTriggers), comparing(manifest), 'commit'].join(';\n')};\n`;
 }
 
 /** Fails with what is not as it was backed up. */

@@ -141,7 +141,7 @@ alter table parents enable trigger user;
 alter table parents disable trigger "Aus", enable replica trigger replica_only, enable always trigger always_on;
 alter table visits_2025 disable trigger on_all;
 alter table visits_later enable always trigger on_all;
-alter table children disable trigger user;
+alter table children disable trigger all;
 comment on trigger "Aus" on parents is 'off; "why"';
 create function noted() returns event_trigger language plpgsql as 'begin end';
 create event trigger "noted 1" on ddl_command_end when tag in ('CREATE TABLE', 'DROP TABLE') execute function noted();
