@@ -30,6 +30,7 @@ import { withStorage } from './backup/open-repository.js';
 import { proveBackup, requireScratchDatabases } from './backup/prove.js';
 import { dropAbandonedScratchDatabases } from './backup/scratch-database.js';
 import { newSealing } from './backup/sealing.js';
+import { searchPathOf } from './backup/search-path.js';
 import { leftOutOf, resolveSelection } from './backup/selection.js';
 import { withSnapshot } from './backup/snapshot.js';
 import { storageRepository } from './backup/storage-repository.js';
@@ -270,7 +271,12 @@ async function fill(folder: string, { id, target, request, startedAt, deposit }:
         (signal) =>
           contents === 'schema'
             ? listTablesWithoutRows(client, selection)
-            : countTableRows(client, { selection, signal, withChecksums: request.isProven }),
+            : countTableRows(client, {
+                selection,
+                signal,
+                withChecksums: request.isProven,
+                searchPath: searchPathOf(facts.properties),
+              }),
         (signal) =>
           withDumpProgress({ settings, tables: sizes, application, onProgress: controls.onProgress }, (onProgress) =>
             dumpDatabase({

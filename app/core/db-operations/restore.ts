@@ -24,6 +24,7 @@ import {
   dropAbandonedScratchDatabases,
   dropDatabase,
   lockRestoreOf,
+  renewScratchDatabase,
   SCRATCH_COMMENT,
 } from './backup/scratch-database.js';
 import { endSessionsOf, refuseIfInUse } from './backup/sessions.js';
@@ -283,6 +284,8 @@ async function replaceInside(maintenance: Client, restore: Restore, onCommitted:
   const serverMajor = target.serverMajor ?? manifest.serverMajor;
   let safety: BackupResult | null = null;
   const backUp = async (signal: AbortSignal): Promise<void> => {
+    // of a first attempt, since which somebody may have written
+    if (safety !== null) await removeBackup((safety as BackupResult).path);
     safety = await backupTarget(target, { ...controls, signal, label: SAFETY_LABEL });
     stopIfAborted(signal);
   };
@@ -336,14 +339,21 @@ async function replace(
   try {
     const restricted = (live ?? manifest.properties).grants !== null;
     // who may not connect to the live one must not read it here, while it is loaded
-    if (restricted) await maintenance.query(`revoke all on database ${escapeIdentifier(scratch)} from public`);
     // from the live one: grants and settings may have changed since the backup, and a restore is of the contents
     const own = { login: target.user, missing: missingRoles };
     const properties = live ?? withoutParts(manifest.properties, parts, own);
-    // who has rights by owning the database has them already when its contents are looked at
-    const owner = escapeIdentifier(properties.owner);
-    await maintenance.query(`alter database ${escapeIdentifier(scratch)} owner to ${owner}`);
-    const filling = { settings: target.settings, serverMajor, folder, manifest, parts, controls };
+    const prepare = async (): Promise<void> => {
+      if (restricted) await maintenance.query(`revoke all on database ${escapeIdentifier(scratch)} from public`);
+      // who has rights by owning the database has them already when its contents are looked at
+      const owner = escapeIdentifier(properties.owner);
+      await maintenance.query(`alter database ${escapeIdentifier(scratch)} owner to ${owner}`);
+    };
+    await prepare();
+    const renew = async (): Promise<void> => {
+      await renewScratchDatabase(maintenance, scratch, { properties: manifest.properties, serverMajor });
+      await prepare();
+    };
+    const filling = { settings: target.settings, serverMajor, folder, manifest, parts, controls, renew };
     const tables = await fillScratch(scratch, filling);
     const warnings = await withConnection(target.settings, { database: scratch, signal: controls.signal }, (contents) =>
       checkContents(contents, { manifest, environment: target.environment, controls }),
@@ -377,6 +387,8 @@ async function replace(
 
 /** All but the comment, which comes with the name: by its own a scratch database is recognized. */
 async function applyProperties(db: Queryable, scratch: string, properties: Manifest['properties']): Promise<void> {
+  // the search_path that the contents were restored with, perhaps
+  await db.query(`alter database ${escapeIdentifier(scratch)} reset all`);
   for (const statement of propertyStatements(scratch, { ...properties, comment: SCRATCH_COMMENT }))
     await db.query(statement);
 }

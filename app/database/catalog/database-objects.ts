@@ -11,7 +11,10 @@ export interface DatabaseObject {
   readonly droppable: boolean;
 }
 
-/** Those that users have made, without subscriptions and what came with an extension. */
+/**
+ * Those that users have made, without subscriptions, what came with an extension, and what is a part of something else (the
+ * cast of a range to its multirange), since it goes with it.
+ */
 export async function readDatabaseObjects(db: Queryable): Promise<readonly DatabaseObject[]> {
   const { rows } = await db.query<DatabaseObject>(DATABASE_OBJECTS);
   return rows;
@@ -62,5 +65,5 @@ const DATABASE_OBJECTS = `
   ) o
   cross join lateral pg_catalog.pg_identify_object_as_address(o.classid, o.objid, 0) address
   where o.objid >= 16384 and not exists (
-    select from pg_catalog.pg_depend d where d.classid = o.classid and d.objid = o.objid and d.deptype = 'e')
+    select from pg_catalog.pg_depend d where d.classid = o.classid and d.objid = o.objid and d.deptype in ('e', 'i'))
   order by o.place, 2`;

@@ -166,7 +166,7 @@ describe('a backup of a part', function () {
       const error = await failure(backup({ compress: 'zstd:3' }));
       expect(error).to.include({ code: 'USAGE' });
       expect(error.message).to.include(`pg_dump ${tools.version} has gzip only`).and.include('No backup was made');
-      expect(error.hint).to.include('--compress gzip:1');
+      expect(error.hint).to.include('--compress gzip:2');
       expect(left()).to.deep.equal([]);
     });
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readConstraintTriggerModes } from '../../../database/catalog/constraint-trigger-modes.js';
 import { readDatabaseFacts } from '../../../database/catalog/database-facts.js';
 import { readExtensions } from '../../../database/catalog/extensions.js';
 import { readReferencedRoles } from '../../../database/catalog/referenced-roles.js';
@@ -23,6 +24,7 @@ export type DatabaseDescription = Pick<
   | 'properties'
   | 'migrationHead'
   | 'triggersChecksum'
+  | 'constraintTriggers'
 >;
 
 /** What the manifest says about a database apart from its tables, as the snapshot of the transaction `db` is in sees it. */
@@ -39,6 +41,7 @@ export async function describeDatabase(db: Queryable, database: string): Promise
     properties: await propertiesOf(db, database),
     migrationHead: await readMigrationHead(db),
     triggersChecksum: await triggersChecksumOf(db),
+    constraintTriggers: await readConstraintTriggerModes(db),
   };
 }
 

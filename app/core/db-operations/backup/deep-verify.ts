@@ -8,7 +8,12 @@ import { explained, stopIfAborted } from '../failure.js';
 import { findSurprises, type Surprises } from '../restore/check-contents.js';
 import { fillScratch } from './fill-scratch.js';
 import type { Manifest, TableRows } from './manifest.js';
-import { createScratchDatabase, dropAbandonedScratchDatabases, dropDatabase } from './scratch-database.js';
+import {
+  createScratchDatabase,
+  dropAbandonedScratchDatabases,
+  dropDatabase,
+  renewScratchDatabase,
+} from './scratch-database.js';
 
 export interface DeepVerification {
   /** The server that the scratch database is made on: the one that the backup is of. */
@@ -43,8 +48,13 @@ export async function verifyDeep(verification: DeepVerification): Promise<DeepFi
     let findings: DeepFindings;
     try {
       // who may not connect to the database that it is a copy of must not read it here
-      await maintenance.query(`revoke all on database ${escapeIdentifier(scratch)} from public`);
-      const tables = await fillScratch(scratch, verification);
+      const close = () => maintenance.query(`revoke all on database ${escapeIdentifier(scratch)} from public`);
+      await close();
+      const renew = async (): Promise<void> => {
+        await renewScratchDatabase(maintenance, scratch, { properties: manifest.properties, serverMajor });
+        await close();
+      };
+      const tables = await fillScratch(scratch, { ...verification, renew });
       await giveToOwner(maintenance, scratch, manifest);
       const { environment } = manifest;
       const surprises = await withConnection(settings, { database: scratch, signal: controls.signal }, (contents) =>

@@ -5,7 +5,7 @@ import type { ConnectionSettings } from '../../../config/connection-settings.js'
 import { type ClientTools, dumpSingleFile, runClientTool } from '../../../services/client-tools.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
-import { bestCompression, compressArgument, isWithoutMethod, withoutMethod } from './compression.js';
+import { bestCompression, compressArgument, FAST_GZIP, isWithoutMethod, withoutMethod } from './compression.js';
 import { type Deposit, put, putFolder } from './deposit.js';
 import type { BackupFormat, Manifest, ManifestFile } from './manifest.js';
 import { patternsOf, type Selection } from './selection.js';
@@ -89,7 +89,7 @@ async function dumpAs(request: DumpRequest, encoding: string): Promise<Dumped> {
   } catch (error) {
     if (!isWithoutMethod(saidBy(error))) throw error;
     if (compression !== null) throw withoutMethod(compression, error);
-    return dump(request, { encoding, compression: 'gzip:1' });
+    return dump(request, { encoding, compression: FAST_GZIP });
   }
 }
 

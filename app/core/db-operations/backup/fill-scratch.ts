@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
+import { switchConstraintTriggers } from '../../../database/catalog/constraint-trigger-modes.js';
 import { grantAccess } from '../../../database/records/access-roles.js';
 import { findClientTools } from '../../../services/client-tools.js';
 import { withConnection } from '../../../services/with-connection.js';
@@ -9,6 +10,7 @@ import { stopIfAborted } from '../failure.js';
 import { type LeftOutParts, NOTHING_LEFT_OUT } from './left-out-parts.js';
 import { loadDump } from './load.js';
 import type { Manifest, TableRows } from './manifest.js';
+import { isOfSearchPath, searchPathOf, underSearchPath } from './search-path.js';
 import { countTableRows, listTablesWithoutRows } from './table-rows.js';
 
 const MOST_JOBS = 4;
@@ -21,6 +23,8 @@ export interface ScratchFilling {
   /** Nothing by default. */
   readonly parts?: LeftOutParts;
   readonly controls: OperationControls;
+  /** Makes the scratch database empty again, for another attempt. */
+  readonly renew: () => Promise<void>;
 }
 
 /**
@@ -31,23 +35,32 @@ export interface ScratchFilling {
  * @throws ManageDbError `BACKUP_INVALID` when the counts differ, and what finding and running the tools throws
  */
 export async function fillScratch(scratch: string, filling: ScratchFilling): Promise<TableRows[]> {
-  const { settings, serverMajor, folder, manifest, parts = NOTHING_LEFT_OUT, controls } = filling;
+  const { settings, serverMajor, folder, manifest, parts = NOTHING_LEFT_OUT, controls, renew } = filling;
   const tools = await findClientTools({ serverMajor, binDir: settings.pgBinDir });
   const jobs = Math.min(MOST_JOBS, availableParallelism());
-  await loadDump({ ...controls, tools, settings, serverMajor, database: scratch, folder, manifest, jobs, parts });
+  const load = { ...controls, tools, settings, serverMajor, database: scratch, folder, manifest, jobs, parts };
+  const searchPath = searchPathOf(manifest.properties);
+  await loadDump(load).catch(async (error: unknown) => {
+    if (!isOfSearchPath(error)) throw error;
+    controls.onProgress?.({ step: `restoring again, under the search_path ${searchPath} that its functions rely on` });
+    await renew();
+    await loadDump({ ...load, searchPath });
+  });
   return withConnection(settings, { database: scratch, signal: controls.signal }, async (client) => {
+    const { constraintTriggers = [] } = manifest;
+    if (constraintTriggers.length > 0) await client.query(switchConstraintTriggers(constraintTriggers));
     const withChecksums = manifest.tables.some(({ checksum }) => checksum !== null);
     controls.onProgress?.({ step: withChecksums ? 'comparing contents' : 'comparing row counts' });
     // a table of which policies hide rows is an error, not a table with fewer rows
     await client.query('set row_security = off');
     const tables = await (manifest.contents === 'schema'
       ? listTablesWithoutRows(client)
-      : countTableRows(client, { ...controls, withChecksums }));
+      : countTableRows(client, { ...controls, withChecksums, searchPath }));
     refuseDifferences(manifest, tables);
     await grantAccess(client, settings.database);
     stopIfAborted(controls.signal);
     controls.onProgress?.({ step: 'analyzing' });
-    await client.query('analyze');
+    await underSearchPath(client, searchPath, () => client.query('analyze'));
     return tables;
   });
 }

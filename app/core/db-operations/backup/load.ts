@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
 import { type ClientTools, runClientTool } from '../../../services/client-tools.js';
 import { withTemporaryFile } from '../../../services/work-folder.js';
@@ -10,6 +10,7 @@ import { isOfLeftOutExtension, type LeftOutParts, leavingOut } from './left-out-
 import type { Manifest } from './manifest.js';
 import { filterPlainDump } from './plain-dump-filter.js';
 import { tableProgress } from './table-progress.js';
+import { together } from './together.js';
 
 export interface LoadRequest extends OperationControls {
   readonly tools: ClientTools;
@@ -21,6 +22,11 @@ export interface LoadRequest extends OperationControls {
   readonly manifest: Manifest;
   readonly jobs: number;
   readonly parts: LeftOutParts;
+  /**
+   * Instead of an empty one: for what calls functions that rely on it. Tables come one after the other then, since pg_restore
+   * cannot be told.
+   */
+  readonly searchPath?: string;
 }
 
 /** What pg_dump, pg_restore and psql 17 and newer set first of all, and servers before 17 do not know. */
@@ -69,7 +75,8 @@ export async function loadSchema(request: Wanted): Promise<string[]> {
 }
 
 async function loadArchive(request: LoadRequest): Promise<void> {
-  await withListOfWanted(request, (list) => restoreArchive(request, list));
+  const restore = request.searchPath === undefined ? restoreArchive : restoreAsText;
+  await withListOfWanted(request, (list) => restore(request, list));
 }
 
 async function withListOfWanted(request: Wanted, work: (list: string) => Promise<void>): Promise<void> {
@@ -84,9 +91,12 @@ async function listOfWanted({ tools, settings, database, folder, manifest, parts
   const args = ['--list', join(folder, DUMP_NAMES[manifest.format])];
   const { stdout } = await runClientTool(tools.pgRestore, args, { settings, database, signal });
   const lines = stdout.split('\n');
-  const isOurGrant = (line: string) => /^\d+; \d+ \d+ ACL (manage_db|- SCHEMA manage_db) /.test(line);
+  const isOurGrant = (line: string) => OUR_GRANT.test(line);
   return lines.filter((line) => !isOurGrant(line) && !isOfLeftOutExtension(line, parts)).join('\n');
 }
+
+/** Of a schema that is called `manage_db x`, the kind of object does not come right behind. */
+const OUR_GRANT = /^\d+; \d+ \d+ ACL (manage_db (TABLE|COLUMN|SEQUENCE|FUNCTION|PROCEDURE|TYPE)|- SCHEMA manage_db) /;
 
 async function restoreArchive(
   { tools, serverMajor, settings, database, folder, manifest, jobs, parts, signal, onProgress }: LoadRequest,
@@ -110,6 +120,17 @@ async function restoreArchive(
     ...(isNewerTool ? { isSuccess: failedOnlyOnUnknownSetting } : {}),
     onStderr: tableProgress({ onProgress, verb: 'restoring', jobs, total: manifest.tables.length }),
   });
+}
+
+async function restoreAsText(request: LoadRequest, list: string): Promise<void> {
+  const { tools, settings, database, folder, manifest, parts, signal } = request;
+  const args = [`--use-list=${list}`, ...leavingOut(parts), '--file=-', join(folder, DUMP_NAMES[manifest.format])];
+  const text = new PassThrough();
+  await together(
+    signal,
+    (either) => runText({ ...request, signal: either }, text),
+    (either) => runClientTool(tools.pgRestore, args, { settings, database, signal: either, stdout: text }),
+  );
 }
 
 /** Whether every error that pg_restore counted came from {@link UNKNOWN_SETTING}. */
@@ -139,22 +160,21 @@ class FailedObjects {
   }
 }
 
-async function loadPlain({
-  tools,
-  serverMajor,
-  settings,
-  database,
-  folder,
-  manifest,
-  signal,
-}: LoadRequest): Promise<void> {
-  const dump = createReadStream(join(folder, DUMP_NAMES[manifest.format]));
-  const unknownStatement = serverMajor < FIRST_MAJOR_THAT_KNOWS_IT ? UNKNOWN_SETTING : null;
-  const args = ['--set=ON_ERROR_STOP=1', '--quiet', '--output=/dev/null', '--file=-'];
+async function loadPlain(request: LoadRequest): Promise<void> {
+  const dump = createReadStream(join(request.folder, DUMP_NAMES[request.manifest.format]));
   try {
-    const stdin = Readable.from(filterPlainDump(dump, { unknownStatement }));
-    await runClientTool(tools.psql, args, { settings, database, signal, stdin });
+    await runText(request, dump);
   } finally {
     dump.destroy();
   }
+}
+
+async function runText(
+  { tools, serverMajor, settings, database, searchPath, signal }: LoadRequest,
+  dump: Readable,
+): Promise<void> {
+  const unknownStatement = serverMajor < FIRST_MAJOR_THAT_KNOWS_IT ? UNKNOWN_SETTING : null;
+  const args = ['--set=ON_ERROR_STOP=1', '--quiet', '--output=/dev/null', '--file=-'];
+  const stdin = Readable.from(filterPlainDump(dump, { unknownStatement, searchPath: searchPath ?? null }));
+  await runClientTool(tools.psql, args, { settings, database, signal, stdin });
 }

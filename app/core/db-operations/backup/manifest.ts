@@ -75,6 +75,17 @@ const selectionSchema = z.object({
   excludedData: z.array(z.string()),
 });
 
+const constraintTriggerSchema = z.object({
+  schema: z.string(),
+  table: z.string(),
+  constraint: z.string(),
+  /** Of the constraint: a foreign key has triggers on the referenced table too. */
+  ofSchema: z.string(),
+  ofTable: z.string(),
+  function: z.string(),
+  mode: z.enum(['disabled', 'replica', 'always']),
+});
+
 export const manifestSchema = z.object({
   version: z.literal(MANIFEST_VERSION),
   id: z.string(),
@@ -107,6 +118,8 @@ export const manifestSchema = z.object({
   migrationHead: z.nullable(z.string()),
   /** SHA-256 of what the trigger registry says; `null`: it says nothing. */
   triggersChecksum: z.nullable(sha256Schema),
+  /** What enforces foreign keys and deferrable keys, where it was switched; backups made before that was recorded have none. */
+  constraintTriggers: z.optional(z.array(constraintTriggerSchema)),
   /** Owners, grantees, and those that settings and policies are for: what must be there for all of it to be restored. */
   roles: z.array(z.string()),
   /** In which tables and indexes were put by name. */

@@ -1,13 +1,19 @@
 import type { Readable } from 'node:stream';
+import { escapeLiteral } from 'pg';
 
 export interface PlainDumpFilter {
   /** A statement that the server does not know, on a line of its own before the first object. */
   readonly unknownStatement: string | null;
+  /** What the dump is restored under instead of an empty search_path; `null`: as it is written. */
+  readonly searchPath?: string | null;
 }
+
+/** What pg_dump and pg_restore write before the first object: everything in a dump is named with its schema. */
+const EMPTY_SEARCH_PATH = `SELECT pg_catalog.set_config('search_path', '', false);`;
 
 /**
  * Gives a plain dump without the grants in the schema manage_db: they name roles that this server need not have, and are
- * made anew for the database that it becomes. And without `unknownStatement`. Rows pass as they are, and are never held in
+ * made anew for the database that it becomes. And without `unknownStatement`, under `searchPath`. Rows pass as they are, and are never held in
  * memory.
  *
  * @example Readable.from(filterPlainDump(createReadStream('dump.sql'), { unknownStatement: null }))
@@ -35,12 +41,17 @@ export async function* filterPlainDump(dump: Readable, filter: PlainDumpFilter):
       isInRows = BEGIN_OF_ROWS.test(line);
       // where there are rows, their end is looked for from this very newline on: there may be none at all
       const length = isInRows ? newline : newline + 1;
-      if (lines.isKept(line)) yield data.subarray(0, length);
+      if (lines.isSearchPath(line)) yield searchPathStatement(filter.searchPath ?? '');
+      else if (lines.isKept(line)) yield data.subarray(0, length);
       data = data.subarray(length);
     }
     rest = data;
   }
   if (rest.length > 0) yield rest;
+}
+
+function searchPathStatement(searchPath: string): Buffer {
+  return Buffer.from(`SELECT pg_catalog.set_config('search_path', ${escapeLiteral(searchPath)}, false);\n`);
 }
 
 const NEWLINE = 0x0a;
@@ -58,6 +69,10 @@ class DumpLines {
   private isInOurGrants = false;
 
   constructor(private readonly filter: PlainDumpFilter) {}
+
+  isSearchPath(line: string): boolean {
+    return this.isBeforeObjects && typeof this.filter.searchPath === 'string' && line === EMPTY_SEARCH_PATH;
+  }
 
   isKept(line: string): boolean {
     if (OBJECT.test(line)) {

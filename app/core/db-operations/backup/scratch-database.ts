@@ -5,8 +5,9 @@ import type { Queryable } from '../../../database/queryable.js';
 import { errorCodeOf } from '../../../services/database-errors.js';
 import { codeOf, ManageDbError, PermissionError } from '../../errors.js';
 import { compactTime } from './backup-id.js';
-import { commentStatement, createDatabaseStatement } from './database-properties.js';
+import { commentStatement, createDatabaseStatement, setStatements } from './database-properties.js';
 import type { DatabaseProperties } from './manifest.js';
+import { searchPathSettings } from './search-path.js';
 
 /** `manage_db_scratch_20261121t033400_ab12cd` */
 const PREFIX = 'manage_db_scratch_';
@@ -39,6 +40,19 @@ export async function createScratchDatabase(
   }
   await db.query(commentStatement(name, SCRATCH_COMMENT));
   return name;
+}
+
+/** Makes a scratch database of the session `db` empty again, with the search_path of `properties` for what works in it. */
+export async function renewScratchDatabase(
+  db: Queryable,
+  name: string,
+  { properties, serverMajor }: { readonly properties: DatabaseProperties; readonly serverMajor: number },
+): Promise<void> {
+  await dropDatabase(db, name);
+  await db.query(createDatabaseStatement(name, properties, serverMajor));
+  await db.query(commentStatement(name, SCRATCH_COMMENT));
+  for (const statement of setStatements(`database ${escapeIdentifier(name)}`, searchPathSettings(properties)))
+    await db.query(statement);
 }
 
 /** Drops a database together with the sessions in it. */

@@ -19,7 +19,7 @@ export function contentStatement(position: number, { quotedName, columns }: Hash
     select ${position}::int as position, pg_catalog.count(*) as rows,
       pg_catalog.sum(pg_catalog.hashtextextended(line, 20251)) as one,
       pg_catalog.sum(pg_catalog.hashtextextended(line, 77003)) as other
-    from (select row(${columns.map((column) => `t.${column}`).join(', ')})::text collate "C" as line
+    from (select row(${columns.map((column) => `t.${column}`).join(', ')})::text collate pg_catalog."C" as line
       from only ${quotedName} t offset 0) lines`;
 }
 

@@ -2,6 +2,7 @@ import type { Queryable } from '../../../database/queryable.js';
 import type { OperationControls } from '../../progress.js';
 import { stopIfAborted } from '../failure.js';
 import type { TableRows } from './manifest.js';
+import { underSearchPath } from './search-path.js';
 import { isDataExcluded, isSelected, type Selection } from './selection.js';
 import { type ContentRow, contentChecksum, contentStatement, type HashedTable, pinOutput } from './table-content.js';
 
@@ -13,6 +14,11 @@ export interface TableCounting extends Pick<OperationControls, 'signal'> {
   readonly selection?: Selection;
   /** Also checksums of their content; sets in the session of `db` how values are written. */
   readonly withChecksums?: boolean;
+  /**
+   * What the functions of expression indexes rely on: planning a query looks into them, whatever it asks. Nothing of ours is
+   * looked for by it.
+   */
+  readonly searchPath: string;
 }
 
 /**
@@ -22,6 +28,8 @@ export interface TableCounting extends Pick<OperationControls, 'signal'> {
 const COUNTED_TABLES = `
   select c.oid, n.nspname::text as schema, c.relname::text as name,
     pg_catalog.format('%I.%I', n.nspname, c.relname) as "quotedName",
+    exists (select from pg_catalog.pg_index i where i.indrelid = c.oid
+      and (i.indexprs is not null or i.indpred is not null)) as "hasExpressions",
     array(
       select pg_catalog.quote_ident(a.attname) from pg_catalog.pg_attribute a
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
@@ -41,24 +49,29 @@ const COUNTED_TABLES = `
 /** Every table, or the selected ones, with its exact number of rows, in the snapshot of the transaction that `db` is in. */
 export async function countTableRows(
   db: Queryable,
-  { selection, withChecksums = false, signal }: TableCounting = {},
+  { selection, withChecksums = false, searchPath, signal }: TableCounting,
 ): Promise<TableRows[]> {
   if (withChecksums) await pinOutput(db);
   const tables = await readTables(db, selection);
   const counted = tables.map(withoutRows);
   const positions = [...tables.keys()].filter((position) => !isWithoutRows(tables[position], selection));
-  for (let start = 0; start < positions.length; start += BATCH) {
-    stopIfAborted(signal);
-    const batch = positions.slice(start, start + BATCH);
-    const statements = batch.map((position) => statementFor(position, tables[position], withChecksums));
-    const { rows } = await db.query<{ [Key in keyof ContentRow]: ContentRow[Key] }>(statements.join('\nunion all\n'));
-    for (const row of rows) {
-      const table = tables[row.position];
-      if (table === undefined) continue;
-      const checksum = withChecksums ? contentChecksum(table, row) : null;
-      counted[row.position] = { ...withoutRows(table), rows: Number(row.rows), checksum };
+  const count = async (some: readonly number[]): Promise<void> => {
+    for (let start = 0; start < some.length; start += BATCH) {
+      stopIfAborted(signal);
+      const batch = some.slice(start, start + BATCH);
+      const statements = batch.map((position) => statementFor(position, tables[position], withChecksums));
+      const { rows } = await db.query<{ [Key in keyof ContentRow]: ContentRow[Key] }>(statements.join('\nunion all\n'));
+      for (const row of rows) {
+        const table = tables[row.position];
+        if (table === undefined) continue;
+        const checksum = withChecksums ? contentChecksum(table, row) : null;
+        counted[row.position] = { ...withoutRows(table), rows: Number(row.rows), checksum };
+      }
     }
-  }
+  };
+  const hasExpressions = (position: number): boolean => tables[position]?.hasExpressions === true;
+  await count(positions.filter((position) => !hasExpressions(position)));
+  await underSearchPath(db, searchPath, () => count(positions.filter(hasExpressions)));
   return counted;
 }
 
@@ -79,12 +92,14 @@ interface CountedTable extends HashedTable {
   readonly oid: number;
   readonly schema: string;
   readonly name: string;
+  /** Whether an index of it calls something. */
+  readonly hasExpressions: boolean;
 }
 
 function statementFor(position: number, table: CountedTable | undefined, withChecksums: boolean): string {
   if (table === undefined) throw new Error(`There is no table ${position}.`);
   if (withChecksums) return contentStatement(position, table);
-  return `select ${position}::int as position, count(*) as rows, null as one, null as other from only ${table.quotedName}`;
+  return `select ${position}::int as position, pg_catalog.count(*) as rows, null as one, null as other from only ${table.quotedName}`;
 }
 
 async function readTables(db: Queryable, selection: Selection | undefined): Promise<CountedTable[]> {

@@ -1,8 +1,13 @@
+import {
+  type ConstraintTriggerMode,
+  readConstraintTriggerModes,
+} from '../../../database/catalog/constraint-trigger-modes.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import { triggersChecksumOf } from '../backup/database-description.js';
 import type { Manifest } from '../backup/manifest.js';
+import { searchPathOf } from '../backup/search-path.js';
 import { stopIfAborted } from '../failure.js';
 import { readDrift } from '../trigger-work/read-drift.js';
 import { readLaggingSequences } from './lagging-sequences.js';
@@ -46,11 +51,16 @@ export async function findSurprises(
   try {
     // a table of which policies hide rows is an error, not a table with a smaller maximum
     await contents.query('set local row_security = off');
-    const sequences = await readLaggingSequences(contents, controls);
+    const sequences = await readLaggingSequences(contents, searchPathOf(manifest.properties), controls);
     const unfinished = await readUnfinished(contents);
     if (hasRegistry(manifest)) await refuseOtherTriggers(contents, manifest);
     const triggers = await readStrangeTriggers(contents, environment);
-    return { sequences: shortened(sequences), unfinished: shortened(unfinished), triggers: shortened(triggers) };
+    const constraints = await readOtherConstraintTriggers(contents, manifest);
+    return {
+      sequences: shortened(sequences),
+      unfinished: shortened(unfinished),
+      triggers: [...shortened(triggers), ...shortened(constraints)],
+    };
   } finally {
     await contents.query('rollback');
   }
@@ -86,6 +96,24 @@ async function readStrangeTriggers(contents: Queryable, environment: string): Pr
     .map(
       ({ schema, table, name, state }) => `The trigger ${name} of ${schema}.${table} is not as registered: ${state}.`,
     );
+}
+
+/** Only superusers may switch them, and constraints of partitions may have got other names. */
+async function readOtherConstraintTriggers(
+  contents: Queryable,
+  { constraintTriggers = [] }: Manifest,
+): Promise<string[]> {
+  if (constraintTriggers.length === 0) return [];
+  const key = (one: ConstraintTriggerMode): string =>
+    JSON.stringify([one.schema, one.table, one.constraint, one.ofSchema, one.ofTable, one.function, one.mode]);
+  const found = new Set((await readConstraintTriggerModes(contents)).map(key));
+  const sentences = constraintTriggers
+    .filter((one) => !found.has(key(one)))
+    .map(
+      ({ schema, table, constraint, mode }) =>
+        `The constraint ${constraint} is enforced on ${schema}.${table}, where its trigger was ${mode}: only a superuser can switch it.`,
+    );
+  return [...new Set(sentences)];
 }
 
 async function readUnfinished(contents: Queryable): Promise<string[]> {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
+import { switchConstraintTriggers } from '../../../database/catalog/constraint-trigger-modes.js';
 import {
   countLargeObjects,
   readDatabaseObjects,
@@ -23,6 +24,7 @@ import type { Target } from '../../safety/gate.js';
 import { DUMP_NAMES } from '../backup/dump.js';
 import { FIRST_MAJOR_THAT_KNOWS_IT, UNKNOWN_SETTING } from '../backup/load.js';
 import type { Manifest, TableRows } from '../backup/manifest.js';
+import { isOfSearchPath, searchPathOf, underSearchPath } from '../backup/search-path.js';
 import { tableProgress } from '../backup/table-progress.js';
 import { countTableRows } from '../backup/table-rows.js';
 import { isCommitted } from '../commit-outcome.js';
@@ -73,13 +75,18 @@ export async function restoreInTransaction(restore: TransactionRestore): Promise
   const { settings } = target;
   const plan = await withConnection(settings, { signal: controls.signal }, (db) => dropping(db, restore));
   controls.onProgress?.({ step: 'restoring in one transaction' });
-  const { xid, failure } = await execute(restore, tools, plan);
+  const searchPath = searchPathOf(manifest.properties);
+  let { xid, failure } = await execute(restore, tools, plan);
+  if (failure !== null && isOfSearchPath(failure.error) && !(await wasCommitted(settings, xid))) {
+    controls.onProgress?.({ step: `restoring again, under the search_path ${searchPath} that its functions rely on` });
+    ({ xid, failure } = await execute(restore, tools, { ...plan, searchPath }));
+  }
   if (failure !== null && !(await wasCommitted(settings, xid))) throw await named(failure.error, restore);
   onCommitted();
   return withConnection(settings, { signal: controls.signal }, async (db) => {
     controls.onProgress?.({ step: 'analyzing' });
-    await db.query('analyze');
-    return (await countTableRows(db, controls)).filter(isUsers);
+    await underSearchPath(db, searchPath, () => db.query('analyze'));
+    return (await countTableRows(db, { ...controls, searchPath })).filter(isUsers);
   });
 }
 
@@ -125,6 +132,8 @@ interface Dropping {
   readonly statements: readonly string[];
   /** What stays because an extension lives in it, besides public. */
   readonly keptSchemas: readonly string[];
+  /** What is restored under instead of an empty one. */
+  readonly searchPath?: string;
 }
 
 /** Nothing is dropped yet. */
@@ -307,13 +316,18 @@ const LOCKED = 'manage_db: nobody writes any more';
 /** Everything but manage_db's own records, which are those of the live database, and what is kept in it. */
 async function contentsOf(
   archive: string,
-  { tools, plan, restore: { target, controls } }: { tools: ClientTools; plan: Dropping; restore: TransactionRestore },
+  {
+    tools,
+    plan,
+    restore: { target, manifest, controls },
+  }: { tools: ClientTools; plan: Dropping; restore: TransactionRestore },
 ): Promise<Contents> {
   const { stdout } = await runClientTool(tools.pgRestore, ['--list', archive], {
     settings: target.settings,
     signal: controls.signal,
   });
   const lines = stdout.split('\n');
+  refuseLookalikes(lines, manifest);
   const owners = lines.flatMap((line) => {
     const { kind, rest = '' } = ENTRY.exec(line)?.groups ?? {};
     const name = kind === 'SCHEMA' ? plan.keptSchemas.find((one) => rest.startsWith(`${one} `)) : undefined;
@@ -321,6 +335,19 @@ async function contentsOf(
     return [`alter schema ${escapeIdentifier(name)} owner to ${escapeIdentifier(rest.slice(name.length + 1))}`];
   });
   return { list: lines.filter((line) => isRestored(line, plan.keptSchemas)).join('\n'), owners };
+}
+
+/** In the table of contents nothing separates a name from what follows it: theirs would be taken for ours, and left out. */
+function refuseLookalikes(lines: readonly string[], { tables }: Manifest): void {
+  const schemas = lines.filter((line) => {
+    const { kind, rest = '' } = ENTRY.exec(line)?.groups ?? {};
+    return kind === 'SCHEMA' && rest.startsWith('manage_db ');
+  });
+  const ours = tables.some(({ schema }) => schema === 'manage_db') ? 1 : 0;
+  if (schemas.length <= ours) return;
+  throw new ManageDbError('USAGE', 'A schema has a name that begins with "manage_db ": it cannot be restored inside.', {
+    hint: 'Rename the schema and back up again, or restore by --method swap.',
+  });
 }
 
 interface Contents {
@@ -416,15 +443,18 @@ ${notice(`manage_db transaction %', pg_catalog.pg_current_xact_id()`)}`;
   yield `${plan.statements.join(';\n')};\n`;
   yield* withoutTransaction(loaded, {
     unknownStatement: serverMajor < FIRST_MAJOR_THAT_KNOWS_IT ? UNKNOWN_SETTING : null,
+    searchPath: plan.searchPath ?? null,
   });
   // what it writes ends before it has ended, and before it has said whether all was well
   await whole;
   onCommit();
+  const { constraintTriggers = [] } = manifest;
   // the archive has set its own
   const last = [
     "set client_encoding = 'UTF8'",
     ...owners,
     ...(restore.stamp === null ? [] : [restore.stamp]),
+    switchConstraintTriggers(constraintTriggers),
     comparing(manifest),
     'commit',
   ];

@@ -1,18 +1,29 @@
 import type { Queryable } from '../../../database/queryable.js';
 import type { OperationControls } from '../../progress.js';
+import { underSearchPath } from '../backup/search-path.js';
 import { stopIfAborted } from '../failure.js';
 
 /** Sequences asked by one statement. */
 const BATCH = 100;
 
-/** Owned sequences that will give a value which their column has already: the next insert may fail. In sentences. */
-export async function readLaggingSequences(db: Queryable, { signal }: OperationControls): Promise<string[]> {
+/**
+ * Owned sequences that will give a value which their column has already: the next insert may fail. In sentences.
+ *
+ * @param searchPath what the functions of expression indexes rely on
+ */
+export async function readLaggingSequences(
+  db: Queryable,
+  searchPath: string,
+  { signal }: OperationControls,
+): Promise<string[]> {
   const { rows: owned } = await db.query<{ statement: string }>(OWNED_SEQUENCES);
   const found: string[] = [];
   for (let start = 0; start < owned.length; start += BATCH) {
     stopIfAborted(signal);
     const batch = owned.slice(start, start + BATCH).map(({ statement }) => statement);
-    const { rows } = await db.query<{ what: string }>(batch.join('\nunion all\n'));
+    const { rows } = await underSearchPath(db, searchPath, () =>
+      db.query<{ what: string }>(batch.join('\nunion all\n')),
+    );
     found.push(...rows.map(({ what }) => what));
   }
   return found;
@@ -23,7 +34,8 @@ const OWNED_SEQUENCES = `
   select pg_catalog.format(
     'select pg_catalog.format(%L, s.last_value, e.edge) as what
      from %I.%I s cross join (select pg_catalog.%s(%I)::numeric as edge from %I.%I) e
-     where (case when s.is_called then s.last_value::numeric else s.last_value::numeric - %s end) %s e.edge',
+     where (case when s.is_called then s.last_value::numeric else s.last_value::numeric operator(pg_catalog.-) %s end)
+       operator(pg_catalog.%s) e.edge',
     pg_catalog.format('The sequence %I.%I is at %%s, and %I.%I.%I has %%s already.',
       sn.nspname, s.relname, tn.nspname, t.relname, a.attname),
     sn.nspname, s.relname,

@@ -12,6 +12,8 @@ const LONGEST_TRAILER = 1000;
 export interface RestoreScript {
   /** A statement that the server does not know, before the first object. */
   readonly unknownStatement: string | null;
+  /** As {@link filterPlainDump} takes it. */
+  readonly searchPath?: string | null;
 }
 
 /**

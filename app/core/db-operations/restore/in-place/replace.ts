@@ -3,6 +3,7 @@ import { readFiringTriggers, readRelationsInPlace } from '../../../../database/c
 import { ManageDbError } from '../../../errors.js';
 import type { OperationControls } from '../../../progress.js';
 import type { Manifest, TableRows } from '../../backup/manifest.js';
+import { searchPathOf } from '../../backup/search-path.js';
 import { countTableRows } from '../../backup/table-rows.js';
 import { stopIfAborted } from '../../failure.js';
 import { qualified } from '../../inspection/find-relation.js';
@@ -153,6 +154,7 @@ async function compareRows(client: Client, { plan, manifest, tables, controls }:
       ? []
       : await countTableRows(client, {
           selection,
+          searchPath: searchPathOf(manifest.properties),
           withChecksums: expected.some(({ checksum }) => checksum !== null),
           ...(controls.signal === undefined ? {} : { signal: controls.signal }),
         });
