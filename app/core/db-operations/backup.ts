@@ -21,7 +21,7 @@ import { together } from './backup/together.js';
 import { explained, stopIfAborted } from './failure.js';
 
 export { type BackupState, type BackupSummary, type BackupVerification, listBackups } from './backup/backup-list.js';
-export type { BackupFormat, Manifest } from './backup/manifest.js';
+export { type BackupFormat, type Manifest, usersTables } from './backup/manifest.js';
 
 export interface BackupOptions extends OperationOptions {
   /** A few words that say what it is for; a part of the id. */

@@ -16,7 +16,7 @@ import { findBackup } from './backup/backup-list.js';
 import { commentStatement, propertyStatements } from './backup/database-properties.js';
 import { fillScratch } from './backup/fill-scratch.js';
 import { type LeftOutParts, leftOutParts, NOTHING_LEFT_OUT, withoutParts } from './backup/left-out-parts.js';
-import type { Manifest, TableRows } from './backup/manifest.js';
+import { type Manifest, type TableRows, usersTables } from './backup/manifest.js';
 import { createScratchDatabase, dropDatabase, lockRestoreOf, SCRATCH_COMMENT } from './backup/scratch-database.js';
 import { endSessionsOf, refuseIfInUse } from './backup/sessions.js';
 import { type BackupResult, backupTarget } from './backup.js';
@@ -74,6 +74,7 @@ export interface RestoreResult extends Placed {
   /** The backup of what was replaced in one transaction, which leads back; `null` after a swap. */
   readonly safetyBackup: string | null;
   readonly durationMs: number;
+  /** Those of the users, without manage_db's own. */
   readonly tables: readonly TableRows[];
   /** Bytes that were free where the server keeps its databases; `'unknown'` where that cannot be seen from here. */
   readonly freeBytes: FreeSpace;
@@ -292,7 +293,7 @@ async function replace(
       controls,
       onSwapped,
     });
-    return { ...placed, safetyBackup: null, tables, warnings };
+    return { ...placed, safetyBackup: null, tables: usersTables(tables), warnings };
   } catch (error) {
     throw await afterDropping(scratch, target, error);
   }

@@ -8,7 +8,7 @@ import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { damagedFiles, strayFiles, syncFolder } from './backup/backup-files.js';
 import { type BackupSummary, type BackupVerification, chooseBackup, verificationOf } from './backup/backup-list.js';
 import { verifyDeep } from './backup/deep-verify.js';
-import { type ManifestOnDisk, readManifestFile } from './backup/manifest.js';
+import { type ManifestOnDisk, readManifestFile, usersTables } from './backup/manifest.js';
 import { readDump } from './backup/read-dump.js';
 import { readVerification, removeVerification, type Verification, writeVerification } from './backup/verification.js';
 import { explained, stopIfAborted } from './failure.js';
@@ -116,7 +116,8 @@ async function examine(examination: Examination, target: Target | null): Promise
     // these are still the bytes that were restored then
     return { manifestSha256: sha256, files, deep: before?.manifestSha256 === sha256 ? before.deep : null };
   }
-  const { tables, ...surprises } = await restored(examination, target, onDisk);
+  const { tables: all, ...surprises } = await restored(examination, target, onDisk);
+  const tables = usersTables(all);
   const rows = tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
   const contents = manifest.tables.some(({ checksum }) => checksum !== null) ? ' and their contents' : '';
   const found = `${tables.length} tables with ${rows} rows${contents}, as the manifest says`;
