@@ -63,7 +63,7 @@ export const command = defineCommand<Args>({
       })
       .option('prove', { type: 'boolean', describe: 'Restore it into a scratch database, and compare the contents' }),
   async run({ schema: schemas, table: tables, ...args }, { operation, askPassphrase }) {
-    const { backupDatabase } = await import('../../app/core/db-operations/backup.js');
+    const { backupDatabase, usersTables } = await import('../../app/core/db-operations/backup.js');
     const { label, format, schemaOnly, dataOnly, jobs, excludeTableData, compress, prove, rolePasswords, storage } =
       args;
     const result = await backupDatabase({
@@ -84,13 +84,14 @@ export const command = defineCommand<Args>({
       askPassphrase,
     });
     const isPart = Object.values(result.manifest.selection).some((names) => names.length > 0);
-    const rows = result.manifest.tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
+    const counted = usersTables(result.manifest.tables);
+    const rows = counted.reduce((sum, table) => sum + (table.rows ?? 0), 0);
     return {
       data: result,
       text: (paint) =>
         [
           `${paint.green('✓')} ${paint.bold(result.id)}  ${formatBytes(result.sizeBytes)} in ${formatDuration(result.durationMs)}`,
-          `  ${formatCount(result.manifest.tables.length)} tables, ${formatCount(rows)} rows, ${result.path}`,
+          `  ${formatCount(counted.length)} tables, ${formatCount(rows)} rows, ${result.path}`,
           ...(prove ? ['  Proven: it was restored into a scratch database, and what came back was compared'] : []),
           isPart
             ? `  A part of the database: load it with pg_restore, restore-backup does not take it`

@@ -41,7 +41,7 @@ import { together } from './backup/together.js';
 import type { Verification } from './backup/verification.js';
 import { explained, stopIfAborted } from './failure.js';
 
-export type { BackupFormat, Manifest } from './backup/manifest.js';
+export { type BackupFormat, type Manifest, usersTables } from './backup/manifest.js';
 export type { BackupState, BackupSummary, BackupVerification } from './backup/summary.js';
 
 export interface BackupOptions extends OperationOptions {

@@ -16,7 +16,7 @@ import { commentStatement, propertyStatements } from './backup/database-properti
 import { fillScratch } from './backup/fill-scratch.js';
 import type { DecryptOptions } from './backup/keys.js';
 import { type LeftOutParts, leftOutParts, NOTHING_LEFT_OUT, withoutParts } from './backup/left-out-parts.js';
-import type { Manifest, TableRows } from './backup/manifest.js';
+import { type Manifest, type TableRows, usersTables } from './backup/manifest.js';
 import { withRepository } from './backup/open-repository.js';
 import { openingOf, withOpenBackup } from './backup/opening.js';
 import {
@@ -98,6 +98,7 @@ export interface RestoreResult extends Placed {
   /** The backup of what was replaced in one transaction, which leads back; `null` after a swap. */
   readonly safetyBackup: string | null;
   readonly durationMs: number;
+  /** Those of the users, without manage_db's own. */
   readonly tables: readonly TableRows[];
   /** Bytes that were free where the server keeps its databases; `'unknown'` where that cannot be seen from here. */
   readonly freeBytes: FreeSpace;
@@ -378,7 +379,7 @@ async function replace(
       controls,
       onSwapped,
     });
-    return { ...placed, safetyBackup: null, tables, warnings };
+    return { ...placed, safetyBackup: null, tables: usersTables(tables), warnings };
   } catch (error) {
     if (error instanceof UnknownOutcome) throw error;
     throw await afterDropping(scratch, target, error);

@@ -7,7 +7,7 @@ import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { chooseBackup } from './backup/choose-backup.js';
 import { verifyDeep } from './backup/deep-verify.js';
 import type { DecryptOptions } from './backup/keys.js';
-import type { ManifestOnDisk } from './backup/manifest.js';
+import { type ManifestOnDisk, usersTables } from './backup/manifest.js';
 import { withRepository } from './backup/open-repository.js';
 import { openingOf, withOpenBackup } from './backup/opening.js';
 import { readDump } from './backup/read-dump.js';
@@ -172,7 +172,8 @@ async function examineDump(
     // these are still the bytes that were restored then
     return { manifestSha256: sha256, files, deep: before?.manifestSha256 === sha256 ? before.deep : null };
   }
-  const { tables, ...surprises } = await restored(examination, folder, target, onDisk);
+  const { tables: all, ...surprises } = await restored(examination, folder, target, onDisk);
+  const tables = usersTables(all);
   const rows = tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
   const contents = manifest.tables.some(({ checksum }) => checksum !== null) ? ' and their contents' : '';
   const found = `${tables.length} tables with ${rows} rows${contents}, as the manifest says`;

@@ -142,6 +142,11 @@ export function isWhole({ contents, selection }: Manifest): boolean {
   return contents === 'all' && [...schemas, ...tables, ...excludedData].length === 0;
 }
 
+/** The tables of the users: manage_db's own are in a backup as well, and tell nobody how much came back. */
+export function usersTables(tables: readonly TableRows[]): TableRows[] {
+  return tables.filter(({ schema }) => schema !== 'manage_db');
+}
+
 /** A manifest, and what tells whether its file is the one that was written. */
 export interface ManifestOnDisk {
   readonly manifest: Manifest;

@@ -23,7 +23,7 @@ import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
 import { DUMP_NAMES } from '../backup/dump.js';
 import { FIRST_MAJOR_THAT_KNOWS_IT, UNKNOWN_SETTING } from '../backup/load.js';
-import type { Manifest, TableRows } from '../backup/manifest.js';
+import { type Manifest, type TableRows, usersTables } from '../backup/manifest.js';
 import { isOfSearchPath, searchPathOf, underSearchPath } from '../backup/search-path.js';
 import { tableProgress } from '../backup/table-progress.js';
 import { countTableRows } from '../backup/table-rows.js';
@@ -86,7 +86,7 @@ export async function restoreInTransaction(restore: TransactionRestore): Promise
   return withConnection(settings, { signal: controls.signal }, async (db) => {
     controls.onProgress?.({ step: 'analyzing' });
     await underSearchPath(db, searchPath, () => db.query('analyze'));
-    return (await countTableRows(db, { ...controls, searchPath })).filter(isUsers);
+    return usersTables(await countTableRows(db, { ...controls, searchPath }));
   });
 }
 
@@ -463,7 +463,7 @@ ${notice(`manage_db transaction %', pg_catalog.pg_current_xact_id()`)}`;
 
 /** Fails with what is not as it was backed up. */
 function comparing(manifest: Manifest): string {
-  const expected = JSON.stringify(manifest.tables.filter(isUsers));
+  const expected = JSON.stringify(usersTables(manifest.tables));
   return `do ${dollarQuoted(`
 declare
   expected record;
@@ -494,10 +494,6 @@ function dollarQuoted(text: string): string {
     const tag = `$manage_db_${index}$`;
     if (!text.includes(tag)) return `${tag}${text}${tag}`;
   }
-}
-
-function isUsers({ schema }: TableRows): boolean {
-  return schema !== 'manage_db';
 }
 
 /** What has to be told to subscriptions, which only know the tables that were there before. */
