@@ -70,10 +70,23 @@ export function appendLine(path: string, line: string): void {
  */
 export function makeFolder(path: string): void {
   const absolute = resolve(path);
-  const first = mkdirSync(absolute, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
-  const owner = statSync(dirname(first));
-  for (let made = absolute; made.length >= first.length; made = dirname(made)) giveTo(owner, made);
+  const missing: string[] = [];
+  for (let folder = absolute; !isThere(folder); folder = dirname(folder)) missing.unshift(folder);
+  // not `recursive`: in /proc, where nobody can make a folder, that never ends
+  for (const folder of missing) {
+    try {
+      mkdirSync(folder, { mode: 0o700 });
+    } catch (error) {
+      // somebody else has made it in this moment
+      if (codeOf(error) === 'EEXIST' && isThere(folder)) continue;
+      throw error;
+    }
+    giveTo(statSync(dirname(folder)), folder);
+  }
+}
+
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 /** Only root can give a file away; where a mount refuses it (NFS, a container's user ids), the file is good all the same. */

@@ -1,4 +1,4 @@
-import { shellQuote } from '../../app/core/shell-quote.js';
+import { backupCommand } from '../../app/core/db-operations/backup/backup-command.js';
 import { type EncryptArgs, encryptFlags, encryptOf, type StorageArgs, storageFlag } from '../backup-flags.js';
 import { defineCommand } from '../command.js';
 import { formatBytes, formatCount, formatDuration } from '../presenters/units.js';
@@ -83,6 +83,7 @@ export const command = defineCommand<Args>({
       encrypt: await encryptOf(args),
       askPassphrase,
     });
+    const place = { environment: result.manifest.environment, storage };
     const isPart = Object.values(result.manifest.selection).some((names) => names.length > 0);
     const counted = usersTables(result.manifest.tables);
     const rows = counted.reduce((sum, table) => sum + (table.rows ?? 0), 0);
@@ -94,8 +95,8 @@ export const command = defineCommand<Args>({
           `  ${formatCount(counted.length)} tables, ${formatCount(rows)} rows, ${result.path}`,
           ...(prove ? ['  Proven: it was restored into a scratch database, and what came back was compared'] : []),
           isPart
-            ? `  A part of the database: load it with pg_restore, restore-backup does not take it`
-            : `  Restore it: manage_db restore-backup ${result.id}${storage === undefined ? '' : ` --storage ${shellQuote(storage)}`}`,
+            ? `  A part of the database: ${backupCommand(`restore-backup ${result.id} --in-place --table …`, place)} brings tables of it back`
+            : `  Restore it: ${backupCommand(`restore-backup ${result.id}`, place)}`,
         ].join('\n'),
     };
   },

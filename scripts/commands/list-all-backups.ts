@@ -1,3 +1,4 @@
+import { shellQuote } from '../../app/core/shell-quote.js';
 import { type StorageArgs, storageFlag } from '../backup-flags.js';
 import { defineCommand } from '../command.js';
 import { backupState, backupVerified } from '../presenters/backup-state.js';
@@ -19,7 +20,7 @@ export const command = defineCommand<StorageArgs>({
       data: { backups },
       text: (paint) =>
         backups.length === 0
-          ? 'There are no backups yet. Make one: manage_db create-backup'
+          ? `There are no backups yet. Make one: manage_db create-backup${storage === undefined ? '' : ` --storage ${shellQuote(storage)}`}`
           : renderTable(
               paint,
               ['id', 'environment', 'age', 'size', 'label', 'state', 'verified'],

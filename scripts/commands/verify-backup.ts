@@ -1,3 +1,4 @@
+import { backupCommand } from '../../app/core/db-operations/backup/backup-command.js';
 import type { BackupCheck, VerifiedBackup } from '../../app/core/db-operations/verify-backup.js';
 import { ManageDbError } from '../../app/core/errors.js';
 import { type DecryptArgs, decryptFlags, decryptOf, type StorageArgs, storageFlag } from '../backup-flags.js';
@@ -31,7 +32,7 @@ export const command = defineCommand<Args>({
     const { verifyBackup } = await import('../../app/core/db-operations/verify-backup.js');
     const decrypt = await decryptOf(keys, context);
     try {
-      return fine(await verifyBackup({ ...context.operation, id: String(id), deep, storage, decrypt }));
+      return fine(storage, await verifyBackup({ ...context.operation, id: String(id), deep, storage, decrypt }));
     } catch (error) {
       if (error instanceof ManageDbError && error.code === 'BACKUP_INVALID' && Array.isArray(error.details.checks)) {
         return noGood(error, error.details.checks as BackupCheck[]);
@@ -41,8 +42,8 @@ export const command = defineCommand<Args>({
   },
 });
 
-function fine(verified: VerifiedBackup): CommandOutcome {
-  const { id, checks, verification, isRecorded, durationMs } = verified;
+function fine(storage: string | undefined, verified: VerifiedBackup): CommandOutcome {
+  const { id, environment, checks, verification, isRecorded, durationMs } = verified;
   const how = verification.how === 'deep' ? 'it restores' : 'its files are sound';
   return {
     data: verified,
@@ -53,7 +54,7 @@ function fine(verified: VerifiedBackup): CommandOutcome {
         `${paint.green('✓')} ${paint.bold(id)} verified in ${formatDuration(durationMs)}: ${how}`,
         ...(verification.how === 'deep'
           ? []
-          : [`  Whether it restores: manage_db verify-backup ${id} --deep --env ${verified.environment}`]),
+          : [`  Whether it restores: ${backupCommand(`verify-backup ${id} --deep`, { environment, storage })}`]),
       ].join('\n'),
   };
 }

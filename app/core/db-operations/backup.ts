@@ -11,6 +11,7 @@ import type { OperationControls } from '../progress.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { sealFiles } from './backup/backup-files.js';
 import { makeBackup, makeStoredBackup } from './backup/backup-folder.js';
+import { SAFETY_LABEL } from './backup/backup-id.js';
 import { parseCompression } from './backup/compression.js';
 import { describeDatabase } from './backup/database-description.js';
 import { type Deposit, put, putKey } from './backup/deposit.js';
@@ -106,6 +107,11 @@ const LOCK_TIMEOUT_MS = 60_000;
  */
 export async function backupDatabase(options: BackupOptions = {}): Promise<BackupResult> {
   const request = checked(options);
+  if (request.label === SAFETY_LABEL) {
+    throw new ManageDbError('USAGE', `"${SAFETY_LABEL}" is the label of the backups that restores make themselves.`, {
+      hint: 'Choose another label.',
+    });
+  }
   return guarded('create-backup', options, (target) => createBackup(target, request));
 }
 
@@ -188,7 +194,7 @@ async function createIn(storage: BackupStorage | null, target: Target, request: 
     await sweepPartials({ backupsDir, environment }, controls);
     // of restores and proofs; who may not look there leaves them to the next restore
     await withMaintenanceConnection(target.settings, dropAbandonedScratchDatabases).catch(() => undefined);
-    if (storage !== null) await storageRepository(storage).sweep(environment, controls);
+    if (storage !== null) await storageRepository(storage, storage.location).sweep(environment, controls);
     const sealing = encrypt === undefined ? null : await newSealing({ environment, encrypt, askPassphrase, isProven });
     const backup = { backupsDir, environment, label: request.label, at: startedAt };
     const depositOf = (folder: string, id: string): Deposit | null => {

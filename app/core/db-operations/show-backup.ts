@@ -1,5 +1,6 @@
 import { currentEnv, normalizeEnv } from '../environment.js';
 import { ManageDbError } from '../errors.js';
+import { backupCommand } from './backup/backup-command.js';
 import { chooseBackup } from './backup/choose-backup.js';
 import type { Manifest } from './backup/manifest.js';
 import { withRepository } from './backup/open-repository.js';
@@ -36,7 +37,7 @@ export async function showBackup({ env, id, storage }: ShowBackupOptions): Promi
         'BACKUP_INVALID',
         `Backup ${backup.id} of ${environment} is incomplete: it has no manifest.`,
         {
-          hint: `Choose another one: manage_db list-all-backups --env ${environment}`,
+          hint: `Choose another one: ${backupCommand('list-all-backups', { environment, storage })}`,
         },
       );
     }

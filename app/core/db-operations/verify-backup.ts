@@ -4,6 +4,7 @@ import { currentEnv, normalizeEnv } from '../environment.js';
 import { codeOf, ManageDbError, messageOf } from '../errors.js';
 import type { OperationControls } from '../progress.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
+import { backupCommand } from './backup/backup-command.js';
 import { chooseBackup } from './backup/choose-backup.js';
 import { verifyDeep } from './backup/deep-verify.js';
 import type { DecryptOptions } from './backup/keys.js';
@@ -132,7 +133,7 @@ async function examine(examination: Examination, target: Target | null): Promise
     const damages = isOpen ? null : damagesIn(error);
     if (damages === null) throw error;
     pass(examination, 'files', [...damages, ...stray], '');
-    throw damaged(backup, examination.checks);
+    throw damaged(examination);
   }
 }
 
@@ -233,24 +234,25 @@ function pass({ checks }: Examination, name: BackupCheck['name'], damages: reado
   checks.push({ name, ok: damages.length === 0, detail: damages.length === 0 ? fine : damages.join('; ') });
 }
 
-function refuseDamaged({ backup, checks }: Examination): void {
-  const failed = checks.filter(({ ok }) => !ok);
-  if (failed.length > 0) throw damaged(backup, checks);
+function refuseDamaged(examination: Examination): void {
+  if (examination.checks.some(({ ok }) => !ok)) throw damaged(examination);
 }
 
-function invalid(
-  { backup, checks }: Examination,
-  name: BackupCheck['name'],
-  damages: readonly string[],
-): ManageDbError {
-  checks.push({ name, ok: false, detail: damages.join('; ') });
-  return damaged(backup, checks);
+function invalid(examination: Examination, name: BackupCheck['name'], damages: readonly string[]): ManageDbError {
+  examination.checks.push({ name, ok: false, detail: damages.join('; ') });
+  return damaged(examination);
 }
 
-function damaged({ id, environment }: BackupSummary, checks: readonly BackupCheck[]): ManageDbError {
+function damaged({ backup, repository, checks }: Examination): ManageDbError {
+  const { id, environment } = backup;
+  const place = { environment, storage: repository.asked };
   const details = checks.filter(({ ok }) => !ok).map(({ detail }) => detail);
-  return new ManageDbError('BACKUP_INVALID', `Backup ${id} of ${environment} is no good: ${details.join('; ')}.`, {
-    hint: `Make a new one: manage_db create-backup --env ${environment}. Show the others: manage_db list-all-backups --env ${environment}`,
-    details: { id, environment, checks },
-  });
+  return new ManageDbError(
+    'BACKUP_INVALID',
+    `Backup ${id} of ${environment} is no good: ${details.join('; ').replace(/\.$/, '')}.`,
+    {
+      hint: `Make a new one: ${backupCommand('create-backup', place)}. Show the others: ${backupCommand('list-all-backups', place)}`,
+      details: { id, environment, checks },
+    },
+  );
 }

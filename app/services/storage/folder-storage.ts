@@ -21,6 +21,7 @@ export function folderStorage(path: string): BackupStorage {
   const root = resolve(path);
   return {
     location: root,
+    folder: root,
     list: (prefix, options = {}) => list(root, prefix, options),
     head: async (key) => {
       const found = await find(root, key);

@@ -38,12 +38,12 @@ function parseBucket(
 ): Pick<S3StorageOptions, 'bucket' | 'prefix' | 'endpoint' | 'region' | 'pathStyle'> {
   const [, place = '', query = ''] = /^s3:\/\/([^?]*)(?:\?(.*))?$/is.exec(location) ?? [];
   const [bucket = '', ...prefix] = place.split('/');
-  if (bucket.includes('@') || bucket.includes(':')) {
+  const parameters = new URLSearchParams(query);
+  if (bucket.includes('@') || bucket.includes(':') || hasLogin(parameters.get('endpoint'))) {
     throw refused('A location of a storage has no user and no password in it.', {
       hint: 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, in the environment or in .env, or AWS_PROFILE.',
     });
   }
-  const parameters = new URLSearchParams(query);
   const unknown = [...parameters.keys()].find((name) => !PARAMETERS.includes(name));
   if (unknown !== undefined) throw refused(`A location of a storage takes ${PARAMETERS.join(', ')}, not ${unknown}.`);
   const [endpoint, region, pathStyle] = PARAMETERS.map((name) => parameters.get(name));
@@ -56,6 +56,12 @@ function parseBucket(
     ...(region ? { region } : {}),
     ...(pathStyle ? { pathStyle: pathStyle === 'true' } : {}),
   };
+}
+
+function hasLogin(endpoint: string | null): boolean {
+  if (endpoint === null || !URL.canParse(endpoint)) return false;
+  const { username, password } = new URL(endpoint);
+  return username !== '' || password !== '';
 }
 
 const PARAMETERS = ['endpoint', 'region', 'path-style'];

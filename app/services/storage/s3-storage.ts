@@ -58,6 +58,7 @@ export async function s3Storage(options: S3StorageOptions): Promise<BackupStorag
   const keyOf = (key: string): string => prefix + checkedKey(key);
   return {
     location: place.location,
+    folder: null,
     list: (keys, { signal } = {}) => list(place, { prefix, keys, signal }),
     head: async (key, { signal } = {}) => {
       const found = await headObject(place, keyOf(key), signal);

@@ -37,6 +37,9 @@ export interface BackupStorage {
   /** For messages: a path, or `s3://bucket/prefix`. */
   readonly location: string;
 
+  /** Where its keys are paths of this machine's; `null`: elsewhere. */
+  readonly folder: string | null;
+
   /** The files whose keys begin with `prefix`, in the order of their keys; not those that are still being written. */
   list(prefix: string, options?: StorageOptions): Promise<readonly StoredFile[]>;
 

@@ -139,6 +139,9 @@ describe('an encrypted backup', function () {
       ['files', true],
       ['dump', true],
       ['restore', true],
+      ['sequences', true],
+      ['objects', true],
+      ['triggers', true],
     ]);
     expect(verification.how).to.equal('deep');
   });

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { workMark } from '../../../app/core/db-operations/backup/work-mark.js';
 import type { BackupOptions } from '../../../app/core/db-operations/backup.js';
 import { listBackups } from '../../../app/core/db-operations/list-backups.js';
 import { pruneBackups } from '../../../app/core/db-operations/prune-backups.js';
@@ -205,10 +206,37 @@ describe('backups in a storage', function () {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
 
+  it('that somebody makes on another machine of the same name stay, until nobody can be making them', async () => {
+    const { id } = await backup(folder);
+    const place = join(folder, 'testing', id);
+    rmSync(join(place, 'manifest.json'));
+    const mark = JSON.parse(workMark());
+    writeFileSync(
+      join(place, '.work.json'),
+      JSON.stringify({ ...mark, run: `another-start/${mark.run.split('/')[1]}` }),
+    );
+    await backup(folder);
+    expect(await list(folder)).to.have.length(2);
+    const longAgo = new Date(Date.now() - 8 * 24 * 3_600_000);
+    for (const name of readdirSync(place)) utimesSync(join(place, name), longAgo, longAgo);
+    await backup(folder);
+    expect((await list(folder)).map(({ state }) => state)).to.deep.equal(['complete', 'complete']);
+  });
+
+  it('are not looked for with half a key', async () => {
+    workspace.write({ '.env': 'AWS_ACCESS_KEY_ID=S3RVER\n' });
+    const failure = await failureOf(list(bucket()));
+    expect([failure.code, failure.hint]).to.deep.equal([
+      'INVALID_CONFIGURATION',
+      'Set AWS_SECRET_ACCESS_KEY, or neither of them.',
+    ]);
+  });
+
   it('are refused where the location is none, with a hint', async () => {
     for (const [storage, says] of [
       ['ftp://host/x', /folder or s3/],
       ['s3://user:secret-key@bucket/x', /no user and no password/],
+      ['s3://bucket/x?endpoint=https://user:secret-key@host', /no user and no password/],
       ['s3://bucket/x?acl=public', /acl/],
       ['', /folder or s3/],
     ] as const) {

@@ -79,8 +79,9 @@ describe('a backup or a restore that is killed, and a password', function () {
   const scratch = () =>
     onServer(async (server) => {
       const { rows } = await server.query<{ name: string }>(
-        `select datname::text as name from pg_database where datname like 'manage_db_scratch%' and datdba = $1::regrole`,
-        [login],
+        `select datname::text as name from pg_database where datname like 'manage_db_scratch%'
+           and datdba in ($1::regrole, (select datdba from pg_database where datname = $2))`,
+        [login, db.name],
       );
       return rows.map(({ name }) => name);
     });

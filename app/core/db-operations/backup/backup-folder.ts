@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import type { BackupStorage } from '../../../services/storage.js';
 import { onUntimelyEnd } from '../../../services/untimely-end.js';
 import { codeOf, ManageDbError, messageOf } from '../../errors.js';
+import { makeFolder } from '../../files.js';
 import { syncFolder } from './backup-files.js';
 import { newBackupId } from './backup-id.js';
 import {
@@ -142,7 +143,7 @@ export async function removeBackup(path: string): Promise<boolean> {
 async function reserve({ backupsDir, environment, label, at }: NewBackup): Promise<Reserved> {
   const parent = join(backupsDir, environment);
   try {
-    await mkdir(parent, { recursive: true, mode: 0o700 });
+    makeFolder(parent);
     for (;;) {
       const id = newBackupId(at, label);
       try {

@@ -1,4 +1,5 @@
 import { ManageDbError } from '../../errors.js';
+import { type BackupPlace, backupCommand } from './backup-command.js';
 import { SAFETY_LABEL } from './backup-id.js';
 import type { Manifest } from './manifest.js';
 import type { BackupRepository } from './repository.js';
@@ -21,7 +22,7 @@ export async function findBackup(
       'BACKUP_INVALID',
       `Backup ${backup.id} of ${environment} is incomplete: it was never finished.`,
       {
-        hint: 'Choose another one: manage_db list-all-backups',
+        hint: `Choose another one: ${backupCommand('list-all-backups', { environment, storage: repository.asked })}`,
       },
     );
   }
@@ -41,11 +42,15 @@ export async function chooseBackup(
   { latestFinished = false }: { readonly latestFinished?: boolean } = {},
 ): Promise<BackupSummary> {
   const backups = (await repository.backupsOf(environment)).sort(newestFirst);
-  const newest = latestFinished ? backups.find(({ state }) => state !== 'incomplete') : undefined;
-  return id === 'latest' && newest !== undefined ? newest : choose(backups, environment, id);
+  const newest = latestFinished
+    ? backups.find(({ state, label }) => state !== 'incomplete' && label !== SAFETY_LABEL)
+    : undefined;
+  if (id === 'latest' && newest !== undefined) return newest;
+  return choose(backups, { environment, storage: repository.asked }, id);
 }
 
-function choose(backups: readonly BackupSummary[], environment: string, id: string): BackupSummary {
+function choose(backups: readonly BackupSummary[], place: BackupPlace, id: string): BackupSummary {
+  const { environment } = place;
   const complete = backups.filter(({ state, label }) => state === 'complete' && label !== SAFETY_LABEL);
   const matches = id === '' ? [] : backups.filter((backup) => backup.id.startsWith(id));
   const [first, second] = matches;
@@ -55,7 +60,10 @@ function choose(backups: readonly BackupSummary[], environment: string, id: stri
     const there = ids.length === 0 ? `${environment} has no complete backups.` : `There are: ${shortList(ids)}.`;
     const wanted = id === 'latest' ? 'No backup' : `No backup ${JSON.stringify(id)}`;
     throw new ManageDbError('NOT_FOUND', `${wanted} of ${environment} was found. ${there}`, {
-      hint: ids.length === 0 ? 'Make one: manage_db create-backup' : 'Show all: manage_db list-all-backups',
+      hint:
+        ids.length === 0
+          ? `Make one: ${backupCommand('create-backup', place)}`
+          : `Show all: ${backupCommand('list-all-backups', place)}`,
       details: { id, environment, backups: ids },
     });
   }

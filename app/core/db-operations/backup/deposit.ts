@@ -2,13 +2,13 @@ import { createReadStream } from 'node:fs';
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
-import pMap from 'p-map';
 import type { BackupStorage } from '../../../services/storage.js';
 import type { OperationControls } from '../../progress.js';
 import { stopIfAborted } from '../failure.js';
 import { filesBelow } from './backup-files.js';
 import type { ManifestFile } from './manifest.js';
 import { ENCRYPTED_SUFFIX, KEY_FILE, type Sealing } from './sealing.js';
+import { forEach } from './together.js';
 
 /** Where the files of a backup that is being made go, where they do not stay as pg_dump writes them. */
 export interface Deposit {
@@ -39,6 +39,8 @@ export async function put(
   content: Readable,
   options: PutOptions = {},
 ): Promise<ManifestFile> {
+  // it may fail before anybody reads it; who reads it then hears of that
+  content.on('error', () => undefined);
   if (sealing === null) return { path, ...(await storage.write(`${prefix}${path}`, content, options)) };
   const encrypted = await sealing.stream();
   pipeline(content, encrypted, () => undefined);
@@ -62,19 +64,15 @@ export async function putFolder(
   const paths = (await filesBelow(join(folder, name))).map((path) => `${name}/${path}`);
   const verb = deposit.sealing === null ? 'storing' : 'encrypting';
   let done = 0;
-  return pMap(
-    paths,
-    async (path) => {
-      stopIfAborted(signal);
-      onProgress?.({ step: `${verb} the dump`, done, total: paths.length, isDetail: true });
-      const source = join(folder, path);
-      const { size } = await stat(source);
-      const content = createReadStream(source, { highWaterMark: 1 << 20 });
-      const file = await put(deposit, path, content, { signal, expectedBytes: size });
-      await rm(source);
-      done += 1;
-      return file;
-    },
-    { concurrency: PARALLEL },
-  );
+  return forEach(paths, { concurrency: PARALLEL, signal }, async (path, either) => {
+    stopIfAborted(either);
+    onProgress?.({ step: `${verb} the dump`, done, total: paths.length, isDetail: true });
+    const source = join(folder, path);
+    const { size } = await stat(source);
+    const content = createReadStream(source, { highWaterMark: 1 << 20 });
+    const file = await put(deposit, path, content, { signal: either, expectedBytes: size });
+    await rm(source);
+    done += 1;
+    return file;
+  });
 }

@@ -11,6 +11,7 @@ import { readVerification, removeVerification, writeVerification } from './verif
 export function folderRepository(backupsDir: string): BackupRepository {
   return {
     location: backupsDir,
+    asked: null,
     environments: () => foldersIn(backupsDir),
     backupsOf: (environment) => backupsOf(backupsDir, environment),
     manifestOf: ({ path, id, environment }) => readManifestFile(path, { id, environment }),

@@ -30,7 +30,7 @@ export async function recipientsFor(
   if (recipients !== null) return { recipients: recipientsIn(recipients) };
   if (passphrase !== null) return { passphrase };
   if (askPassphrase !== undefined) return { passphrase: await askPassphrase('new') };
-  throw new ManageDbError('USAGE', 'Nothing says who shall be able to decrypt the backup. No backup was made.', {
+  throw new ManageDbError('USAGE', 'Nothing says who shall be able to decrypt the backup.', {
     hint: 'Give --recipient age1… or --passphrase-file FILE, or set BACKUP_RECIPIENTS or BACKUP_PASSPHRASE_FILE.',
   });
 }

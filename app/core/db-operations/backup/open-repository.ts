@@ -2,6 +2,7 @@ import { readS3Settings } from '../../../config/backup-settings.js';
 import { getWorkspace } from '../../../config/workspace.js';
 import { type BackupStorage, openStorage, type S3Access } from '../../../services/storage.js';
 import { currentEnv } from '../../environment.js';
+import { ManageDbError } from '../../errors.js';
 import { folderRepository } from './folder-repository.js';
 import type { BackupRepository } from './repository.js';
 import { storageRepository } from './storage-repository.js';
@@ -24,7 +25,7 @@ export async function withRepository<T>(
 ): Promise<T> {
   const { backupsDir } = await getWorkspace();
   if (storage === undefined) return work(folderRepository(backupsDir));
-  return withStorage(storage, environment ?? currentEnv(), (open) => work(storageRepository(open)));
+  return withStorage(storage, environment ?? currentEnv(), (open) => work(storageRepository(open, storage)));
 }
 
 /** @throws ManageDbError `USAGE` for a location that is none, and what `work` throws */
@@ -45,6 +46,13 @@ export async function withStorage<T>(
 async function s3Access(environment: string): Promise<S3Access> {
   const { accessKeyId, secretAccessKey, sessionToken, region, endpoint } = await readS3Settings(environment);
   const hasKey = accessKeyId !== null && secretAccessKey !== null;
+  if (!hasKey && (accessKeyId ?? secretAccessKey) !== null) {
+    // without it Amazon's rules would find another account, perhaps
+    const missing = accessKeyId === null ? 'AWS_ACCESS_KEY_ID' : 'AWS_SECRET_ACCESS_KEY';
+    throw new ManageDbError('INVALID_CONFIGURATION', `${missing} is not set, and the other half of the key is.`, {
+      hint: `Set ${missing}, or neither of them.`,
+    });
+  }
   return {
     ...(hasKey ? { credentials: { accessKeyId, secretAccessKey, sessionToken: sessionToken ?? undefined } } : {}),
     ...(region === null ? {} : { region }),

@@ -1,10 +1,8 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { pipeline as pipe, type Readable } from 'node:stream';
+import { pipeline as pipe, type Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import pMap from 'p-map';
 import { getWorkspace } from '../../../config/workspace.js';
 import { decryption } from '../../../services/encryption.js';
 import { withWorkFolder } from '../../../services/work-folder.js';
@@ -14,11 +12,13 @@ import type { OperationControls } from '../../progress.js';
 import { stopIfAborted } from '../failure.js';
 import { damagedBackup, damagedFiles } from './backup-files.js';
 import { asDiskFull } from './disk-full.js';
+import { GLOBALS_FILE } from './globals.js';
 import { type DecryptOptions, identitiesIn, keysFor } from './keys.js';
 import type { Manifest, ManifestFile } from './manifest.js';
 import type { BackupRepository } from './repository.js';
 import { ENCRYPTED_SUFFIX, KEY_FILE } from './sealing.js';
 import type { BackupSummary } from './summary.js';
+import { forEach } from './together.js';
 
 /** A backup, and how its files are read. */
 export interface Opening {
@@ -79,29 +79,33 @@ async function fetchFiles(opening: Opening, folder: string): Promise<void> {
   const files = manifest.files.filter(({ path }) => path !== KEY_FILE);
   const damages: string[] = [];
   let done = 0;
-  await pMap(
-    files,
-    async (file) => {
-      stopIfAborted(signal);
-      onProgress?.({ step: stepOf(opening), done, total: files.length, isDetail: true });
-      try {
-        const content = await read(file, signal);
-        const path = join(folder, identities === null ? file.path : withoutSuffix(file.path));
-        await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-        const output = createWriteStream(path, { flags: 'wx', mode: 0o600 });
-        const controlled = signal === undefined ? {} : { signal };
-        if (identities === null) await pipeline(content, output, controlled);
-        else await pipeline(content, await decryption({ identities }), output, controlled);
-      } catch (error) {
-        stopIfAborted(signal);
-        if (codeOf(error) !== 'BACKUP_INVALID' && codeOf(error) !== 'NOT_FOUND') throw error;
-        damages.push(`${file.path}: ${messageOf(error)}`);
-      }
-      done += 1;
-    },
-    { concurrency: PARALLEL },
-  );
+  const pathOf = ({ path }: ManifestFile) => join(folder, identities === null ? path : withoutSuffix(path));
+  for (const name of new Set(files.map((file) => dirname(pathOf(file))))) makeFolder(name);
+  await forEach(files, { concurrency: PARALLEL, signal }, async (file, either) => {
+    stopIfAborted(either);
+    onProgress?.({ step: stepOf(opening), done, total: files.length, isDetail: true });
+    try {
+      const clear = identities === null ? [] : [await decryption({ identities })];
+      // roles and their passwords are in it, and nobody restores from it: it is read, and lies nowhere in the clear
+      const isSecret = identities !== null && withoutSuffix(file.path) === GLOBALS_FILE;
+      const output = isSecret ? nowhere() : createWriteStream(pathOf(file), { flags: 'wx', mode: 0o600 });
+      await pipeline([await read(file, either), ...clear, output], { signal: either });
+    } catch (error) {
+      stopIfAborted(either);
+      if (!isDamage(error)) throw error;
+      damages.push(`${file.path}: ${messageOf(error)}`);
+    }
+    done += 1;
+  });
   if (damages.length > 0) throw damagedBackup(manifest, damages.sort());
+}
+
+function nowhere(): Writable {
+  return new Writable({ write: (_bytes, _encoding, done) => done() });
+}
+
+function isDamage(error: unknown): boolean {
+  return codeOf(error) === 'BACKUP_INVALID' || codeOf(error) === 'NOT_FOUND';
 }
 
 function stepOf({ manifest, folder }: Opening): string {
@@ -119,6 +123,11 @@ async function identitiesFor({ manifest, decrypt, read, controls }: Opening): Pr
   const given = await keysFor(manifest, decrypt, { isByPassphrase: keyFile !== undefined });
   if (keyFile === undefined || (given.identities ?? []).length > 0) return given.identities ?? [];
   const opened = await decryption(given);
-  pipe(await read(keyFile, controls.signal), opened, () => undefined);
-  return identitiesIn(await text(opened));
+  try {
+    pipe(await read(keyFile, controls.signal), opened, () => undefined);
+    return identitiesIn(await text(opened));
+  } catch (error) {
+    stopIfAborted(controls.signal);
+    throw isDamage(error) ? damagedBackup(manifest, [`${KEY_FILE}: ${messageOf(error)}`]) : error;
+  }
 }

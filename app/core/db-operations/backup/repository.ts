@@ -9,6 +9,9 @@ export interface BackupRepository {
   /** For messages: a path, or `s3://bucket/prefix`. */
   readonly location: string;
 
+  /** The storage as `--storage` was given it; `null`: the workspace. For commands to type next. */
+  readonly asked: string | null;
+
   /** Which environments have something there, by name. */
   environments(): Promise<string[]>;
 

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import pMap from 'p-map';
@@ -5,6 +6,7 @@ import type { BackupStorage } from '../../../services/storage.js';
 import { codeOf, ManageDbError, messageOf } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import { isOwnFile } from './backup-files.js';
+import { isBackupId } from './backup-id.js';
 import {
   invalidManifest,
   MANIFEST_CHECKSUM_FILE,
@@ -16,7 +18,7 @@ import type { BackupRepository } from './repository.js';
 import { PARALLEL_REQUESTS, prefixOfBackup, removeStoredBackup } from './stored-backup.js';
 import { type BackupSummary, summaryOf } from './summary.js';
 import { parseVerification, VERIFICATION_FILE, verificationText } from './verification.js';
-import { MARK_FILE, workerIn } from './work-mark.js';
+import { MARK_FILE, workerInShared } from './work-mark.js';
 
 /**
  * Milliseconds after which what is incomplete and has not grown is nobody's, also where the process that began it cannot be
@@ -25,10 +27,11 @@ import { MARK_FILE, workerIn } from './work-mark.js';
 const FORGOTTEN_MS = 7 * 24 * 60 * 60 * 1000;
 
 /** The backups in a storage. One is complete when its manifest is there, which is written last and removed first. */
-export function storageRepository(storage: BackupStorage): BackupRepository {
+export function storageRepository(storage: BackupStorage, asked: string): BackupRepository {
   const prefixOf = ({ environment, id }: BackupSummary): string => prefixOfBackup(environment, id);
   return {
     location: storage.location,
+    asked,
     async environments() {
       const names = (await storage.list('')).map(({ key }) => key.split('/')[0] ?? '');
       return [...new Set(names)].filter((name) => name !== '').sort();
@@ -42,7 +45,7 @@ export function storageRepository(storage: BackupStorage): BackupRepository {
       if (verification === null) await storage.remove(key);
       else await storage.write(key, Readable.from([Buffer.from(verificationText(verification))]));
     },
-    folderOf: () => null,
+    folderOf: (backup) => (storage.folder === null ? null : join(storage.folder, prefixOf(backup).slice(0, -1))),
     read: (backup, { path, sha256 }, signal) => storage.read(`${prefixOf(backup)}${path}`, { sha256, signal }),
     async strayFiles(backup, { files }) {
       const known = new Set(files.map(({ path }) => path));
@@ -59,17 +62,27 @@ export function storageRepository(storage: BackupStorage): BackupRepository {
 }
 
 async function backupsOf(storage: BackupStorage, environment: string): Promise<BackupSummary[]> {
+  const summaries = await pMap(
+    await sizesById(storage, environment),
+    ([id, sizes]) => summarize(storage, { environment, id, sizes }),
+    { concurrency: PARALLEL_REQUESTS },
+  );
+  return summaries.filter((summary) => summary !== null);
+}
+
+/** Bytes of everything that lies there, by id and relative path. */
+async function sizesById(
+  storage: BackupStorage,
+  environment: string,
+): Promise<ReadonlyMap<string, ReadonlyMap<string, number>>> {
   const prefix = `${environment}/`;
   const byId = new Map<string, Map<string, number>>();
   for (const { key, sizeBytes } of await storage.list(prefix)) {
     const [id = '', ...names] = key.slice(prefix.length).split('/');
     if (names.length === 0) continue;
-    byId.set(id, (byId.get(id) ?? new Map()).set(names.join('/'), sizeBytes));
+    byId.set(id, (byId.get(id) ?? new Map<string, number>()).set(names.join('/'), sizeBytes));
   }
-  const summaries = await pMap(byId, ([id, sizes]) => summarize(storage, { environment, id, sizes }), {
-    concurrency: PARALLEL_REQUESTS,
-  });
-  return summaries.filter((summary) => summary !== null);
+  return byId;
 }
 
 interface Stored {
@@ -87,7 +100,7 @@ async function summarize(storage: BackupStorage, { environment, id, sizes }: Sto
     environment,
     path: `${storage.location}/${prefix.slice(0, -1)}`,
     sizes,
-    worker: isFinished ? null : workerIn(await textOf(storage, `${prefix}${MARK_FILE}`)),
+    worker: isFinished ? null : workerInShared(await textOf(storage, `${prefix}${MARK_FILE}`)),
     manifest,
     verification: sizes.has(VERIFICATION_FILE)
       ? parseVerification(await textOf(storage, `${prefix}${VERIFICATION_FILE}`))
@@ -127,6 +140,7 @@ async function textOf(storage: BackupStorage, key: string): Promise<string> {
   }
 }
 
+/** Looks only at what has no manifest, and once more before it is removed: it may have been finished meanwhile. */
 async function sweep(
   storage: BackupStorage,
   environment: string,
@@ -134,11 +148,14 @@ async function sweep(
 ): Promise<string[]> {
   const forgotten = new Date(Date.now() - FORGOTTEN_MS);
   const swept: string[] = [];
-  for (const { id, state, worker } of await backupsOf(storage, environment)) {
+  for (const [id, sizes] of await sizesById(storage, environment)) {
     if (signal?.aborted) break;
-    if (state !== 'incomplete' || worker === 'running') continue;
+    if (!isBackupId(id) || sizes.has(MANIFEST_FILE)) continue;
     const prefix = prefixOfBackup(environment, id);
+    const worker = workerInShared(await textOf(storage, `${prefix}${MARK_FILE}`));
+    if (worker === 'running') continue;
     if (worker !== 'gone' && !(await isForgotten(storage, prefix, forgotten))) continue;
+    if ((await storage.head(`${prefix}${MANIFEST_FILE}`)) !== null) continue;
     await removeStoredBackup(storage, prefix);
     swept.push(id);
     onProgress?.({ step: `removed what a killed process has left of backup ${id}` });

@@ -38,11 +38,30 @@ export async function workerOf(folder: string): Promise<Worker> {
 
 /** Whether the process that has written the mark `text` lives. */
 export function workerIn(text: string): Worker {
+  const mark = parseMark(text);
+  if (mark === null) return 'unknown';
+  if (mark.space !== processSpace()) return 'elsewhere';
+  return processMark(mark.pid) === mark.run ? 'running' : 'gone';
+}
+
+/**
+ * As {@link workerIn}, where several machines write. Two of them may have one name, and what a pid is one of is called the
+ * same on each: only that both have been started at the same time says that they are one.
+ */
+export function workerInShared(text: string): Worker {
+  const mark = parseMark(text);
+  if (mark === null) return 'unknown';
+  return startOf(mark.run) === startOf(processMark(process.pid) ?? '') ? workerIn(text) : 'elsewhere';
+}
+
+/** Of a run: which start of its machine it belongs to. */
+function startOf(run: string): string {
+  return run.includes('/') ? run.slice(0, run.lastIndexOf('/')) : '';
+}
+
+function parseMark(text: string): z.infer<typeof markSchema> | null {
   const parsed = markSchema.safeParse(parseJson(text));
-  if (!parsed.success) return 'unknown';
-  const { pid, run, space } = parsed.data;
-  if (space !== processSpace()) return 'elsewhere';
-  return processMark(pid) === run ? 'running' : 'gone';
+  return parsed.success ? parsed.data : null;
 }
 
 function parseJson(text: string): unknown {

@@ -1,3 +1,4 @@
+import { SAFETY_LABEL } from '../../backup/backup-id.js';
 import { ok, type RunCheck } from '../check.js';
 
 const HOUR_MS = 3_600_000;
@@ -8,10 +9,15 @@ export const checkLastBackup: RunCheck = async (_db, { environment, isProtected 
   // Loaded here, because the client tools behind it are no business of the other checks.
   const { listBackups } = await import('../../list-backups.js');
   const backups = await listBackups({ env: environment });
-  const newest = backups.find(({ state }) => state === 'complete');
+  const newest = backups.find(({ state, isWhole, label }) => state === 'complete' && isWhole && label !== SAFETY_LABEL);
   const fix = `manage_db create-backup --env ${environment}`;
   if (newest === undefined) {
-    return { status: 'warning', value: null, detail: `There is no complete backup of ${environment}.`, fix };
+    return {
+      status: 'warning',
+      value: null,
+      detail: `There is no complete backup of ${environment} in the workspace.`,
+      fix,
+    };
   }
   const hours = Math.floor((Date.now() - Date.parse(newest.createdAt)) / HOUR_MS);
   const detail = `The newest backup, ${newest.id}, is ${age(hours)} old.`;
