@@ -30,7 +30,8 @@ export const command = defineCommand<Args>({
       .option('label', { type: 'string', requiresArg: true, describe: 'What it is for; a part of its id' })
       .option('format', {
         choices: ['directory', 'custom', 'plain'] as const,
-        describe: 'directory (default, parallel), custom (one file) or plain (SQL)',
+        describe:
+          'directory (parallel), custom (one file) or plain (SQL); directory unless there are many large objects',
       })
       .option('schema-only', { type: 'boolean', describe: 'Definitions without rows' })
       .option('data-only', { type: 'boolean', describe: 'Rows without definitions' })

@@ -17,7 +17,13 @@ import { commentStatement, propertyStatements } from './backup/database-properti
 import { fillScratch } from './backup/fill-scratch.js';
 import { type LeftOutParts, leftOutParts, NOTHING_LEFT_OUT, withoutParts } from './backup/left-out-parts.js';
 import { type Manifest, type TableRows, usersTables } from './backup/manifest.js';
-import { createScratchDatabase, dropDatabase, lockRestoreOf, SCRATCH_COMMENT } from './backup/scratch-database.js';
+import {
+  createScratchDatabase,
+  dropDatabase,
+  lockRestoreOf,
+  SCRATCH_COMMENT,
+  settleScratchDatabase,
+} from './backup/scratch-database.js';
 import { endSessionsOf, refuseIfInUse } from './backup/sessions.js';
 import { type BackupResult, backupTarget } from './backup.js';
 import { explained, stopIfAborted } from './failure.js';
@@ -273,6 +279,7 @@ async function replace(
     const warnings = await withConnection(target.settings, { database: scratch, signal: controls.signal }, (contents) =>
       checkContents(contents, { manifest, environment: target.environment, controls }),
     );
+    await settleScratchDatabase(maintenance, scratch);
     await applyProperties(maintenance, scratch, properties);
     await keepRecords(scratch, {
       target,

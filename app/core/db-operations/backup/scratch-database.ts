@@ -38,7 +38,15 @@ export async function createScratchDatabase(
     });
   }
   await db.query(commentStatement(name, SCRATCH_COMMENT));
+  // pg_restore commits after each object. What is not on disk when the server crashes would be dropped anyway, and the commit
+  // that gives it its new name writes everything before it
+  await db.query(`alter database ${escapeIdentifier(name)} set synchronous_commit = off`);
   return name;
+}
+
+/** Takes back what a scratch database is only set to while it is filled. */
+export async function settleScratchDatabase(db: Queryable, name: string): Promise<void> {
+  await db.query(`alter database ${escapeIdentifier(name)} reset synchronous_commit`);
 }
 
 /** Drops a database together with the sessions in it. */
