@@ -34,7 +34,7 @@ export const command = defineCommand<Args>({
       .option('format', {
         choices: ['directory', 'custom', 'plain'] as const,
         describe:
-          'directory (default, parallel), custom (one file; default with --encrypt or --storage) or plain (SQL)',
+          'directory (parallel), custom (one file) or plain (SQL); directory unless encrypted, stored elsewhere or with many large objects',
       })
       .option('schema-only', { type: 'boolean', describe: 'Definitions without rows' })
       .option('data-only', { type: 'boolean', describe: 'Rows without definitions' })

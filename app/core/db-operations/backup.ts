@@ -3,6 +3,8 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { getWorkspace } from '../../config/workspace.js';
+import { countLargeObjects } from '../../database/catalog/database-objects.js';
+import type { Queryable } from '../../database/queryable.js';
 import { findClientTools } from '../../services/client-tools.js';
 import { type BackupStorage, folderStorage } from '../../services/storage.js';
 import { withMaintenanceConnection } from '../../services/with-connection.js';
@@ -49,8 +51,8 @@ export interface BackupOptions extends OperationOptions {
   /** A few words that say what it is for; a part of the id. */
   readonly label?: string | undefined;
   /**
-   * `directory` by default: the only one that is written in parallel. `custom` with `encrypt` or `storage`: it needs no
-   * place in between.
+   * `directory` by default, the only one that is written in parallel; `custom` for a database with thousands of large
+   * objects, each of which would be a file, and with `encrypt` or `storage`: it needs no place in between.
    */
   readonly format?: BackupFormat | undefined;
   readonly schemaOnly?: boolean | undefined;
@@ -125,7 +127,7 @@ type Request = ReturnType<typeof checked>;
 function checked(options: BackupOptions) {
   const { encrypt, askPassphrase, storage } = options;
   const {
-    format = encrypt === undefined && storage === undefined ? 'directory' : 'custom',
+    format = encrypt === undefined && storage === undefined ? undefined : 'custom',
     schemaOnly,
     dataOnly,
     jobs,
@@ -139,12 +141,13 @@ function checked(options: BackupOptions) {
   const { schemas = [], tables = [], excludeTableData: excludedData = [] } = options;
   const refuse = (message: string) =>
     new ManageDbError('USAGE', message, { hint: 'See: manage_db create-backup --help' });
-  if (!BACKUP_FORMATS.includes(format)) throw refuse(`A backup is ${BACKUP_FORMATS.join(', ')}, not ${format}.`);
+  if (format !== undefined && !BACKUP_FORMATS.includes(format))
+    throw refuse(`A backup is ${BACKUP_FORMATS.join(', ')}, not ${format}.`);
   if (schemaOnly && dataOnly)
     throw refuse('A backup holds the schema only, or the data only, or both: not --schema-only --data-only.');
   if (jobs !== undefined && (!Number.isInteger(jobs) || jobs < 1))
     throw refuse(`--jobs takes a number from 1, not ${jobs}.`);
-  if (jobs !== undefined && jobs > 1 && format !== 'directory') {
+  if (jobs !== undefined && jobs > 1 && format !== undefined && format !== 'directory') {
     throw refuse(
       `Only the directory format is written in parallel, not ${format}: leave out --jobs, or --format directory.`,
     );
@@ -162,7 +165,8 @@ function checked(options: BackupOptions) {
     throw refuse('A part of a database need not be restorable by itself: leave out --prove, or --schema and --table.');
   const contents: Manifest['contents'] = schemaOnly ? 'schema' : dataOnly ? 'data' : 'all';
   return {
-    format,
+    // several jobs need a directory
+    format: format ?? (jobs === undefined || jobs === 1 ? null : 'directory'),
     contents,
     selection: { schemas, tables, excludedData },
     compression: compress === undefined ? null : parseCompression(compress),
@@ -257,7 +261,7 @@ interface Filling {
 /** Dumps and counts at the same time, in one snapshot, and returns the manifest of what lies in `folder` then. */
 async function fill(folder: string, { id, target, request, startedAt, deposit }: Filling): Promise<Manifest> {
   const { settings, environment, database, host, port } = target;
-  const { controls, contents, format, jobs, label, compression: wanted } = request;
+  const { controls, contents, jobs, label, compression: wanted } = request;
   const counted = await withSnapshot(
     settings,
     { lockTimeoutMs: LOCK_TIMEOUT_MS, signal: controls.signal },
@@ -271,6 +275,7 @@ async function fill(folder: string, { id, target, request, startedAt, deposit }:
       const globals = await describeGlobals(client, { ...facts, database, withoutPasswords });
       const selection = await resolveSelection(client, request.selection);
       const sizes = contents === 'schema' ? [] : await sizesOf(client, await listTablesWithRows(client, selection));
+      const format = request.format ?? (await fittingFormat(client));
       const application = `manage_db dump ${id.slice(0, LENGTH_OF_TIME)}`;
       const [tables, dumped] = await together(
         controls.signal,
@@ -306,6 +311,7 @@ async function fill(folder: string, { id, target, request, startedAt, deposit }:
       );
       return {
         ...facts,
+        format,
         toolVersion: tools.version,
         snapshot: snapshotId,
         compression: dumped.compression,
@@ -335,7 +341,6 @@ async function fill(folder: string, { id, target, request, startedAt, deposit }:
     host,
     port,
     ...times,
-    format,
     contents,
     selection: selection.said,
     encryption: deposit === null || deposit.sealing === null ? null : 'age',
@@ -364,6 +369,13 @@ async function complete(folder: string, { globals, dumped, deposit, controls }: 
   const files = [...dumped, beside, ...(await putKey(deposit, { signal }))];
   return files.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
+
+/** In a directory each large object is a file, which is written, synced and checked by itself. */
+async function fittingFormat(db: Queryable): Promise<BackupFormat> {
+  return (await countLargeObjects(db)).all > MOST_FILES_OF_LARGE_OBJECTS ? 'custom' : 'directory';
+}
+
+const MOST_FILES_OF_LARGE_OBJECTS = 1000;
 
 /** Roles and tablespaces belong to the server. Those roles that the database refers to are kept beside the dump. */
 const LEFT_OUT: Record<Manifest['contents'], string[]> = {

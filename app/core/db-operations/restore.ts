@@ -388,7 +388,7 @@ async function replace(
 
 /** All but the comment, which comes with the name: by its own a scratch database is recognized. */
 async function applyProperties(db: Queryable, scratch: string, properties: Manifest['properties']): Promise<void> {
-  // the search_path that the contents were restored with, perhaps
+  // what it was only set to while it was filled: synchronous_commit, and perhaps a search_path
   await db.query(`alter database ${escapeIdentifier(scratch)} reset all`);
   for (const statement of propertyStatements(scratch, { ...properties, comment: SCRATCH_COMMENT }))
     await db.query(statement);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { chmod, open, readdir } from 'node:fs/promises';
+import { chmod, open, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { ManageDbError, messageOf } from '../../errors.js';
@@ -115,7 +115,15 @@ async function damageOf(
   }
 }
 
+/** Bytes up to which a file is read at once: a stream costs more than they do. */
+const SMALL = 256 * 1024;
+
 async function fingerprint(folder: string, path: string, signal: AbortSignal | undefined): Promise<ManifestFile> {
+  if ((await stat(join(folder, path))).size <= SMALL) {
+    signal?.throwIfAborted();
+    const bytes = await readFile(join(folder, path));
+    return { path, sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+  }
   const hash = createHash('sha256');
   const reading = createReadStream(join(folder, path), { highWaterMark: 1 << 20 });
   await pipeline(reading, hash, { ...(signal === undefined ? {} : { signal }) });

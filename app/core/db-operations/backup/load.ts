@@ -113,12 +113,18 @@ async function restoreArchive(
     ...(isNewerTool ? [] : ['--exit-on-error']),
     join(folder, DUMP_NAMES[manifest.format]),
   ];
+  const progress = tableProgress({ onProgress, verb: 'restoring', jobs, total: manifest.tables.length });
+  // said first of all, when only the last of many lines are known in the end
+  const aboutErrors: string[] = [];
   await runClientTool(tools.pgRestore, args, {
     settings,
     database,
     signal,
-    ...(isNewerTool ? { isSuccess: failedOnlyOnUnknownSetting } : {}),
-    onStderr: tableProgress({ onProgress, verb: 'restoring', jobs, total: manifest.tables.length }),
+    ...(isNewerTool ? { isSuccess: () => failedOnlyOnUnknownSetting(aboutErrors) } : {}),
+    onStderr: (line) => {
+      if (ABOUT_ERRORS.test(line)) aboutErrors.push(line);
+      progress(line);
+    },
   });
 }
 
@@ -132,6 +138,8 @@ async function restoreAsText(request: LoadRequest, list: string): Promise<void> 
     (either) => runClientTool(tools.pgRestore, args, { settings, database, signal: either, stdout: text }),
   );
 }
+
+const ABOUT_ERRORS = /Command was: SET transaction_timeout|errors ignored on restore: /;
 
 /** Whether every error that pg_restore counted came from {@link UNKNOWN_SETTING}. */
 export function failedOnlyOnUnknownSetting(lines: readonly string[]): boolean {

@@ -38,8 +38,15 @@ export async function createScratchDatabase(
       cause: error,
     });
   }
-  await db.query(commentStatement(name, SCRATCH_COMMENT));
+  await markAsScratch(db, name);
   return name;
+}
+
+async function markAsScratch(db: Queryable, name: string): Promise<void> {
+  await db.query(commentStatement(name, SCRATCH_COMMENT));
+  // pg_restore commits after each object. What is not on disk when the server crashes would be dropped anyway, and the commit
+  // that gives it its new name writes everything before it
+  await db.query(`alter database ${escapeIdentifier(name)} set synchronous_commit = off`);
 }
 
 /** Makes a scratch database of the session `db` empty again, with the search_path of `properties` for what works in it. */
@@ -50,7 +57,7 @@ export async function renewScratchDatabase(
 ): Promise<void> {
   await dropDatabase(db, name);
   await db.query(createDatabaseStatement(name, properties, serverMajor));
-  await db.query(commentStatement(name, SCRATCH_COMMENT));
+  await markAsScratch(db, name);
   for (const statement of setStatements(`database ${escapeIdentifier(name)}`, searchPathSettings(properties)))
     await db.query(statement);
 }

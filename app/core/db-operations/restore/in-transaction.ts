@@ -30,7 +30,8 @@ import { countTableRows } from '../backup/table-rows.js';
 import { isCommitted } from '../commit-outcome.js';
 import { dropStatements } from '../maintenance/drop-statements.js';
 import { notOwned } from '../maintenance/not-owned.js';
-import { withoutTransaction } from './restore-script.js';
+import { inLargeChunks, withoutTransaction } from './restore-script.js';
+import { tooManyObjects } from './too-many-objects.js';
 
 export interface TransactionRestore {
   readonly target: Target;
@@ -110,8 +111,9 @@ async function named(error: unknown, { target, manifest }: TransactionRestore): 
       },
     );
   }
-  if (!/canceling statement due to lock timeout/.test(text)) return error;
   const { settings } = target;
+  if (/out of shared memory/.test(text)) return tooManyObjects(settings, error);
+  if (!/canceling statement due to lock timeout/.test(text)) return error;
   const holders = await withConnection(settings, {}, (db) => readLockHolders(db)).catch(() => []);
   return lockTimeoutError({
     wanted: `the tables of ${target.database}`,
@@ -441,10 +443,11 @@ ${notice(`manage_db transaction %', pg_catalog.pg_current_xact_id()`)}`;
   if (!(await locked)) return;
   await backUp();
   yield `${plan.statements.join(';\n')};\n`;
-  yield* withoutTransaction(loaded, {
+  const text = withoutTransaction(loaded, {
     unknownStatement: serverMajor < FIRST_MAJOR_THAT_KNOWS_IT ? UNKNOWN_SETTING : null,
     searchPath: plan.searchPath ?? null,
   });
+  yield* inLargeChunks(text);
   // what it writes ends before it has ended, and before it has said whether all was well
   await whole;
   onCommit();

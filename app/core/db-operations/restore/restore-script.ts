@@ -43,3 +43,20 @@ export async function* withoutTransaction(written: Readable, script: RestoreScri
   const unrestrict = /\\unrestrict \w+\n/.exec(end)?.[0];
   if (unrestrict !== undefined) yield Buffer.from(unrestrict);
 }
+
+/** Gathers what comes line by line: a large object is five lines, and each of them would be a write of its own. */
+export async function* inLargeChunks(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let gathered: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    gathered.push(chunk);
+    bytes += chunk.length;
+    if (bytes < LARGE) continue;
+    yield Buffer.concat(gathered);
+    gathered = [];
+    bytes = 0;
+  }
+  if (bytes > 0) yield Buffer.concat(gathered);
+}
+
+const LARGE = 64 * 1024;
