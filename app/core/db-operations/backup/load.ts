@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
@@ -98,15 +99,36 @@ async function listOfWanted({ tools, settings, database, folder, manifest, parts
 /** Of a schema that is called `manage_db x`, the kind of object does not come right behind. */
 const OUR_GRANT = /^\d+; \d+ \d+ ACL (manage_db (TABLE|COLUMN|SEQUENCE|FUNCTION|PROCEDURE|TYPE)|- SCHEMA manage_db) /;
 
-async function restoreArchive(
-  { tools, serverMajor, settings, database, folder, manifest, jobs, parts, signal, onProgress }: LoadRequest,
-  list: string,
-): Promise<void> {
+/**
+ * In two runs, the rows before what comes after them: pg_restore with jobs makes the triggers of a partitioned table while
+ * rows are still loaded into its partitions, and they fire. Grants come last, as in one run: who has taken rights
+ * from itself could make no foreign key any more.
+ */
+async function restoreArchive(request: LoadRequest, list: string): Promise<void> {
+  await runPgRestore(request, ['--section=pre-data', '--section=data', '--no-privileges', `--use-list=${list}`]);
+  await withTemporaryFile('list', await listOfRest(request, list), (rest) =>
+    runPgRestore(request, [`--use-list=${rest}`]),
+  );
+}
+
+/** Of a list: what comes after the rows, and all grants. */
+async function listOfRest({ tools, settings, database, folder, manifest, signal }: LoadRequest, list: string) {
+  const args = ['--list', '--section=post-data', join(folder, DUMP_NAMES[manifest.format])];
+  const { stdout } = await runClientTool(tools.pgRestore, args, { settings, database, signal });
+  const after = new Set(stdout.split('\n'));
+  const wanted = (await readFile(list, 'utf8')).split('\n');
+  return wanted.filter((line) => after.has(line) || GRANT.test(line)).join('\n');
+}
+
+const GRANT = /^\d+; \d+ \d+ (DEFAULT )?ACL /;
+
+async function runPgRestore(request: LoadRequest, which: readonly string[]): Promise<void> {
+  const { tools, serverMajor, settings, database, folder, manifest, jobs, parts, signal, onProgress } = request;
   const isNewerTool = tools.major >= FIRST_MAJOR_THAT_KNOWS_IT && serverMajor < FIRST_MAJOR_THAT_KNOWS_IT;
   const args = [
     `--dbname=${database}`,
     `--jobs=${jobs}`,
-    `--use-list=${list}`,
+    ...which,
     ...leavingOut(parts),
     '--verbose',
     // newer tools must be let past the one statement that cannot work; every other error still fails
