@@ -38,7 +38,7 @@ export async function* filterPlainDump(dump: Readable, filter: PlainDumpFilter):
       if (newline === -1) break;
       // latin1 keeps every byte as it is
       const line = data.toString('latin1', 0, newline);
-      isInRows = BEGIN_OF_ROWS.test(line);
+      isInRows = lines.isBeginOfRows(line);
       // where there are rows, their end is looked for from this very newline on: there may be none at all
       const length = isInRows ? newline : newline + 1;
       if (lines.isSearchPath(line)) yield searchPathStatement(filter.searchPath ?? '');
@@ -55,7 +55,8 @@ function searchPathStatement(searchPath: string): Buffer {
 }
 
 const NEWLINE = 0x0a;
-const BEGIN_OF_ROWS = /^COPY .* FROM stdin;$/;
+const COPY = /^COPY /;
+const FROM_STDIN = / FROM stdin;$/;
 const END_OF_ROWS = Buffer.from('\n\\.\n');
 
 /** pg_dump writes a comment before each object: `-- Name: TABLE t; Type: ACL; Schema: s; Owner: -`. */
@@ -67,8 +68,18 @@ const GRANT = /^(?:GRANT|REVOKE) .* manage_db[. ].*;$/;
 class DumpLines {
   private isBeforeObjects = true;
   private isInOurGrants = false;
+  private isInCopy = false;
 
   constructor(private readonly filter: PlainDumpFilter) {}
+
+  /** The names of a table and its columns may have line breaks. */
+  isBeginOfRows(line: string): boolean {
+    if (OBJECT.test(line)) this.isInCopy = false;
+    if (COPY.test(line)) this.isInCopy = true;
+    if (!this.isInCopy || !FROM_STDIN.test(line)) return false;
+    this.isInCopy = false;
+    return true;
+  }
 
   isSearchPath(line: string): boolean {
     return this.isBeforeObjects && typeof this.filter.searchPath === 'string' && line === EMPTY_SEARCH_PATH;
