@@ -1,6 +1,6 @@
 import type { QueryResult, QueryResultRow } from 'pg';
 import type { Queryable } from '../database/queryable.js';
-import { dropSetRole } from './neutral-settings.js';
+import { DROP_SET_ROLE } from './neutral-settings.js';
 
 /**
  * The search_path of everything that manage_db asks for itself. The owner of a database can put operators of their own
@@ -23,8 +23,7 @@ export function pinned(db: Queryable): Queryable {
   return {
     async query<Row extends QueryResultRow>(text: string, values?: unknown[]): Promise<QueryResult<Row>> {
       try {
-        await db.query(`begin read write; ${PIN_TRANSACTION}`);
-        await dropSetRole(db);
+        await db.query(`begin read write; ${PIN_TRANSACTION}; ${DROP_SET_ROLE}`);
         const result: QueryResult<Row> | readonly QueryResult<Row>[] = await db.query<Row>(text, values);
         await db.query('commit');
         // of several statements in one text, the last one answers

@@ -9,7 +9,7 @@ import { PIN_TRANSACTION } from './catalog-path.js';
 import { addressOf, connectionError } from './connection/connection-errors.js';
 import { engineFor } from './connection/engine.js';
 import { discardEngine, type Engine } from './connection/open-engines.js';
-import { dropSetRole } from './neutral-settings.js';
+import { DROP_SET_ROLE } from './neutral-settings.js';
 import {
   type DbSession,
   type OpenSession,
@@ -76,7 +76,7 @@ export function getOperationSession<T>(
     const before = isNested ? await session.query<{ search_path: string }>('show search_path') : null;
     await session.query(PIN_TRANSACTION);
     // around a nested one, the role may be the caller's own
-    if (!isNested) await dropSetRole(session);
+    if (!isNested) await session.query(DROP_SET_ROLE);
     const result = await fn(session);
     // releasing a savepoint keeps what was set in it
     if (before !== null)

@@ -51,13 +51,10 @@ const SET_ROLE = `
   limit 1`;
 
 /**
- * Frees the session from a role that it was set to, for the open transaction.
- *
- * @param db with the search_path pinned
+ * Frees the session from a role that it was set to, for the open transaction. A statement without parameters, to be sent
+ * together with others; the search_path must be pinned.
  */
-export async function dropSetRole(db: Queryable): Promise<void> {
-  await db.query(`select pg_catalog.set_config('role', 'none', true) ${SET_ROLE}`);
-}
+export const DROP_SET_ROLE = `select pg_catalog.set_config('role', 'none', true) ${SET_ROLE}`;
 
 /**
  * Gives the session of `db` the settings that ours need, until its end.

@@ -22,13 +22,13 @@ import { openingOf, withOpenBackup } from './backup/opening.js';
 import {
   createScratchDatabase,
   dropAbandonedScratchDatabases,
-  dropDatabase,
   lockRestoreOf,
   renewScratchDatabase,
   SCRATCH_COMMENT,
 } from './backup/scratch-database.js';
 import { endSessionsOf, refuseIfInUse } from './backup/sessions.js';
 import { sweepPartials } from './backup/sweep-partials.js';
+import { afterDropping } from './backup/with-scratch-database.js';
 import { type BackupResult, backupTarget } from './backup.js';
 import { UnknownOutcome } from './commit-outcome.js';
 import { explained, stopIfAborted } from './failure.js';
@@ -382,7 +382,7 @@ async function replace(
     return { ...placed, safetyBackup: null, tables: usersTables(tables), warnings };
   } catch (error) {
     if (error instanceof UnknownOutcome) throw error;
-    throw await afterDropping(scratch, target, error);
+    throw await afterDropping(scratch, target.settings, error);
   }
 }
 
@@ -392,14 +392,4 @@ async function applyProperties(db: Queryable, scratch: string, properties: Manif
   await db.query(`alter database ${escapeIdentifier(scratch)} reset all`);
   for (const statement of propertyStatements(scratch, { ...properties, comment: SCRATCH_COMMENT }))
     await db.query(statement);
-}
-
-/** On a connection of its own: the one that worked until now may be what has failed. */
-async function afterDropping(scratch: string, { settings }: Target, error: unknown): Promise<unknown> {
-  try {
-    await withMaintenanceConnection(settings, (db) => dropDatabase(db, scratch));
-    return error;
-  } catch {
-    return explained(error, `The scratch database ${scratch} is left, and the next restore drops it.`);
-  }
 }

@@ -9,7 +9,7 @@ import { readObservation } from '../../database/records/observation.js';
 import { PIN_TRANSACTION } from '../../services/catalog-path.js';
 import { asManageDbError } from '../../services/database-errors.js';
 import { withPooledConnection } from '../../services/database-service.js';
-import { dropSetRole } from '../../services/neutral-settings.js';
+import { DROP_SET_ROLE } from '../../services/neutral-settings.js';
 import { withMaintenanceConnection } from '../../services/with-connection.js';
 import { workspaceRoot } from '../workspace-root.js';
 import type { GateFacts } from './decide.js';
@@ -60,7 +60,7 @@ async function factsOf(operation: OperationName, config: EnvironmentConfig, { se
 async function look(db: Queryable) {
   await db.query(`begin read only; set local lock_timeout = '5s'; ${PIN_TRANSACTION}`);
   try {
-    await dropSetRole(db);
+    await db.query(DROP_SET_ROLE);
     const observation = await readObservation(db);
     const stamp = observation.hasRecords ? await readStamp(db) : null;
     const engagements = observation.hasRecords ? await readOpenEngagements(db) : [];

@@ -20,7 +20,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import pg from 'pg';
 import { getConfig, reloadConfig } from '../../../app/config/db-config.js';
-import { failedOnlyOnUnknownSetting } from '../../../app/core/db-operations/backup/load.js';
+import { failedOnlyOnUnknownSetting } from '../../../app/core/db-operations/backup/unknown-setting.js';
 import { type BackupOptions, backupDatabase } from '../../../app/core/db-operations/backup.js';
 import { listBackups } from '../../../app/core/db-operations/list-backups.js';
 import { type RestoreOptions, restoreDatabase } from '../../../app/core/db-operations/restore.js';

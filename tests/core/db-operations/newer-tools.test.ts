@@ -20,12 +20,13 @@ const FIRST = /^SET statement_timeout = 0;$/m;
 
 /**
  * A pg_restore that behaves like that of version 17 towards an older server: what it executes first is a setting that the
- * server does not know, and it goes on after that only if it may.
+ * server does not know, and it goes on after that only if it may; as text it writes it.
  */
 const PG_RESTORE = (real: string) => `#!/bin/bash
 said='pg_restore: error: could not execute query: ERROR:  unrecognized configuration parameter "transaction_timeout"'
 case " $* " in
   *" --list "*) exec ${real} "$@";;
+  *" --file=- "*) ${real} "$@" | sed 's/^SET statement_timeout = 0;$/&\\n${UNKNOWN}/'; exit "\${PIPESTATUS[0]}";;
   *" --exit-on-error "*) echo "$said" >&2; exit 1;;
 esac
 printf '%s\\nCommand was: ${UNKNOWN}\\n' "$said" >&2

@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { escapeIdentifier } from 'pg';
 import { backupDatabase } from '../../../app/core/db-operations/backup.js';
 import { showOperationLog, verifyOperationLog } from '../../../app/core/db-operations/operation-log.js';
 import { type RestoreOptions, restoreDatabase } from '../../../app/core/db-operations/restore.js';
@@ -9,10 +10,18 @@ import { readStampStatus } from '../../../app/core/db-operations/stamp.js';
 import type { ManageDbError } from '../../../app/core/errors.js';
 import { withKillSwitchOverride } from '../../../app/core/safety/override.js';
 import { startEmbeddedServer, stopEmbeddedServer } from '../../../app/services/embedded-postgres.js';
-import { dropDatabase, type ScratchDatabase, scratchDatabase, withClient } from '../../support/scratch-database.js';
+import {
+  dropDatabase,
+  onServer,
+  type ScratchDatabase,
+  scratchDatabase,
+  withClient,
+} from '../../support/scratch-database.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
 import { removeServerData } from '../../support/server-data.js';
 import { stampAs } from '../../support/stamp.js';
+import { HOSTILE_ROLES, HOSTILE_SEARCH_PATH, hostileDatabase } from './round-trip/hostile-database.js';
+import { expectSame, readWholeState } from './round-trip/whole-state.js';
 
 describe('restoring a backup of one environment into another, on another server', () => {
   let away: { readonly workspace: string; readonly dataDirectory: string };
@@ -178,6 +187,51 @@ describe('restoring a backup of one environment into another, on another server'
     expect(steps).to.include('rehearsing without data').and.not.include('creating a scratch database');
     expect(await databasesAway()).to.deep.equal(['clinic_away']);
     expect(await ids()).to.deep.equal([99]);
+  });
+
+  describe('where functions rely on the search_path', () => {
+    const roles = HOSTILE_ROLES.map((role) => escapeIdentifier(role));
+    beforeEach(async () => {
+      await between('testing', 'production');
+      for (const role of roles) {
+        await onServer((server) => server.query(`create role ${role}`));
+        await onAway('postgres', `create role ${role}`);
+      }
+      await home.query(hostileDatabase());
+      await onServer((server) => server.query(`alter database ${home.name} set search_path = ${HOSTILE_SEARCH_PATH}`));
+    });
+    afterEach(async () => {
+      await dropDatabase(home.name);
+      await onAway('postgres', 'drop database clinic_away with (force)');
+      for (const role of roles) {
+        await onServer((server) => server.query(`drop role ${role}`));
+        await onAway('postgres', `drop role ${role}`);
+      }
+    });
+
+    for (const method of ['swap', 'transaction'] as const) {
+      it(`rehearses under it and restores by ${method}`, async () => {
+        const before = await readWholeState(home.url);
+        await backup('testing');
+        await restore('testing', 'production', { method, ...typed('RESTORE_BACKUP') });
+        await onAway('postgres', `alter database clinic_away set search_path = ${HOSTILE_SEARCH_PATH}`);
+        // inside a live database extensions are left as they are
+        if (method === 'transaction') await onAway('clinic_away', `comment on extension hstore is 'another'`);
+        expectSame(before, await readWholeState(urlAway('clinic_away')));
+      });
+    }
+
+    it('lists only what cannot be created under it either', async () => {
+      await home.query(`
+        create function spoken() returns int language internal as 'int4in';
+        update pg_proc set prosrc = 'no_such_function_here' where proname = 'spoken'`);
+      await backup('testing');
+      const error = await failure(restore('testing', 'production', typed('RESTORE_BACKUP')));
+      expect(error.details.failures).to.deep.equal([
+        'FUNCTION spoken() postgres: there is no built-in function named "no_such_function_here"',
+      ]);
+      expect(await databasesAway()).to.deep.equal(['clinic_away']);
+    });
   });
 
   it('is a flag of restore-backup, whose text and JSON name both', async () => {

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { expect } from 'chai';
 import { escapeIdentifier } from 'pg';
 import { backupDatabase } from '../../../app/core/db-operations/backup.js';
@@ -10,16 +8,8 @@ import { CLINIC } from '../../database/catalog/clinic-fixture.js';
 import { onServer, type ScratchDatabase, scratchDatabase, withClient } from '../../support/scratch-database.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
 import { stampAs } from '../../support/stamp.js';
+import { HOSTILE_ROLES, HOSTILE_SEARCH_PATH, hostileDatabase } from './round-trip/hostile-database.js';
 import { differences, expectSame, readWholeState } from './round-trip/whole-state.js';
-
-const ROLES = ['Ärztin "Dr"; --', "Leser's %s"];
-
-/** The database of the file, with roles that are quoted wherever they are named. */
-function hostileDatabase(): string {
-  const sql = readFileSync(join(import.meta.dirname, 'round-trip', 'hostile-database.sql'), 'utf8');
-  const [owner = '', reader = ''] = ROLES.map((role) => escapeIdentifier(role));
-  return sql.replaceAll('round_trip_owner', owner).replaceAll('round_trip_reader', reader);
-}
 
 /** What can happen to a database between its backup and its restore. */
 const HOSTILE_DAMAGE = `
@@ -60,18 +50,20 @@ describe('a round trip', () => {
 
   before(() =>
     onServer(async (server) => {
-      for (const role of ROLES) await server.query(`create role ${escapeIdentifier(role)}`);
+      for (const role of HOSTILE_ROLES) await server.query(`create role ${escapeIdentifier(role)}`);
     }),
   );
   after(() =>
     onServer(async (server) => {
-      for (const role of ROLES) await server.query(`drop role ${escapeIdentifier(role)}`);
+      for (const role of HOSTILE_ROLES) await server.query(`drop role ${escapeIdentifier(role)}`);
     }),
   );
   const prepare = async (sql: string): Promise<void> => {
     database = await scratchDatabase(sql);
     await withClient(database.url, (client) => stampAs(client, 'testing'));
-    await onServer((server) => server.query(`alter database ${database.name} set search_path = public, "TABLE DATA"`));
+    await onServer((server) =>
+      server.query(`alter database ${database.name} set search_path = ${HOSTILE_SEARCH_PATH}`),
+    );
     workspace = scratchWorkspace({ '.env.testing': `TESTING_DATABASE_URL='${database.url}'\n` });
   };
   afterEach(async () => {

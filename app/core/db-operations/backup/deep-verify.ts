@@ -4,16 +4,12 @@ import type { Queryable } from '../../../database/queryable.js';
 import { withConnection, withMaintenanceConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
-import { explained, stopIfAborted } from '../failure.js';
+import { stopIfAborted } from '../failure.js';
 import { findSurprises, type Surprises } from '../restore/check-contents.js';
 import { fillScratch } from './fill-scratch.js';
 import type { Manifest, TableRows } from './manifest.js';
-import {
-  createScratchDatabase,
-  dropAbandonedScratchDatabases,
-  dropDatabase,
-  renewScratchDatabase,
-} from './scratch-database.js';
+import { dropAbandonedScratchDatabases } from './scratch-database.js';
+import { withScratchDatabase } from './with-scratch-database.js';
 
 export interface DeepVerification {
   /** The server that the scratch database is made on: the one that the backup is of. */
@@ -44,32 +40,16 @@ export async function verifyDeep(verification: DeepVerification): Promise<DeepFi
     await dropAbandonedScratchDatabases(maintenance);
     stopIfAborted(controls.signal);
     controls.onProgress?.({ step: 'creating a scratch database' });
-    const scratch = await createScratchDatabase(maintenance, manifest.properties, serverMajor);
-    let findings: DeepFindings;
-    try {
-      // who may not connect to the database that it is a copy of must not read it here
-      const close = () => maintenance.query(`revoke all on database ${escapeIdentifier(scratch)} from public`);
-      await close();
-      const renew = async (): Promise<void> => {
-        await renewScratchDatabase(maintenance, scratch, { properties: manifest.properties, serverMajor });
-        await close();
-      };
+    const place = { settings, serverMajor, properties: manifest.properties };
+    return withScratchDatabase(maintenance, place, async ({ name: scratch, renew }) => {
       const tables = await fillScratch(scratch, { ...verification, renew });
       await giveToOwner(maintenance, scratch, manifest);
       const { environment } = manifest;
       const surprises = await withConnection(settings, { database: scratch, signal: controls.signal }, (contents) =>
         findSurprises(contents, { manifest, environment, controls }),
       );
-      findings = { tables, ...surprises };
-    } catch (error) {
-      throw await dropped(scratch, settings).then(
-        () => error,
-        () =>
-          explained(error, `The scratch database ${scratch} is left; the next restore or deep verification drops it.`),
-      );
-    }
-    await dropped(scratch, settings);
-    return findings;
+      return { tables, ...surprises };
+    });
   });
 }
 
@@ -93,9 +73,4 @@ function refuseUnlessRestorable({ id, environment, contents, selection }: Manife
   throw new ManageDbError('USAGE', `Backup ${id} ${why}: it need not be restorable by itself.`, {
     hint: `Its files can be verified: manage_db verify-backup ${id} --env ${environment}`,
   });
-}
-
-/** On a connection of its own: the one that worked until now may be what has failed. */
-function dropped(scratch: string, settings: ConnectionSettings): Promise<void> {
-  return withMaintenanceConnection(settings, (db) => dropDatabase(db, scratch));
 }

@@ -7,11 +7,18 @@ import { type ClientTools, runClientTool } from '../../../services/client-tools.
 import { withTemporaryFile } from '../../../services/work-folder.js';
 import type { OperationControls } from '../../progress.js';
 import { DUMP_NAMES } from './dump.js';
+import { type FailedObject, FailedObjects } from './failed-objects.js';
 import { isOfLeftOutExtension, type LeftOutParts, leavingOut } from './left-out-parts.js';
 import type { Manifest } from './manifest.js';
 import { filterPlainDump } from './plain-dump-filter.js';
 import { tableProgress } from './table-progress.js';
 import { together } from './together.js';
+import {
+  failedOnlyOnUnknownSetting,
+  isAboutErrors,
+  setsUnknownSetting,
+  unknownStatementFor,
+} from './unknown-setting.js';
 
 export interface LoadRequest extends OperationControls {
   readonly tools: ClientTools;
@@ -30,10 +37,6 @@ export interface LoadRequest extends OperationControls {
   readonly searchPath?: string;
 }
 
-/** What pg_dump, pg_restore and psql 17 and newer set first of all, and servers before 17 do not know. */
-export const UNKNOWN_SETTING = 'SET transaction_timeout = 0;';
-export const FIRST_MAJOR_THAT_KNOWS_IT = 17;
-
 /**
  * Loads a dump into an empty database; any error of the tools is a failure.
  *
@@ -47,37 +50,22 @@ type Wanted = Omit<LoadRequest, 'jobs' | 'onProgress'>;
 
 /**
  * Loads the definitions of an archive into an empty database, without a row, and goes on after what fails. Returns what
- * failed and why, a line for each.
+ * failed.
  *
  * @throws ManageDbError `CLIENT_TOOL_FAILED` for what is not about single objects, `INTERRUPTED`
  */
-export async function loadSchema(request: Wanted): Promise<string[]> {
-  const { tools, settings, database, folder, manifest, parts, signal } = request;
+export async function loadSchema(request: Wanted): Promise<FailedObject[]> {
   const failures = new FailedObjects();
-  await withListOfWanted(request, async (list) => {
-    const args = [
-      `--dbname=${database}`,
-      `--use-list=${list}`,
-      '--schema-only',
-      // without it nothing says which object an error is about
-      '--verbose',
-      ...leavingOut(parts),
-      join(folder, DUMP_NAMES[manifest.format]),
-    ];
-    await runClientTool(tools.pgRestore, args, {
-      settings,
-      database,
-      signal,
-      onStderr: (line) => failures.hear(line),
-      isSuccess: (lines) => lines.some((line) => /errors ignored on restore: \d+$/.test(line)),
-    });
-  });
+  await withListOfWanted(request, (list) => restoreAsText(request, ['--schema-only', `--use-list=${list}`], failures));
   return failures.list();
 }
 
 async function loadArchive(request: LoadRequest): Promise<void> {
-  const restore = request.searchPath === undefined ? restoreArchive : restoreAsText;
-  await withListOfWanted(request, (list) => restore(request, list));
+  await withListOfWanted(request, (list) =>
+    request.searchPath === undefined
+      ? restoreArchive(request, list)
+      : restoreAsText(request, [`--use-list=${list}`], null),
+  );
 }
 
 async function withListOfWanted(request: Wanted, work: (list: string) => Promise<void>): Promise<void> {
@@ -124,7 +112,7 @@ const GRANT = /^\d+; \d+ \d+ (DEFAULT )?ACL /;
 
 async function runPgRestore(request: LoadRequest, which: readonly string[]): Promise<void> {
   const { tools, serverMajor, settings, database, folder, manifest, jobs, parts, signal, onProgress } = request;
-  const isNewerTool = tools.major >= FIRST_MAJOR_THAT_KNOWS_IT && serverMajor < FIRST_MAJOR_THAT_KNOWS_IT;
+  const isNewerTool = setsUnknownSetting(tools.major, serverMajor);
   const args = [
     `--dbname=${database}`,
     `--jobs=${jobs}`,
@@ -144,67 +132,50 @@ async function runPgRestore(request: LoadRequest, which: readonly string[]): Pro
     signal,
     ...(isNewerTool ? { isSuccess: () => failedOnlyOnUnknownSetting(aboutErrors) } : {}),
     onStderr: (line) => {
-      if (ABOUT_ERRORS.test(line)) aboutErrors.push(line);
+      if (isAboutErrors(line)) aboutErrors.push(line);
       progress(line);
     },
   });
 }
 
-async function restoreAsText(request: LoadRequest, list: string): Promise<void> {
+/** With `failures` it goes on after what fails. */
+async function restoreAsText(
+  request: Wanted,
+  choice: readonly string[],
+  failures: FailedObjects | null,
+): Promise<void> {
   const { tools, settings, database, folder, manifest, parts, signal } = request;
-  const args = [`--use-list=${list}`, ...leavingOut(parts), '--file=-', join(folder, DUMP_NAMES[manifest.format])];
+  const args = [...choice, ...leavingOut(parts), '--file=-', join(folder, DUMP_NAMES[manifest.format])];
   const text = new PassThrough();
   await together(
     signal,
-    (either) => runText({ ...request, signal: either }, text),
+    (either) => runText({ ...request, signal: either }, text, failures),
     (either) => runClientTool(tools.pgRestore, args, { settings, database, signal: either, stdout: text }),
   );
-}
-
-const ABOUT_ERRORS = /Command was: SET transaction_timeout|errors ignored on restore: /;
-
-/** Whether every error that pg_restore counted came from {@link UNKNOWN_SETTING}. */
-export function failedOnlyOnUnknownSetting(lines: readonly string[]): boolean {
-  const counted = lines
-    .map((line) => /errors ignored on restore: (\d+)$/.exec(line)?.[1])
-    .find((count) => count !== undefined);
-  const expected = lines.filter((line) => line.endsWith(`Command was: ${UNKNOWN_SETTING}`)).length;
-  return counted !== undefined && expected === Number(counted);
-}
-
-/** Puts together what pg_restore says in several lines: which object it is about, and its first error. */
-class FailedObjects {
-  private readonly failures = new Map<string, string>();
-  private object = '';
-
-  hear(line: string): void {
-    this.object = /from TOC entry \d+; \d+ \d+ (.*)$/.exec(line)?.[1] ?? this.object;
-    const error = /^pg_restore: error: could not execute query: ERROR: +(.*)$/.exec(line)?.[1];
-    if (error !== undefined && !this.failures.has(this.object)) this.failures.set(this.object, error);
-    // comes before the first object, and is no failure
-    if (line.endsWith(`Command was: ${UNKNOWN_SETTING}`)) this.failures.delete(this.object);
-  }
-
-  list(): string[] {
-    return [...this.failures].map(([object, error]) => (object === '' ? error : `${object}: ${error}`));
-  }
 }
 
 async function loadPlain(request: LoadRequest): Promise<void> {
   const dump = createReadStream(join(request.folder, DUMP_NAMES[request.manifest.format]));
   try {
-    await runText(request, dump);
+    await runText(request, dump, null);
   } finally {
     dump.destroy();
   }
 }
 
 async function runText(
-  { tools, serverMajor, settings, database, searchPath, signal }: LoadRequest,
+  { tools, serverMajor, settings, database, searchPath, signal }: Wanted,
   dump: Readable,
+  failures: FailedObjects | null,
 ): Promise<void> {
-  const unknownStatement = serverMajor < FIRST_MAJOR_THAT_KNOWS_IT ? UNKNOWN_SETTING : null;
-  const args = ['--set=ON_ERROR_STOP=1', '--quiet', '--output=/dev/null', '--file=-'];
-  const stdin = Readable.from(filterPlainDump(dump, { unknownStatement, searchPath: searchPath ?? null }));
-  await runClientTool(tools.psql, args, { settings, database, signal, stdin });
+  const filter = { unknownStatement: unknownStatementFor(serverMajor), searchPath: searchPath ?? null };
+  const text = filterPlainDump(dump, filter);
+  const stop = failures === null ? ['--set=ON_ERROR_STOP=1'] : [];
+  await runClientTool(tools.psql, [...stop, '--quiet', '--output=/dev/null', '--file=-'], {
+    settings,
+    database,
+    signal,
+    stdin: Readable.from(failures === null ? text : failures.follow(text)),
+    ...(failures === null ? {} : { onStderr: (line: string) => failures.hear(line) }),
+  });
 }

@@ -13,8 +13,12 @@ const DEFAULT = '"$user", public';
 export function isOfSearchPath(error: unknown): boolean {
   if (!(error instanceof ManageDbError) || error.code !== 'CLIENT_TOOL_FAILED') return false;
   const stderr = Array.isArray(error.details.stderr) ? error.details.stderr.join('\n') : '';
-  const text = `${error.message}\n${stderr}`;
-  return /ERROR: .* does not exist/.test(text) && /CONTEXT: .*\bfunction /.test(text);
+  return isAboutSearchPath(`${error.message}\n${stderr}`);
+}
+
+/** The same of what the server said. */
+export function isAboutSearchPath(said: string): boolean {
+  return /ERROR: .* does not exist/.test(said) && /CONTEXT: .*\bfunction /.test(said);
 }
 
 /** The search_path of those who worked with the database, as far as it says that. */

@@ -22,11 +22,11 @@ import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
 import { DUMP_NAMES } from '../backup/dump.js';
-import { FIRST_MAJOR_THAT_KNOWS_IT, UNKNOWN_SETTING } from '../backup/load.js';
 import { type Manifest, type TableRows, usersTables } from '../backup/manifest.js';
 import { isOfSearchPath, searchPathOf, underSearchPath } from '../backup/search-path.js';
 import { tableProgress } from '../backup/table-progress.js';
 import { countTableRows } from '../backup/table-rows.js';
+import { unknownStatementFor } from '../backup/unknown-setting.js';
 import { isCommitted } from '../commit-outcome.js';
 import { dropStatements } from '../maintenance/drop-statements.js';
 import { notOwned } from '../maintenance/not-owned.js';
@@ -444,7 +444,7 @@ ${notice(`manage_db transaction %', pg_catalog.pg_current_xact_id()`)}`;
   await backUp();
   yield `${plan.statements.join(';\n')};\n`;
   const text = withoutTransaction(loaded, {
-    unknownStatement: serverMajor < FIRST_MAJOR_THAT_KNOWS_IT ? UNKNOWN_SETTING : null,
+    unknownStatement: unknownStatementFor(serverMajor),
     searchPath: plan.searchPath ?? null,
   });
   yield* inLargeChunks(text);

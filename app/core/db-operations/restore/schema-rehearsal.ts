@@ -1,15 +1,15 @@
-import { escapeIdentifier } from 'pg';
 import type { Queryable } from '../../../database/queryable.js';
 import { findClientTools } from '../../../services/client-tools.js';
-import { withMaintenanceConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
+import type { FailedObject } from '../backup/failed-objects.js';
 import type { LeftOutParts } from '../backup/left-out-parts.js';
 import { loadSchema } from '../backup/load.js';
 import type { Manifest } from '../backup/manifest.js';
-import { createScratchDatabase, dropDatabase } from '../backup/scratch-database.js';
-import { explained, stopIfAborted } from '../failure.js';
+import { isAboutSearchPath, searchPathOf } from '../backup/search-path.js';
+import { withScratchDatabase } from '../backup/with-scratch-database.js';
+import { stopIfAborted } from '../failure.js';
 import type { RestoreMethod } from './method.js';
 
 export interface SchemaRehearsal {
@@ -24,7 +24,8 @@ const MOST_SHOWN = 10;
 
 /**
  * Restores the definitions of a backup without a row into a scratch database, which is dropped again: everything that this
- * server cannot create is known at once, and before anything else has happened.
+ * server cannot create is known at once, and before anything else has happened. What fails only under the empty search_path of
+ * dumps is no failure: the restore itself tries again under that of the database, too.
  *
  * @param maintenance the session that owns the scratch database
  * @throws ManageDbError `NOT_FOUND` with everything that cannot be created, `PERMISSION_DENIED` for a login without CREATEDB,
@@ -44,22 +45,20 @@ export async function rehearseSchema(
   controls.onProgress?.({ step: 'rehearsing without data' });
   const serverMajor = target.serverMajor ?? manifest.serverMajor;
   const tools = await findClientTools({ serverMajor, binDir: settings.pgBinDir });
-  const scratch = await createScratchDatabase(maintenance, manifest.properties, serverMajor);
-  let failures: readonly string[];
-  try {
-    await maintenance.query(`revoke all on database ${escapeIdentifier(scratch)} from public`);
+  const place = { settings, serverMajor, properties: manifest.properties };
+  const failures = await withScratchDatabase(maintenance, place, async ({ name, renew }) => {
     const { signal } = controls;
-    failures = await loadSchema({
-      ...{ tools, settings, serverMajor, database: scratch, folder, manifest, parts },
+    const load = {
+      ...{ tools, settings, serverMajor, database: name, folder, manifest, parts },
       ...(signal === undefined ? {} : { signal }),
-    });
-  } catch (error) {
-    throw await dropped(scratch, target).then(
-      () => error,
-      () => explained(error, `The scratch database ${scratch} is left, and the next restore drops it.`),
-    );
-  }
-  await dropped(scratch, target);
+    };
+    const failed = await loadSchema(load);
+    if (!failed.some(({ said }) => isAboutSearchPath(said))) return failed;
+    const searchPath = searchPathOf(manifest.properties);
+    controls.onProgress?.({ step: `rehearsing again, under the search_path ${searchPath} that its functions rely on` });
+    await renew();
+    return loadSchema({ ...load, searchPath });
+  });
   if (failures.length > 0) throw refusal(target, manifest, failures);
 }
 
@@ -71,16 +70,12 @@ async function mayCreateDatabases(db: Queryable): Promise<boolean> {
   return rows[0]?.may === true;
 }
 
-/** On a connection of its own: the one that worked until now may be what has failed. */
-function dropped(scratch: string, { settings }: Target): Promise<void> {
-  return withMaintenanceConnection(settings, (db) => dropDatabase(db, scratch));
-}
-
 function refusal(
   { host, port, serverVersion }: Target,
   { id, serverVersion: was }: Manifest,
-  failures: readonly string[],
+  failed: readonly FailedObject[],
 ): ManageDbError {
+  const failures = failed.map(({ object, error }) => (object === '' ? error : `${object}: ${error}`));
   const more = failures.length > MOST_SHOWN ? `\n- and ${failures.length - MOST_SHOWN} more` : '';
   const shown = failures.slice(0, MOST_SHOWN).map((failure) => `- ${failure}`);
   const versions = serverVersion === was ? '' : ` (PostgreSQL ${serverVersion}; the backup is of ${was})`;
