@@ -18,6 +18,11 @@ alter table "Ünï ""Schema"" %s"."Täbelle; --" drop column gone;
 create table "TABLE DATA"."TABLE DATA" ("TABLE" int, "\.\N" text);
 insert into "TABLE DATA"."TABLE DATA" values (1, E'\\.'), (2, null), (3, E'\\N'), (4, E'line\nfeed\ttab\r'), (5, '');
 create table "manage_db's"."migrations" (version text);
+create table "TABLE DATA"."line
+break; -- Name: x; Type: ACL; Schema: manage_db;" ("a
+column" int primary key, t text);
+insert into "TABLE DATA"."line
+break; -- Name: x; Type: ACL; Schema: manage_db;" values (1, 'COPY x FROM stdin;'), (2, E'\\.\n-- Name: y; Type: ACL; Schema: manage_db;\nGRANT ALL ON manage_db.x;');
 insert into "manage_db's".migrations values ('not ours');
 
 create type mood as enum ('well', 'ill');
