@@ -225,6 +225,26 @@ describe('a restore in one transaction', () => {
     await dropLogins(role);
   });
 
+  it('brings back what is called like the words of a table of contents', async () => {
+    const names = `
+      select string_agg(line, ', ' order by line) as names from (
+        select c.oid::regclass::text from pg_class c where c.relnamespace in ('"DATA"'::regnamespace, '"SCHEMA"'::regnamespace)
+        union all select rows::text from "DATA".manage_db as rows
+        union all select 'publication ' || pubname from pg_publication) as found (line)`;
+    await database.query(`
+      create schema "DATA"; create table "DATA".manage_db (id int); insert into "DATA".manage_db values (7);
+      create schema "SCHEMA"; create table "SCHEMA"."manage_db " (id int);
+      create publication "EXTENSION"; create publication "SCHEMA manage_db";
+      create publication "SUBSCRIPTION"`);
+    const before = (await database.query<{ names: string }>(names)).rows;
+    await backup();
+    await database.query('update "DATA".manage_db set id = 8; drop publication "EXTENSION"');
+    await client.end();
+    await restore();
+    client = await openClient(database.url);
+    expect((await database.query<{ names: string }>(names)).rows).to.deep.equal(before);
+  });
+
   it('is refused where an extension is somewhere else now', async () => {
     await backup();
     await client.query('alter extension hstore set schema public');

@@ -1,4 +1,5 @@
 import { ManageDbError } from '../../errors.js';
+import type { Entry } from './contents.js';
 import type { DatabaseProperties, Manifest } from './manifest.js';
 
 /** What a restore leaves out, because the server does not have what it needs. */
@@ -57,10 +58,10 @@ export function leavingOut({ owners, grants, tablespaces }: LeftOutParts): strin
   ];
 }
 
-/** Whether a line of pg_restore's table of contents creates or describes an extension that is left out. */
-export function isOfLeftOutExtension(line: string, { extensions }: LeftOutParts): boolean {
-  const [, created, described] = /^\d+; \d+ \d+ (?:EXTENSION - (.*) |COMMENT - EXTENSION (.*) )$/.exec(line) ?? [];
-  const name = created ?? described;
+/** Whether an entry of the archive creates or describes an extension that is left out. */
+export function isOfLeftOutExtension({ kind, said }: Entry, { extensions }: LeftOutParts): boolean {
+  const names = { EXTENSION: /^- (.*) $/, COMMENT: /^- EXTENSION (.*) $/ };
+  const name = kind === 'EXTENSION' || kind === 'COMMENT' ? names[kind].exec(said)?.[1] : undefined;
   return name !== undefined && extensions.includes(name);
 }
 

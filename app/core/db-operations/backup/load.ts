@@ -6,6 +6,7 @@ import type { ConnectionSettings } from '../../../config/connection-settings.js'
 import { type ClientTools, runClientTool } from '../../../services/client-tools.js';
 import { withTemporaryFile } from '../../../services/work-folder.js';
 import type { OperationControls } from '../../progress.js';
+import { type Entry, parseContents, useList } from './contents.js';
 import { DUMP_NAMES } from './dump.js';
 import { type FailedObject, FailedObjects } from './failed-objects.js';
 import { isOfLeftOutExtension, type LeftOutParts, leavingOut } from './left-out-parts.js';
@@ -79,13 +80,14 @@ async function withListOfWanted(request: Wanted, work: (list: string) => Promise
 async function listOfWanted({ tools, settings, database, folder, manifest, parts, signal }: Wanted) {
   const args = ['--list', join(folder, DUMP_NAMES[manifest.format])];
   const { stdout } = await runClientTool(tools.pgRestore, args, { settings, database, signal });
-  const lines = stdout.split('\n');
-  const isOurGrant = (line: string) => OUR_GRANT.test(line);
-  return lines.filter((line) => !isOurGrant(line) && !isOfLeftOutExtension(line, parts)).join('\n');
+  return useList(parseContents(stdout).filter((entry) => !isOurGrant(entry) && !isOfLeftOutExtension(entry, parts)));
 }
 
 /** Of a schema that is called `manage_db x`, the kind of object does not come right behind. */
-const OUR_GRANT = /^\d+; \d+ \d+ ACL (manage_db (TABLE|COLUMN|SEQUENCE|FUNCTION|PROCEDURE|TYPE)|- SCHEMA manage_db) /;
+function isOurGrant({ kind, said }: Entry): boolean {
+  const ours = /^(manage_db (TABLE|COLUMN|SEQUENCE|FUNCTION|PROCEDURE|TYPE)|- SCHEMA manage_db) /;
+  return kind === 'ACL' && ours.test(said);
+}
 
 /**
  * In two runs, the rows before what comes after them: pg_restore with jobs makes the triggers of a partitioned table while

@@ -7,7 +7,7 @@ import type { ConnectionSettings } from '../../../../config/connection-settings.
 import { runClientTool } from '../../../../services/client-tools.js';
 import { parseTree } from '../../../../services/sql-script/parse-tree.js';
 import { ManageDbError } from '../../../errors.js';
-import { type Entry, type EntryKind, parseContents } from './contents.js';
+import { type Entry, type EntryKind, parseContents, useList } from '../../backup/contents.js';
 
 /** A table as the archive makes it. */
 export interface ArchivedTable {
@@ -141,7 +141,7 @@ export class Archive {
     const folder = await mkdtemp(join(tmpdir(), 'manage-db-restore-'));
     try {
       const list = join(folder, 'list');
-      await writeFile(list, entries.map(({ id }) => `${id};\n`).join(''));
+      await writeFile(list, useList(entries));
       return await runClientTool(pgRestore, [`--use-list=${list}`, '--file=-', ...args, path], {
         settings,
         signal,

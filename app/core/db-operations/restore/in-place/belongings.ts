@@ -1,5 +1,5 @@
+import type { Entry, EntryKind } from '../../backup/contents.js';
 import type { Archive, ArchivedKey, ArchivedTable, Named } from './archive.js';
-import type { Entry, EntryKind } from './contents.js';
 
 /** Entries of an archive that are made again, in the order of their making. */
 export interface Belongings {
@@ -122,7 +122,8 @@ type Stage = 'before' | 'rows' | 'indexes' | 'attachments' | 'after';
 /** What needs a schema may lie in another one. */
 function isIn({ kind, said }: Entry, schema: string): boolean {
   const name = oneLine(schema);
-  return kind === 'other' ? said.includes(` ${name} `) || said.startsWith('EXTENSION - ') : said.startsWith(`${name} `);
+  if (kind === 'EXTENSION') return true;
+  return kind === 'other' ? said.includes(` ${name} `) : said.startsWith(`${name} `);
 }
 
 function text({ schema, name }: Named): string {

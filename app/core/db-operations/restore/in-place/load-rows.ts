@@ -4,8 +4,8 @@ import { beginCopy, type CopyIn } from '../../../../services/connection/copy-in.
 import { isServerError } from '../../../../services/database-errors.js';
 import { ManageDbError } from '../../../errors.js';
 import type { OperationControls } from '../../../progress.js';
+import type { Entry } from '../../backup/contents.js';
 import type { Archive } from './archive.js';
-import type { Entry } from './contents.js';
 
 /**
  * Copies the rows of these entries from the archive into their tables, in the transaction of `client`: as they come, never

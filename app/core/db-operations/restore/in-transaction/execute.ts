@@ -1,0 +1,143 @@
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { type ClientTools, runClientTool } from '../../../../services/client-tools.js';
+import { withTemporaryFile } from '../../../../services/work-folder.js';
+import { ManageDbError } from '../../../errors.js';
+import { DUMP_NAMES } from '../../backup/dump.js';
+import { tableProgress } from '../../backup/table-progress.js';
+import { restoredContents } from './archive-contents.js';
+import type { Dropping } from './dropping.js';
+import type { TransactionRestore } from './request.js';
+import { LOCKED, script } from './script.js';
+
+export interface Attempt {
+  readonly tools: ClientTools;
+  readonly plan: Dropping;
+  /** What is restored under instead of an empty one. */
+  readonly searchPath: string | null;
+}
+
+export interface Executed {
+  /** The id of the transaction; `null`: its COMMIT was not sent, so that it will be rolled back. */
+  readonly xid: string | null;
+  /** Psql may have failed after its COMMIT had arrived. */
+  readonly failure: { readonly error: unknown } | null;
+}
+
+/** Has psql do everything in one transaction, and pg_restore write what it loads. What fails while they run is returned. */
+export async function execute(restore: TransactionRestore, attempt: Attempt): Promise<Executed> {
+  const { tools, plan } = attempt;
+  const { folder, manifest, target, controls } = restore;
+  const archive = join(folder, DUMP_NAMES[manifest.format]);
+  const { settings } = target;
+  const { stdout } = await runClientTool(tools.pgRestore, ['--list', archive], { settings, signal: controls.signal });
+  const { list, owners } = restoredContents(stdout, manifest, plan.keptSchemas);
+  return withTemporaryFile('list', list, (path) => executeList(restore, attempt, { archive, list: path, owners }));
+}
+
+interface Loading {
+  readonly archive: string;
+  /** The path of the file that says what of it. */
+  readonly list: string;
+  readonly owners: readonly string[];
+}
+
+async function executeList(
+  restore: TransactionRestore,
+  { tools, plan, searchPath }: Attempt,
+  { archive, list, owners }: Loading,
+): Promise<Executed> {
+  const { target, manifest, controls } = restore;
+  const { settings } = target;
+  let xid = '';
+  let isCommitting = false;
+  let failure: { readonly error: unknown } | null = null;
+  try {
+    const loaded = new PassThrough();
+    const [whole, locked] = [latch(), latch()];
+    // psql: without it nobody says that all is locked, and what it was is backed up for nothing
+    const gone = new AbortController();
+    const backUp = async (signal: AbortSignal): Promise<void> => {
+      await restore.backUp(AbortSignal.any([signal, gone.signal])).catch((error: unknown) => {
+        if (!gone.signal.aborted) failure = { error };
+        throw error;
+      });
+    };
+    await inOrder(
+      controls.signal,
+      async (signal) => {
+        const parts = {
+          restore,
+          plan,
+          searchPath,
+          owners,
+          onCommit: () => {
+            isCommitting = true;
+          },
+          whole: whole.opened,
+          locked: locked.opened.then(() => !gone.signal.aborted),
+          backUp: () => backUp(signal),
+        };
+        const progress = tableProgress({
+          onProgress: controls.onProgress,
+          verb: 'restoring',
+          jobs: 1,
+          total: manifest.tables.length,
+        });
+        await runClientTool(tools.psql, ['--set=ON_ERROR_STOP=1', '--quiet', '--output=/dev/null', '--file=-'], {
+          settings,
+          signal,
+          stdin: Readable.from(script(loaded, parts)),
+          onEnd: () => {
+            gone.abort();
+            locked.open();
+          },
+          onStderr: (line) => {
+            xid = /manage_db transaction (\d+)/.exec(line)?.[1] ?? xid;
+            if (line.includes(LOCKED)) locked.open();
+            progress(line);
+          },
+        });
+      },
+      async (signal) => {
+        const args = [`--use-list=${list}`, '--single-transaction', '--file=-', archive];
+        await runClientTool(tools.pgRestore, args, { settings, signal, stdout: loaded });
+        whole.open();
+      },
+    );
+    return { xid, failure: null };
+  } catch (error) {
+    return { xid: isCommitting ? xid : null, failure: failure ?? { error } };
+  }
+}
+
+/**
+ * Runs both at the same time; the end of one aborts the other. What `first` has failed with is thrown before what has
+ * become of the other one by that.
+ */
+async function inOrder(
+  signal: AbortSignal | undefined,
+  first: (signal: AbortSignal) => Promise<void>,
+  second: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const controller = new AbortController();
+  const either = signal === undefined ? controller.signal : AbortSignal.any([signal, controller.signal]);
+  const guarded = (work: Promise<void>) =>
+    work.catch((error: unknown) => {
+      controller.abort();
+      throw error;
+    });
+  const [a, b] = await Promise.allSettled([guarded(first(either)), guarded(second(either))]);
+  const isOwn = (result: PromiseSettledResult<void>): result is PromiseRejectedResult =>
+    result.status === 'rejected' && !(result.reason instanceof ManageDbError && result.reason.code === 'INTERRUPTED');
+  for (const result of [a, b]) if (isOwn(result)) throw result.reason;
+  for (const result of [a, b]) if (result.status === 'rejected') throw result.reason;
+}
+
+function latch(): { readonly opened: Promise<void>; readonly open: () => void } {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open: () => open() };
+}
