@@ -116,7 +116,9 @@ export const command = defineCommand<Args>({
           ...(result.inPlace === null ? [] : inPlaceLines(result.inPlace)),
           ...(result.safetyBackup === null
             ? []
-            : [`  What it replaced: ${result.inPlace?.undo ?? `manage_db restore-backup ${result.safetyBackup}`}`]),
+            : [
+                `  What it replaced: ${result.inPlace?.undo ?? `manage_db restore-backup ${result.safetyBackup} --env ${result.environment}`}`,
+              ]),
           ...keptLines(result),
         ].join('\n'),
     };

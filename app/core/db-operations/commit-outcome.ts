@@ -3,7 +3,17 @@ import type { Queryable } from '../../database/queryable.js';
 import { ManageDbError } from '../errors.js';
 
 /** The connection was lost while it committed, and the server does not say what has become of it. */
-export class UnknownOutcome extends ManageDbError {}
+export class UnknownOutcome extends ManageDbError {
+  /** The same with one sentence more. */
+  saying(sentence: string): UnknownOutcome {
+    const { code, message, hint, details, cause } = this;
+    return new UnknownOutcome(code, `${message} ${sentence}`, {
+      ...(hint === null ? {} : { hint }),
+      details,
+      cause,
+    });
+  }
+}
 
 export interface Committing {
   /** What {@link CURRENT_TRANSACTION} has said. */

@@ -77,6 +77,10 @@ export interface KeyInTheWay {
   /** With schemas, and quoted. */
   readonly identity: string;
   readonly referencedIdentity: string;
+  /** Whether somebody has switched triggers of it, or of what partitions have from it. */
+  readonly isSwitched: boolean;
+  /** Whether this login may do so: only superusers may. */
+  readonly maySwitch: boolean;
   readonly drop: string;
   readonly make: readonly string[];
 }
@@ -101,6 +105,15 @@ const KEYS = `
     pg_catalog.pg_has_role(c.relowner, 'USAGE') as "isOwned", pg_catalog.pg_get_userbyid(c.relowner)::text as owner,
     pg_catalog.format('%I.%I', n.nspname, c.relname) as identity,
     pg_catalog.format('%I.%I', rn.nspname, r.relname) as "referencedIdentity",
+    exists (
+      with recursive below (oid) as (
+        select k.oid
+        union
+        select b.oid from pg_catalog.pg_constraint b join below on b.conparentid = below.oid
+      )
+      select from below join pg_catalog.pg_trigger t on t.tgconstraint = below.oid and t.tgisinternal
+      where t.tgenabled <> 'O') as "isSwitched",
+    pg_catalog.current_setting('is_superuser')::boolean as "maySwitch",
     pg_catalog.format('alter table %I.%I drop constraint %I', n.nspname, c.relname, k.conname) as "drop",
     array[pg_catalog.format('alter table %I.%I add constraint %I %s',
         n.nspname, c.relname, k.conname, pg_catalog.pg_get_constraintdef(k.oid))]

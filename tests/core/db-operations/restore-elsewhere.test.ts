@@ -138,6 +138,39 @@ describe('restoring a backup of one environment into another, on another server'
     });
   }
 
+  it("counts a database as protected that got a protected one's tables in place", async () => {
+    await between('production', 'testing');
+    await backup('production');
+    const part = { inPlace: true, tables: ['patients'] };
+    expect((await failure(restore('production', 'testing', part))).code).to.equal('PROTECTED_ENVIRONMENT');
+    const result = await restore('production', 'testing', {
+      ...part,
+      unmasked: true,
+      ...typed('RESTORE_UNMASKED_BACKUP'),
+    });
+    expect(await ids()).to.have.length(10);
+    expect(result.warnings.join()).to.include('counts as protected from now on');
+    expect(result.inPlace?.undo).to.include('--env testing');
+    expect((await status('testing'))?.stamp).to.include({
+      environment: 'testing',
+      protected: true,
+      killSwitch: true,
+      reason: 'a test',
+    });
+    expect((await status('testing'))?.state).to.equal('trusted');
+  });
+
+  it('leaves the stamp as it is where the tables come from an open one', async () => {
+    await between('testing', 'production');
+    await backup('testing');
+    const before = (await status('production'))?.stamp;
+    const part = { inPlace: true, tables: ['patients'] };
+    const result = await restore('testing', 'production', { ...part, ...typed('RESTORE_BACKUP') });
+    expect(await ids()).to.have.length(10);
+    expect((await status('production'))?.stamp).to.deep.equal(before);
+    expect(result.warnings.join()).to.not.include('counts as protected');
+  });
+
   it('counts what was stamped as protected, whatever the settings of its environment say', async () => {
     await between('testing', 'production');
     await withClient(home.url, (client) => client.query('update manage_db.identity set protected = true'));

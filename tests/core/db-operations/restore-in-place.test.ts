@@ -146,7 +146,7 @@ describe('a restore of tables in place', function () {
       // what was replaced is a backup, and leads back
       expect((await backups())[0]).to.include({ id: result.safetyBackup, label: 'before a restore' });
       expect(result.inPlace?.undo).to.equal(
-        `manage_db restore-backup ${result.safetyBackup} --in-place --table public.patients`,
+        `manage_db restore-backup ${result.safetyBackup} --env testing --in-place --table public.patients`,
       );
       await restore({ id: result.safetyBackup ?? '', tables: ['patients'] });
       expect(await rows(`select from patients where name = 'later'`)).to.have.length(1);
@@ -192,7 +192,9 @@ describe('a restore of tables in place', function () {
     expect(result.inPlace?.emptied).to.deep.equal(['public.visits_2027']);
     await client.query('drop table visits_2027');
     expect(await fingerprint()).to.equal(before);
-    await restore({ id: result.safetyBackup ?? '', tables: ['visits'] }).catch(() => undefined);
+    const undone = await restore({ id: result.safetyBackup ?? '', tables: ['visits'] });
+    expect(undone.inPlace).to.deep.include({ made: ['public.visits_2027'], emptied: [] });
+    expect(await count('visits')).to.equal(218);
   });
 
   it('refuses rows that would lose what they point at, names them, and changes nothing', async () => {

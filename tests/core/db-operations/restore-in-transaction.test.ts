@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import pg from 'pg';
@@ -8,6 +8,7 @@ import { type RestoreOptions, restoreDatabase } from '../../../app/core/db-opera
 import { applyTriggers } from '../../../app/core/db-operations/triggers.js';
 import type { ManageDbError } from '../../../app/core/errors.js';
 import { closeEngines } from '../../../app/services/database-service.js';
+import { generateKeyPair } from '../../../app/services/encryption.js';
 import { openClient } from '../../database/open-client.js';
 import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
 import { dropLogins, scratchLogin } from '../../support/scratch-login.js';
@@ -132,6 +133,7 @@ describe('a restore in one transaction', () => {
     const result = await restore({ method: undefined });
     expect(result).to.include({ strategy: 'transaction', because: 'A swap would lose the subscription feed.' });
     expect(result.warnings.join()).to.contain('alter subscription feed refresh publication');
+    expect(result.warnings.join()).to.not.contain('No previous database');
     client = await openClient(database.url);
     expect(await fingerprint()).to.equal(before);
     expect(
@@ -316,6 +318,59 @@ describe('a restore in one transaction', () => {
     expect(error.message)
       .to.contain(`is restored; what it was is backup ${safety?.id}`)
       .and.not.contain('was not changed');
+  });
+
+  it('keeps no previous database: refused where that was asked for, said where it turned out so', async () => {
+    await backup();
+    expect(await failing({ keepPrevious: true })).to.include({ code: 'USAGE' });
+    await client.query(`create subscription feed connection 'dbname=nowhere' publication p with (connect = false)`);
+    await client.end();
+    const result = await restore({ method: undefined, keepPrevious: 3_600_000 });
+    client = await openClient(database.url);
+    expect(result.strategy).to.equal('transaction');
+    expect(result.warnings.join())
+      .to.contain('No previous database is kept')
+      .and.contain(`manage_db restore-backup ${result.safetyBackup} --env testing`);
+    await client.query(
+      'alter subscription feed disable; alter subscription feed set (slot_name = none); drop subscription feed',
+    );
+  });
+
+  it('says why it has failed, also where its safety backup cannot be removed', async () => {
+    const { path } = await backup();
+    const manifest = join(path, 'manifest.json');
+    writeFileSync(manifest, readFileSync(manifest, 'utf8').replace('"rows": 300', '"rows": 301'));
+    await client.end();
+    const folder = join(workspace.root, 'backups', 'testing');
+    const block = () => {
+      const done = readdirSync(folder).filter((name) => !name.endsWith('.partial') && !path.endsWith(name));
+      for (const name of done) mkdirSync(join(folder, `${name}.partial`, 'x'), { recursive: true });
+    };
+    const blocking = setInterval(block, 5);
+    const error = await failing().finally(() => clearInterval(blocking));
+    client = await openClient(database.url);
+    expect(error.code).to.equal('BACKUP_INVALID');
+    expect(error.message)
+      .to.contain('300 rows instead of 301')
+      .and.match(/The safety backup \S+ is left/)
+      .and.contain('was not changed');
+  });
+
+  it('encrypts what it replaces where the backups of the environment are encrypted', async () => {
+    const keys = await generateKeyPair();
+    workspace.write({
+      '.env.testing': `TESTING_DATABASE_URL=${database.url}\nBACKUP_RECIPIENTS=${keys.recipient}\n`,
+    });
+    await backup();
+    await client.query('delete from visits');
+    await client.end();
+    const result = await restore();
+    const [safety] = await workspace.run(() => listBackups({ env: 'testing' }));
+    expect(safety?.id).to.equal(result.safetyBackup);
+    expect(readFileSync(join(safety?.path ?? '', 'manifest.json'), 'utf8')).to.contain('"encryption": "age"');
+    await restore({ id: result.safetyBackup ?? '', decrypt: { identities: [keys.identity] } });
+    client = await openClient(database.url);
+    expect((await client.query('select from visits')).rowCount).to.equal(0);
   });
 
   it('leaves no safety backup where nothing was replaced', async () => {

@@ -1,5 +1,6 @@
 import type { Queryable } from '../../../database/queryable.js';
 import { PIN_SESSION } from '../../../services/catalog-path.js';
+import { isServerError } from '../../../services/database-errors.js';
 import { ManageDbError } from '../../errors.js';
 import type { DatabaseProperties } from './manifest.js';
 
@@ -7,10 +8,11 @@ import type { DatabaseProperties } from './manifest.js';
 const DEFAULT = '"$user", public';
 
 /**
- * Whether a tool has failed because a function found nothing under the empty search_path that dumps are restored under.
+ * Whether a tool or a statement has failed because a function found nothing under the empty search_path that dumps are restored under.
  * Functions are called by indexes, generated columns, constraints, domains and materialized views.
  */
 export function isOfSearchPath(error: unknown): boolean {
+  if (isServerError(error)) return /does not exist/.test(error.message) && /\bfunction /.test(error.where ?? '');
   if (!(error instanceof ManageDbError) || error.code !== 'CLIENT_TOOL_FAILED') return false;
   const stderr = Array.isArray(error.details.stderr) ? error.details.stderr.join('\n') : '';
   return isAboutSearchPath(`${error.message}\n${stderr}`);

@@ -1,4 +1,5 @@
 import { ManageDbError } from '../../errors.js';
+import type { RestoreMethod } from './method.js';
 
 /** How long a replaced database is kept: milliseconds, `true` for 24 hours, `false` not at all. */
 export type Keeping = boolean | number;
@@ -18,4 +19,25 @@ export function keptFor(keeping: Keeping): number | null {
   throw new ManageDbError('USAGE', `A replaced database is kept for some milliseconds, not ${keeping}.`, {
     hint: 'For instance --keep-previous 24h',
   });
+}
+
+/**
+ * Inside the live database nothing is replaced that could be kept.
+ *
+ * @throws ManageDbError `USAGE` where both were asked for, and for a keeping that is none
+ */
+export function refuseUnkeepable(method: RestoreMethod | undefined, keeping: Keeping | undefined): void {
+  if (keeping !== undefined) keptFor(keeping);
+  if (method !== 'transaction' || !isWanted(keeping)) return;
+  throw new ManageDbError(
+    'USAGE',
+    'In one transaction no database is replaced, so none can be kept. Nothing was changed.',
+    {
+      hint: 'Leave out --keep-previous: what was there is backed up. Or restore by --method swap.',
+    },
+  );
+}
+
+export function isWanted(keeping: Keeping | undefined): boolean {
+  return keeping !== undefined && keeping !== false;
 }

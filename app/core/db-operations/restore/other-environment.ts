@@ -1,6 +1,8 @@
 import { describeConfig } from '../../../config/db-config.js';
+import { stampStatement } from '../../../database/records/identity.js';
 import { ManageDbError } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
+import { replacedStamp } from '../../safety/write-stamp.js';
 import type { Manifest } from '../backup/manifest.js';
 
 /** The environment that a backup is of. */
@@ -59,6 +61,24 @@ export function readBecameProtected(source: Source, { environment, database, isP
   return [
     `${database} of ${environment} holds what ${source.environment} holds, and counts as protected from now on; stamp-database can say otherwise when it has been cleaned.`,
   ];
+}
+
+export interface Raising {
+  readonly target: Target;
+  readonly source: Source;
+  readonly reason: string | null;
+}
+
+/**
+ * The statement that stamps the target as strictly as the environment whose contents come into it, in the transaction in
+ * which they come; `null`: it is as strict already.
+ */
+export async function raisedStamp({ target, source, reason }: Raising): Promise<string | null> {
+  if (source.environment === target.environment) return null;
+  const raised = await replacedStamp(target, { source, reason });
+  const live = target.stamp?.says;
+  if (live?.protected === raised.protected && live.killSwitch === raised.killSwitch) return null;
+  return stampStatement(raised);
 }
 
 /** Whether the backup comes from another place, which need not have what this one has. */

@@ -8,7 +8,7 @@ import type { Target } from '../../safety/gate.js';
 import { windowLock } from '../../safety/time-windows.js';
 
 /**
- * What the gate has decided by must still be true: a restore takes hours, and the swap is what changes the live database.
+ * What the gate has decided by must still be true: a restore takes hours, and only its end changes the live database.
  *
  * @throws ManageDbError `STAMP_MISMATCH`, `KILL_SWITCH`
  */
@@ -21,9 +21,13 @@ export async function refuseIfChanged(present: Queryable, { environment, databas
       ? windowLock((await getConfig()).killSwitch, now)
       : `${engagement.actor} has engaged it: ${engagement.reason}`;
   if (lock === null) return;
-  throw new ManageDbError('KILL_SWITCH', `The kill switch of ${environment} (${database}) stops the swap: ${lock}.`, {
-    hint: `See: manage_db kill-switch status --env ${environment}`,
-  });
+  throw new ManageDbError(
+    'KILL_SWITCH',
+    `The kill switch of ${environment} (${database}) stops the restore: ${lock}.`,
+    {
+      hint: `See: manage_db kill-switch status --env ${environment}`,
+    },
+  );
 }
 
 /** The stamp that the gate has seen must still be the one that is there. */

@@ -1,13 +1,19 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Writable } from 'node:stream';
-import type { AlterTableStmt, Constraint, RangeVar, RawStmt } from 'libpg-query';
+import type { AlterTableStmt, RawStmt } from 'libpg-query';
 import type { ConnectionSettings } from '../../../../config/connection-settings.js';
 import { runClientTool } from '../../../../services/client-tools.js';
 import { parseTree } from '../../../../services/sql-script/parse-tree.js';
+import { withTemporaryFile } from '../../../../services/work-folder.js';
 import { ManageDbError } from '../../../errors.js';
 import { type Entry, type EntryKind, parseContents, useList } from '../../backup/contents.js';
+import {
+  afterName,
+  constraintOf,
+  type Named,
+  namedBy,
+  type SequencePosition,
+  setvalArguments,
+} from './parsed-statements.js';
 
 /** A table as the archive makes it. */
 export interface ArchivedTable {
@@ -24,11 +30,6 @@ export interface ArchivedKey {
   readonly name: string;
   readonly table: Named;
   readonly referenced: Named;
-}
-
-export interface Named {
-  readonly schema: string;
-  readonly name: string;
 }
 
 export interface ArchiveFile {
@@ -52,13 +53,17 @@ export class Archive {
   private constructor(
     private readonly file: ArchiveFile,
     readonly entries: readonly Entry[],
+    /** What rows and names are written in, as PostgreSQL calls it. */
+    readonly encoding: string,
   ) {}
 
   /** @throws ManageDbError `CLIENT_TOOL_FAILED`, `INTERRUPTED` */
   static async open(file: ArchiveFile): Promise<Archive> {
     const { pgRestore, path, settings, signal } = file;
     const { stdout } = await runClientTool(pgRestore, ['--list', '--verbose', path], { settings, signal });
-    return new Archive(file, parseContents(stdout));
+    const { stdout: head } = await restore(file, [], {});
+    const encoding = /^SET client_encoding = '(\w+)';$/m.exec(head)?.[1];
+    return new Archive(file, parseContents(stdout), encoding ?? 'an unknown encoding');
   }
 
   ofKind(kind: EntryKind): readonly Entry[] {
@@ -121,35 +126,16 @@ export class Archive {
     return found;
   }
 
-  /** What restores these, as SQL without settings of limits: they are the caller's. Rows are no part of it. */
+  /** What restores these, as SQL without settings of limits and of the search_path: they are the caller's. Rows are no part of it. */
   async sqlOf(entries: readonly Entry[]): Promise<string> {
     if (entries.length === 0) return '';
-    const { stdout } = await this.restore(entries, {});
+    const { stdout } = await restore(this.file, entries, {});
     return withoutLimits(stdout);
   }
 
   /** Writes what restores the rows of `entries`, table after table, into `stdout`. */
   async writeRows(entries: readonly Entry[], stdout: Writable, signal: AbortSignal): Promise<void> {
-    await this.restore(entries, { stdout, signal });
-  }
-
-  private async restore(
-    entries: readonly Entry[],
-    options: { readonly stdout?: Writable; readonly signal?: AbortSignal },
-  ): Promise<{ readonly stdout: string }> {
-    const { pgRestore, path, settings, signal, args } = this.file;
-    const folder = await mkdtemp(join(tmpdir(), 'manage-db-restore-'));
-    try {
-      const list = join(folder, 'list');
-      await writeFile(list, useList(entries));
-      return await runClientTool(pgRestore, [`--use-list=${list}`, '--file=-', ...args, path], {
-        settings,
-        signal,
-        ...options,
-      });
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
+    await restore(this.file, entries, { stdout, signal });
   }
 
   /** One statement of the kind `tag` for each of `entries`, in their order. */
@@ -221,72 +207,23 @@ interface Statement {
   readonly text: Buffer;
 }
 
-export interface SequencePosition {
-  /** As SQL writes it, with its schema. */
-  readonly sequence: string;
-  readonly value: string;
-  readonly isCalled: boolean;
-}
-
-function namedBy(relation: RangeVar | undefined): Named {
-  return { schema: relation?.schemaname ?? '', name: relation?.relname ?? '' };
-}
-
-function constraintOf({ cmds = [] }: AlterTableStmt): Constraint | null {
-  for (const command of cmds) {
-    const def = 'AlterTableCmd' in command ? command.AlterTableCmd.def : undefined;
-    if (def !== undefined && 'Constraint' in def && def.Constraint.contype === 'CONSTR_FOREIGN') return def.Constraint;
-  }
-  return null;
-}
-
-/** What follows `schema.name`, with which `text` begins. */
-function afterName(text: string): string {
-  const part = /^(?:"(?:[^"]|"")*"|[^".\s(]+)/;
-  const schema = part.exec(text)?.[0] ?? '';
-  const name = part.exec(text.slice(schema.length + 1))?.[0] ?? '';
-  return text.slice(schema.length + 1 + name.length);
-}
-
-/** `select pg_catalog.setval('public.patients_id_seq', 1000, true)` */
-function setvalArguments({ stmt }: RawStmt): SequencePosition | null {
-  if (stmt === undefined || !('SelectStmt' in stmt)) return null;
-  const [target] = stmt.SelectStmt.targetList ?? [];
-  const value = target !== undefined && 'ResTarget' in target ? target.ResTarget.val : undefined;
-  if (value === undefined || !('FuncCall' in value)) return null;
-  const { funcname = [], args = [] } = value.FuncCall;
-  const last = funcname.at(-1);
-  if (last === undefined || !('String' in last) || last.String.sval !== 'setval') return null;
-  const [sequence, position, isCalled] = args.map(constant);
-  if (sequence === undefined || position === undefined) return null;
-  return { sequence, value: position, isCalled: isCalled === 'true' };
-}
-
-/** A constant as text; a number with a sign is an expression to the parser. */
-function constant(node: unknown): string | undefined {
-  const found = node as {
-    readonly A_Const?: {
-      readonly sval?: { readonly sval?: string };
-      readonly ival?: { readonly ival?: number };
-      readonly fval?: { readonly fval?: string };
-      readonly boolval?: { readonly boolval?: boolean };
-    };
-    readonly A_Expr?: { readonly rexpr?: unknown };
-  };
-  if (found.A_Expr !== undefined) return `-${constant(found.A_Expr.rexpr)}`;
-  const { sval, ival, fval, boolval } = found.A_Const ?? {};
-  if (sval !== undefined) return sval.sval ?? '';
-  if (ival !== undefined) return String(ival.ival ?? 0);
-  if (fval !== undefined) return fval.fval;
-  return boolval === undefined ? undefined : String(boolval.boolval ?? false);
+function restore(
+  { pgRestore, path, settings, signal, args }: ArchiveFile,
+  entries: readonly Entry[],
+  options: { readonly stdout?: Writable; readonly signal?: AbortSignal },
+): Promise<{ readonly stdout: string }> {
+  return withTemporaryFile('list', useList(entries), (list) =>
+    runClientTool(pgRestore, [`--use-list=${list}`, '--file=-', ...args, path], { settings, signal, ...options }),
+  );
 }
 
 /** The settings that pg_restore begins with, without those that are the transaction's own, and without psql's commands. */
 function withoutLimits(sql: string): string {
   const start = sql.search(/^-- (?:Data for )?Name: /m);
   const [head, body] = start === -1 ? [sql, ''] : [sql.slice(0, start), sql.slice(start)];
-  const kept = head
-    .split('\n')
-    .filter((line) => !/^(?:SET \w+_timeout = |SET (?:row_security|client_min_messages) = |\\restrict )/.test(line));
+  const kept = head.split('\n').filter((line) => !OF_THE_CALLER.test(line));
   return `${kept.join('\n')}${body.replace(/\n\\unrestrict \w+\s*$/, '\n')}`;
 }
+
+const OF_THE_CALLER =
+  /^(?:SET \w+_timeout = |SET (?:row_security|client_min_messages) = |SELECT pg_catalog\.set_config\('search_path', |\\restrict )/;

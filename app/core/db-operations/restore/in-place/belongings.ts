@@ -1,5 +1,6 @@
 import type { Entry, EntryKind } from '../../backup/contents.js';
-import type { Archive, ArchivedKey, ArchivedTable, Named } from './archive.js';
+import type { Archive, ArchivedKey, ArchivedTable } from './archive.js';
+import type { Named } from './parsed-statements.js';
 
 /** Entries of an archive that are made again, in the order of their making. */
 export interface Belongings {

@@ -7,6 +7,7 @@ import type { RelationInPlace } from '../../../../database/catalog/tables-in-pla
 import type { Queryable } from '../../../../database/queryable.js';
 import { errorCodeOf, isServerError } from '../../../../services/database-errors.js';
 import { PermissionError } from '../../../errors.js';
+import { isOfSearchPath, underSearchPath } from '../../backup/search-path.js';
 import { qualified } from '../../inspection/find-relation.js';
 import type { ChosenTable } from './choose-tables.js';
 
@@ -31,6 +32,13 @@ export interface Comparison {
   readonly added: readonly { readonly table: ChosenTable; readonly columns: readonly string[] }[];
 }
 
+export interface Comparing {
+  readonly present: readonly PresentTable[];
+  readonly identities: Identities;
+  /** What functions of generated columns find things by. */
+  readonly searchPath: string;
+}
+
 /**
  * Compares the definitions of tables with those in the backup. The server is asked: each is made as the backup made it, as
  * a temporary table, and both are looked at in the catalog; then they are gone again.
@@ -40,15 +48,14 @@ export interface Comparison {
  */
 export async function compareDefinitions(
   db: Queryable,
-  present: readonly PresentTable[],
-  identities: Identities,
+  { present, identities, searchPath }: Comparing,
 ): Promise<Comparison> {
   await db.query('savepoint manage_db_definitions');
   try {
     const made: PresentTable[] = [];
     const differences: string[] = [];
     for (const one of present) {
-      const problem = await make(db, one, made.length);
+      const problem = await make(db, one, { index: made.length, searchPath });
       if (problem === null) made.push(one);
       else differences.push(problem);
     }
@@ -66,14 +73,21 @@ export async function compareDefinitions(
   }
 }
 
-async function make(db: Queryable, { table }: PresentTable, index: number): Promise<string | null> {
+async function make(
+  db: Queryable,
+  { table }: PresentTable,
+  { index, searchPath }: { readonly index: number; readonly searchPath: string },
+): Promise<string | null> {
   await db.query('savepoint manage_db_definition');
   try {
-    await db.query(`create temporary table pg_temp.${nameOf(index)}${table.definition}`);
+    await underSearchPath(db, searchPath, () =>
+      db.query(`create temporary table pg_temp.${nameOf(index)}${table.definition}`),
+    );
     await db.query('release savepoint manage_db_definition');
     return null;
   } catch (error) {
-    if (!isServerError(error)) throw error;
+    // with the right search_path there may be no difference at all
+    if (!isServerError(error) || (searchPath === '' && isOfSearchPath(error))) throw error;
     await db.query('rollback to savepoint manage_db_definition');
     if (errorCodeOf(error.code) === 'PERMISSION_DENIED' && /temporary/.test(error.message)) {
       throw new PermissionError('The login may not make temporary tables, which definitions are compared by.', {

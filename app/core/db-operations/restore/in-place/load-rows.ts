@@ -5,7 +5,15 @@ import { isServerError } from '../../../../services/database-errors.js';
 import { ManageDbError } from '../../../errors.js';
 import type { OperationControls } from '../../../progress.js';
 import type { Entry } from '../../backup/contents.js';
+import { underSearchPath } from '../../backup/search-path.js';
 import type { Archive } from './archive.js';
+
+export interface RowsToLoad {
+  readonly entries: readonly Entry[];
+  /** What functions of indexes, constraints and generated columns find things by. */
+  readonly searchPath: string;
+  readonly controls: OperationControls;
+}
 
 /**
  * Copies the rows of these entries from the archive into their tables, in the transaction of `client`: as they come, never
@@ -16,7 +24,7 @@ import type { Archive } from './archive.js';
 export async function loadRows(
   client: Client,
   archive: Archive,
-  { entries, controls }: { readonly entries: readonly Entry[]; readonly controls: OperationControls },
+  { entries, searchPath, controls }: RowsToLoad,
 ): Promise<void> {
   if (entries.length === 0) return;
   const written = new PassThrough();
@@ -29,7 +37,7 @@ export async function loadRows(
   const stop = new AbortController();
   const signal = controls.signal === undefined ? stop.signal : AbortSignal.any([controls.signal, stop.signal]);
   const [copied, read] = await Promise.allSettled([
-    copyAll(client, written, onTable).catch((error: unknown) => {
+    underSearchPath(client, searchPath, () => copyAll(client, written, onTable)).catch((error: unknown) => {
       stop.abort();
       written.destroy();
       throw error;

@@ -10,10 +10,11 @@ import { ManageDbError, PermissionError } from '../../../errors.js';
 import type { Target } from '../../../safety/gate.js';
 import { qualified } from '../../inspection/find-relation.js';
 import { listed } from '../../maintenance/check.js';
-import type { Archive, ArchivedKey, Named } from './archive.js';
+import type { Archive, ArchivedKey } from './archive.js';
 import { type Belongings, belongingsOf } from './belongings.js';
 import type { Chosen, ChosenTable } from './choose-tables.js';
 import { type Comparison, compareDefinitions, type PresentTable } from './compare-definitions.js';
+import type { Named } from './parsed-statements.js';
 
 /** What is to be done to the live database, and nothing of it is done. */
 export interface Plan {
@@ -26,6 +27,8 @@ export interface Plan {
   readonly belongings: Belongings;
   /** Foreign keys that are dropped and made again. */
   readonly keys: readonly KeyInTheWay[];
+  /** Foreign keys of tables that are there, which have gone with what they point at, and are made again. */
+  readonly lostKeys: readonly ArchivedKey[];
   readonly added: Comparison['added'];
   /** What is locked, as LOCK TABLE takes it, in the order in which everybody who does this locks. */
   readonly locks: readonly string[];
@@ -35,6 +38,8 @@ export interface Planning {
   readonly target: Target;
   readonly archive: Archive;
   readonly chosen: Chosen;
+  /** What functions of the tables find things by; empty: as dumps are restored. */
+  readonly searchPath: string;
 }
 
 /**
@@ -44,7 +49,8 @@ export interface Planning {
  * @throws ManageDbError `PERMISSION_DENIED` with what belongs to others, `USAGE` with every difference between the
  *   definitions of now and then
  */
-export async function planInPlace(db: Queryable, { target, archive, chosen }: Planning): Promise<Plan> {
+export async function planInPlace(db: Queryable, planning: Planning): Promise<Plan> {
+  const { target, archive, chosen, searchPath } = planning;
   const live = await readRelationsInPlace(db, chosen.tables);
   const find = (named: Named) => live.find(({ schema, name }) => schema === named.schema && name === named.name);
   const present = chosen.tables.flatMap((table) => {
@@ -63,11 +69,9 @@ export async function planInPlace(db: Queryable, { target, archive, chosen }: Pl
   );
   const again = await making(db, archive, missing, chosen);
   refuseForeign(target, replaced, [...keys, ...again.altered.map((table) => ({ ...table, table: table.oid }))]);
-  const { differences, added } = await compareDefinitions(
-    db,
-    present,
-    await archive.identities(sequencesOf(archive, chosen.tables)),
-  );
+  refuseSwitched(target, keys);
+  const identities = await archive.identities(sequencesOf(archive, chosen.tables));
+  const { differences, added } = await compareDefinitions(db, { present, identities, searchPath });
   if (differences.length > 0) {
     throw new ManageDbError('USAGE', `The tables are not defined as they were: ${listed(differences, 20)}.`, {
       hint: 'Change the definitions back first, or restore the whole backup: leave out --in-place.',
@@ -90,7 +94,8 @@ export async function planInPlace(db: Queryable, { target, archive, chosen }: Pl
     ...replaced.map(({ oid, identity }) => ({ oid, lock: `only ${identity}` })),
     ...[...others].map(([oid, lock]) => ({ oid, lock })),
   ].sort((one, other) => one.oid - other.oid);
-  return { present, emptied, missing, keys, added, belongings: again.belongings, locks: locks.map(({ lock }) => lock) };
+  const { belongings, lostKeys } = again;
+  return { present, emptied, missing, keys, lostKeys, added, belongings, locks: locks.map(({ lock }) => lock) };
 }
 
 /** The entries of the sequences that number the columns of these tables. */
@@ -101,6 +106,7 @@ export function sequencesOf(archive: Archive, tables: readonly { readonly id: nu
 
 interface Making {
   readonly belongings: Belongings;
+  readonly lostKeys: readonly ArchivedKey[];
   /** Tables that get back a foreign key to a table that is made again. */
   readonly altered: readonly RelationInPlace[];
 }
@@ -113,7 +119,7 @@ async function making(
 ): Promise<Making> {
   const nothing = { tables: [], schemas: [], bareSchemas: [], lostKeys: [], impossibleKeys: [], publications: [] };
   const all = await archive.tables();
-  if (missing.length === 0) return { belongings: belongingsOf(archive, all, nothing), altered: [] };
+  if (missing.length === 0) return { belongings: belongingsOf(archive, all, nothing), lostKeys: [], altered: [] };
   const names = [...new Set(missing.map(({ schema }) => schema))];
   const gone = await readMissingSchemas(db, names);
   const archived = await archive.schemas();
@@ -149,7 +155,7 @@ async function making(
     impossibleKeys: own.filter(({ referenced }) => !isMade(referenced) && find(referenced) === undefined),
     publications: await readPublications(db),
   });
-  return { belongings, altered: [...new Set(lostKeys.flatMap(({ table }) => find(table) ?? []))] };
+  return { belongings, lostKeys, altered: [...new Set(lostKeys.flatMap(({ table }) => find(table) ?? []))] };
 }
 
 async function readMissingSchemas(db: Queryable, names: readonly string[]): Promise<string[]> {
@@ -236,5 +242,20 @@ function refuseForeign(
   throw new PermissionError(
     `Policies hide rows of ${listed(hidden, 10)} from ${user}: they could not be backed up first, nor compared.`,
     { hint: 'Connect as a role with BYPASSRLS, or a superuser.', details: { tables: hidden } },
+  );
+}
+
+/** Made again they would be enforced, and only a superuser can switch that off as it was. */
+function refuseSwitched({ user, database }: Target, keys: readonly KeyInTheWay[]): void {
+  const names = keys
+    .filter(({ isSwitched, maySwitch }) => isSwitched && !maySwitch)
+    .map(({ name, identity }) => `${name} of ${identity}`);
+  if (names.length === 0) return;
+  throw new PermissionError(
+    `Foreign keys of ${database} that have to be made again are switched off (disable trigger), which ${user} could not do again: ${listed(names, 10)}.`,
+    {
+      hint: 'Connect as a superuser, or switch them on first: alter table … enable trigger all;',
+      details: { keys: names },
+    },
   );
 }

@@ -4,7 +4,7 @@ import { ManageDbError } from '../../../errors.js';
 import type { OperationControls } from '../../../progress.js';
 import type { Entry } from '../../backup/contents.js';
 import type { Manifest, TableRows } from '../../backup/manifest.js';
-import { searchPathOf } from '../../backup/search-path.js';
+import { searchPathOf, underSearchPath } from '../../backup/search-path.js';
 import { countTableRows } from '../../backup/table-rows.js';
 import { stopIfAborted } from '../../failure.js';
 import { qualified } from '../../inspection/find-relation.js';
@@ -15,6 +15,7 @@ import type { ChosenTable } from './choose-tables.js';
 import { loadRows } from './load-rows.js';
 import { type Plan, type Planning, planInPlace, sequencesOf } from './plan.js';
 import { moveSequences, type RestoredSequence } from './sequences.js';
+import { dropKeys, makeKeys, switchKeys } from './switched-keys.js';
 
 /** Milliseconds that it waits for a table that somebody works with; everything behind it waits as long. */
 export const LOCK_TIMEOUT_MS = 10_000;
@@ -25,6 +26,8 @@ export interface Replacing {
   readonly controls: OperationControls;
   /** Backs up these tables: called when nobody writes any more, and before anything is replaced. */
   readonly backUp: (tables: readonly string[]) => Promise<void>;
+  /** Says at the end what the database is by that; `null`: what it was. */
+  readonly stamp: string | null;
 }
 
 export interface Replaced {
@@ -37,23 +40,27 @@ export interface Replaced {
 
 /** Does everything but the commit, in a transaction that it begins. */
 export async function replaceInPlace(client: Client, replacing: Replacing): Promise<Replaced> {
-  const { planning, manifest, controls, backUp } = replacing;
-  const { archive, chosen, target } = planning;
+  const { planning, manifest, controls, backUp, stamp } = replacing;
+  const { archive, chosen, target, searchPath } = planning;
   const step = (text: string) => {
     stopIfAborted(controls.signal);
     controls.onProgress?.({ step: text });
+  };
+  const make = async (entries: readonly Entry[]) => {
+    const sql = await archive.sqlOf(entries);
+    if (sql.trim() !== '') await underSearchPath(client, searchPath, () => client.query(sql));
   };
   const xid = await beginLimited(client);
   step('locking the tables');
   const plan = await lockAll(client, planning);
   // what cannot be made is known before anything was backed up
-  await runSql(client, await archive.sqlOf(plan.belongings.before));
+  await make(plan.belongings.before);
   if (plan.present.length > 0) {
     step('backing up what is there');
     await backUp([...plan.present.map(({ live }) => live), ...plan.emptied].map(({ identity }) => identity));
   }
   step('replacing rows');
-  for (const { drop } of plan.keys) await client.query(drop);
+  const switched = await dropKeys(client, plan.keys);
   const replaced = [...plan.present.map(({ live }) => live), ...plan.emptied];
   const triggers = await readFiringTriggers(
     client,
@@ -61,17 +68,20 @@ export async function replaceInPlace(client: Client, replacing: Replacing): Prom
   );
   for (const { off } of triggers) await client.query(off);
   const leaves = replaced.filter(({ kind }) => kind === 'r').map(({ identity }) => `only ${identity}`);
-  if (leaves.length > 0) await client.query(`truncate table ${leaves.join(', ')}`);
-  await loadRows(client, archive, { entries: rowsOf(archive, chosen.tables), controls });
+  // the indexes are built anew, and may call functions for that
+  if (leaves.length > 0)
+    await underSearchPath(client, searchPath, () => client.query(`truncate table ${leaves.join(', ')}`));
+  await loadRows(client, archive, { entries: rowsOf(archive, chosen.tables), searchPath, controls });
   step('making indexes and keys');
-  await runSql(client, await archive.sqlOf(plan.belongings.indexes));
-  await runSql(client, await archive.sqlOf(plan.belongings.attachments));
+  await make(plan.belongings.indexes);
+  await make(plan.belongings.attachments);
   step('comparing row counts');
   const tables = await compareRows(client, { plan, manifest, tables: chosen.tables, controls });
   step('checking foreign keys');
-  for (const { make } of plan.keys) for (const statement of make) await client.query(statement);
-  await runSql(client, await archive.sqlOf(plan.belongings.after));
+  const loose = await makeKeys(client, plan.keys);
+  await make(plan.belongings.after);
   for (const { on } of triggers) await client.query(on);
+  const enforced = await switchKeys(client, switched, { plan, manifest });
   const live = await readRelationsInPlace(client, chosen.tables);
   const positions = await archive.positions(positionsOf(archive, chosen.tables));
   const sequences = await moveSequences(
@@ -80,8 +90,9 @@ export async function replaceInPlace(client: Client, replacing: Replacing): Prom
     positions,
   );
   await refuseIfChanged(client, target);
+  if (stamp !== null) await client.query(stamp);
   stopIfAborted(controls.signal);
-  return { xid, plan, tables, sequences, warnings: warningsOf(plan, sequences) };
+  return { xid, plan, tables, sequences, warnings: [...warningsOf(plan, sequences), ...loose, ...enforced] };
 }
 
 async function beginLimited(client: Client): Promise<string> {
@@ -114,13 +125,6 @@ async function lockAll(client: Client, planning: Planning): Promise<Plan> {
   throw new ManageDbError('DATABASE_IN_USE', `The tables of ${planning.target.database} were altered in this moment.`, {
     hint: 'Run it again.',
   });
-}
-
-/** What pg_restore writes sets a search_path of its own. */
-async function runSql(client: Client, sql: string): Promise<void> {
-  if (sql.trim() === '') return;
-  await client.query(sql);
-  await client.query('set search_path = pg_catalog, pg_temp');
 }
 
 function rowsOf(archive: Archive, tables: readonly ChosenTable[]): readonly Entry[] {

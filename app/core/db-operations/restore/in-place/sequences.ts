@@ -1,5 +1,5 @@
 import type { Queryable } from '../../../../database/queryable.js';
-import type { SequencePosition } from './archive.js';
+import type { SequencePosition } from './parsed-statements.js';
 
 /** A sequence that numbers a column of a restored table. */
 export interface RestoredSequence {

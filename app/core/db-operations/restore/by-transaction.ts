@@ -1,0 +1,77 @@
+import type { Client } from 'pg';
+import { ensureSchema } from '../../../database/schema/ensure-schema.js';
+import { withConnection } from '../../../services/with-connection.js';
+import { ManageDbError } from '../../errors.js';
+import { NOTHING_LEFT_OUT } from '../backup/left-out-parts.js';
+import { dropAbandonedScratchDatabases, lockRestoreOf } from '../backup/scratch-database.js';
+import { endSessionsOf, refuseIfInUse } from '../backup/sessions.js';
+import { UnknownOutcome } from '../commit-outcome.js';
+import { stopIfAborted } from '../failure.js';
+import { checkContents } from './check-contents.js';
+import { readSubscriptionsToRefresh, restoreInTransaction } from './in-transaction.js';
+import { raisedStamp } from './other-environment.js';
+import { refuseIfChanged } from './recheck.js';
+import { SafetyBackup } from './safety-backup.js';
+import type { Replaced, WholeRestore } from './whole-restore.js';
+
+/**
+ * Restores a backup inside the live database, which is backed up first.
+ *
+ * @param maintenance a session on another database of the server
+ * @throws UnknownOutcome; ManageDbError `USAGE`, `DATABASE_IN_USE`, `STAMP_MISMATCH`, `KILL_SWITCH`, and what restoring throws
+ */
+export async function restoreByTransaction(maintenance: Client, restore: WholeRestore): Promise<Replaced> {
+  const { target, folder, manifest, controls, disconnectUsers, onReplaced } = restore;
+  if (JSON.stringify(restore.parts) !== JSON.stringify(NOTHING_LEFT_OUT)) {
+    throw new ManageDbError('USAGE', 'What the server lacks can be left out by a swap only. Nothing was changed.', {
+      hint: 'Leave out --without, or restore by --method swap.',
+    });
+  }
+  const safety = await SafetyBackup.prepare(target, manifest, controls);
+  await lockRestoreOf(maintenance, target.database);
+  await dropAbandonedScratchDatabases(maintenance);
+  if (disconnectUsers) await endSessionsOf(maintenance, target.database);
+  else await refuseIfInUse(maintenance, target.database);
+  await withConnection(target.settings, {}, async (present) => {
+    await refuseIfChanged(present, target);
+    // the backup's records of what is in it have to fit into it
+    await ensureSchema(present);
+  });
+  let isCommitted = false;
+  try {
+    const tables = await restoreInTransaction({
+      ...{ target, folder, manifest, controls },
+      serverMajor: target.serverMajor ?? manifest.serverMajor,
+      stamp: await raisedStamp(restore),
+      backUp: async (signal) => {
+        await safety.make({ signal });
+        stopIfAborted(signal);
+      },
+      onCommitted: () => {
+        isCommitted = true;
+        onReplaced(`${target.database} is restored; what it was is backup ${safety.id}.`);
+      },
+    });
+    return {
+      ...{ previousDatabase: null, previousUntil: null, safetyBackup: safety.id, tables },
+      warnings: [...safety.warnings, ...(await lookAround(restore))],
+    };
+  } catch (error) {
+    if (error instanceof UnknownOutcome) throw error.saying(`What ${target.database} was is backup ${safety.id}.`);
+    throw isCommitted ? error : await safety.discard(error);
+  }
+}
+
+function lookAround({ target, manifest, controls }: WholeRestore): Promise<string[]> {
+  const check = { manifest, environment: target.environment, controls };
+  return withConnection(target.settings, {}, async (contents) => [
+    ...(await readSubscriptionsToRefresh(contents)),
+    ...(await checkContents(contents, check).catch(committedAnyway)),
+  ]);
+}
+
+/** What is found only when it is committed is no failure any more. */
+function committedAnyway(error: unknown): string[] {
+  if (error instanceof ManageDbError && error.code === 'BACKUP_INVALID') return [error.message];
+  throw error;
+}
