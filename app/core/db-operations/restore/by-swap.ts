@@ -14,6 +14,7 @@ import { keepRecords } from './keep-records.js';
 import { begin } from './live-database.js';
 import { ownComment } from './previous-database.js';
 import { putInPlace } from './put-in-place.js';
+import { refuseOtherStamp } from './stamp-of-contents.js';
 import type { Replaced, WholeRestore } from './whole-restore.js';
 
 /**
@@ -53,9 +54,11 @@ export async function restoreBySwap(
     };
     const filling = { settings: target.settings, serverMajor, folder, manifest, parts, controls, renew };
     const tables = await fillScratch(scratch, filling);
-    const warnings = await withConnection(target.settings, { database: scratch, signal: controls.signal }, (contents) =>
-      checkContents(contents, { manifest, environment: target.environment, controls }),
-    );
+    const look = { database: scratch, signal: controls.signal };
+    const warnings = await withConnection(target.settings, look, async (contents) => {
+      await refuseOtherStamp(contents, manifest);
+      return checkContents(contents, { manifest, environment: target.environment, controls });
+    });
     await applyProperties(maintenance, scratch, properties);
     await keepRecords(scratch, {
       target,

@@ -12,6 +12,7 @@ import { readSubscriptionsToRefresh, restoreInTransaction } from './in-transacti
 import { raisedStamp } from './other-environment.js';
 import { refuseIfChanged } from './recheck.js';
 import { SafetyBackup } from './safety-backup.js';
+import { refuseOtherArchivedStamp } from './stamp-of-contents.js';
 import type { Replaced, WholeRestore } from './whole-restore.js';
 
 /**
@@ -27,6 +28,11 @@ export async function restoreByTransaction(maintenance: Client, restore: WholeRe
       hint: 'Leave out --without, or restore by --method swap.',
     });
   }
+  const serverMajor = target.serverMajor ?? manifest.serverMajor;
+  const { settings } = target;
+  if (manifest.format !== 'plain') {
+    await refuseOtherArchivedStamp({ folder, manifest, settings, serverMajor, signal: controls.signal });
+  }
   const safety = await SafetyBackup.prepare(target, manifest, controls);
   await lockRestoreOf(maintenance, target.database);
   await dropAbandonedScratchDatabases(maintenance);
@@ -41,7 +47,7 @@ export async function restoreByTransaction(maintenance: Client, restore: WholeRe
   try {
     const tables = await restoreInTransaction({
       ...{ target, folder, manifest, controls },
-      serverMajor: target.serverMajor ?? manifest.serverMajor,
+      serverMajor,
       stamp: await raisedStamp(restore),
       backUp: async (signal) => {
         await safety.make({ signal });

@@ -20,6 +20,7 @@ import { replaceAndCommit } from './in-place/replace-and-commit.js';
 import type { RestoredSequence } from './in-place/sequences.js';
 import { raisedStamp, type Source } from './other-environment.js';
 import { SafetyBackup } from './safety-backup.js';
+import { refuseOtherArchivedStamp } from './stamp-of-contents.js';
 
 export interface InPlaceRestore {
   readonly target: Target;
@@ -69,6 +70,9 @@ export async function restoreInPlace(restore: InPlaceRestore): Promise<RestoredI
   const { target, manifest, wanted, controls } = restore;
   const { settings } = target;
   refuseUnfit(restore);
+  const serverMajor = target.serverMajor ?? manifest.serverMajor;
+  const { folder } = restore;
+  await refuseOtherArchivedStamp({ folder, manifest, settings, serverMajor, signal: controls.signal });
   const archive = await openArchive(restore);
   const chosen = await chooseTables(archive, manifest, wanted);
   const safety = await SafetyBackup.prepare(target, manifest, controls);
