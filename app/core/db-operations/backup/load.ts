@@ -1,5 +1,4 @@
 import { createReadStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
@@ -57,30 +56,34 @@ type Wanted = Omit<LoadRequest, 'jobs' | 'onProgress'>;
  */
 export async function loadSchema(request: Wanted): Promise<FailedObject[]> {
   const failures = new FailedObjects();
-  await withListOfWanted(request, (list) => restoreAsText(request, ['--schema-only', `--use-list=${list}`], failures));
+  await withList(await wantedIn(request), (list) => restoreAsText(request, ['--schema-only', list], failures));
   return failures.list();
 }
 
 async function loadArchive(request: LoadRequest): Promise<void> {
-  await withListOfWanted(request, (list) =>
-    request.searchPath === undefined
-      ? restoreArchive(request, list)
-      : restoreAsText(request, [`--use-list=${list}`], null),
-  );
+  const wanted = await wantedIn(request);
+  if (request.searchPath === undefined) await restoreArchive(request, wanted);
+  else await withList(wanted, (list) => restoreAsText(request, [list], null));
 }
 
-async function withListOfWanted(request: Wanted, work: (list: string) => Promise<void>): Promise<void> {
-  await withTemporaryFile('list', await listOfWanted(request), work);
+/** Runs `work` with the argument of pg_restore that chooses these entries. */
+function withList(entries: readonly Entry[], work: (list: string) => Promise<void>): Promise<void> {
+  return withTemporaryFile('list', useList(entries), (path) => work(`--use-list=${path}`));
 }
 
 /**
  * The table of contents without what is left out, and without the grants in the schema manage_db: they name roles that this server need not have, and
  * they are made anew for the database that it becomes.
  */
-async function listOfWanted({ tools, settings, database, folder, manifest, parts, signal }: Wanted) {
-  const args = ['--list', join(folder, DUMP_NAMES[manifest.format])];
-  const { stdout } = await runClientTool(tools.pgRestore, args, { settings, database, signal });
-  return useList(parseContents(stdout).filter((entry) => !isOurGrant(entry) && !isOfLeftOutExtension(entry, parts)));
+async function wantedIn(request: Wanted): Promise<Entry[]> {
+  const entries = await contentsOf(request, []);
+  return entries.filter((entry) => !isOurGrant(entry) && !isOfLeftOutExtension(entry, request.parts));
+}
+
+async function contentsOf({ tools, settings, database, folder, manifest, signal }: Wanted, args: readonly string[]) {
+  const path = join(folder, DUMP_NAMES[manifest.format]);
+  const { stdout } = await runClientTool(tools.pgRestore, ['--list', ...args, path], { settings, database, signal });
+  return parseContents(stdout);
 }
 
 /** Of a schema that is called `manage_db x`, the kind of object does not come right behind. */
@@ -94,23 +97,13 @@ function isOurGrant({ kind, said }: Entry): boolean {
  * rows are still loaded into its partitions, and they fire. Grants come last, as in one run: who has taken rights
  * from itself could make no foreign key any more.
  */
-async function restoreArchive(request: LoadRequest, list: string): Promise<void> {
-  await runPgRestore(request, ['--section=pre-data', '--section=data', '--no-privileges', `--use-list=${list}`]);
-  await withTemporaryFile('list', await listOfRest(request, list), (rest) =>
-    runPgRestore(request, [`--use-list=${rest}`]),
-  );
+async function restoreArchive(request: LoadRequest, wanted: readonly Entry[]): Promise<void> {
+  const after = new Set((await contentsOf(request, ['--section=post-data'])).map(({ id }) => id));
+  const isLate = ({ id, kind }: Entry): boolean => after.has(id) || kind === 'ACL' || kind === 'DEFAULT ACL';
+  for (const entries of [wanted.filter((entry) => !isLate(entry)), wanted.filter(isLate)]) {
+    await withList(entries, (list) => runPgRestore(request, [list]));
+  }
 }
-
-/** Of a list: what comes after the rows, and all grants. */
-async function listOfRest({ tools, settings, database, folder, manifest, signal }: LoadRequest, list: string) {
-  const args = ['--list', '--section=post-data', join(folder, DUMP_NAMES[manifest.format])];
-  const { stdout } = await runClientTool(tools.pgRestore, args, { settings, database, signal });
-  const after = new Set(stdout.split('\n'));
-  const wanted = (await readFile(list, 'utf8')).split('\n');
-  return wanted.filter((line) => after.has(line) || GRANT.test(line)).join('\n');
-}
-
-const GRANT = /^\d+; \d+ \d+ (DEFAULT )?ACL /;
 
 async function runPgRestore(request: LoadRequest, which: readonly string[]): Promise<void> {
   const { tools, serverMajor, settings, database, folder, manifest, jobs, parts, signal, onProgress } = request;
