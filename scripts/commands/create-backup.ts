@@ -1,7 +1,7 @@
 import { backupCommand } from '../../app/core/db-operations/backup/backup-command.js';
 import { type EncryptArgs, encryptFlags, encryptOf, type StorageArgs, storageFlag } from '../backup-flags.js';
 import { defineCommand } from '../command.js';
-import { formatBytes, formatCount, formatDuration } from '../presenters/units.js';
+import { formatBytes, formatCounted, formatDuration } from '../presenters/units.js';
 
 interface Args extends EncryptArgs, StorageArgs {
   readonly label?: string;
@@ -92,7 +92,7 @@ export const command = defineCommand<Args>({
       text: (paint) =>
         [
           `${paint.green('✓')} ${paint.bold(result.id)}  ${formatBytes(result.sizeBytes)} in ${formatDuration(result.durationMs)}`,
-          `  ${formatCount(counted.length)} tables, ${formatCount(rows)} rows, ${result.path}`,
+          `  ${formatCounted(counted.length, 'table')}, ${formatCounted(rows, 'row')}, ${result.path}`,
           ...(prove ? ['  Proven: it was restored into a scratch database, and what came back was compared'] : []),
           isPart
             ? `  A part of the database: ${backupCommand(`restore-backup ${result.id} --in-place --table …`, place)} brings tables of it back`

@@ -5,7 +5,7 @@ import type { OperationOptions } from '../../app/core/safety/gate.js';
 import { type DecryptArgs, decryptFlags, decryptOf, type StorageArgs, storageFlag } from '../backup-flags.js';
 import { defineCommand } from '../command.js';
 import { keepingOf, keptLines } from '../keeping.js';
-import { formatCount, formatDuration } from '../presenters/units.js';
+import { formatCounted, formatDuration } from '../presenters/units.js';
 
 interface Args extends DecryptArgs, StorageArgs {
   readonly id: string;
@@ -111,7 +111,7 @@ export const command = defineCommand<Args>({
       warnings: result.warnings,
       text: (paint) =>
         [
-          `${paint.green('✓')} ${paint.bold(result.database)} restored${fromOther(result)} by ${result.strategy} in ${formatDuration(result.durationMs)}: ${formatCount(result.tables.length)} tables, ${formatCount(rows)} rows as the manifest says`,
+          `${paint.green('✓')} ${paint.bold(result.database)} restored${fromOther(result)} by ${result.strategy} in ${formatDuration(result.durationMs)}: ${formatCounted(result.tables.length, 'table')}, ${formatCounted(rows, 'row')} as the manifest says`,
           ...(result.strategy === 'transaction' ? [`  In one transaction: ${result.because}`] : []),
           ...(result.inPlace === null ? [] : inPlaceLines(result.inPlace)),
           ...(result.safetyBackup === null

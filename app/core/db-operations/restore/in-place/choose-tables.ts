@@ -1,6 +1,7 @@
 import { escapeIdentifier } from 'pg';
 import { ManageDbError } from '../../../errors.js';
 import { nearest } from '../../../nearest.js';
+import { backupCommand } from '../../backup/backup-command.js';
 import type { Manifest, TableRows } from '../../backup/manifest.js';
 import { qualified } from '../../inspection/find-relation.js';
 import type { Archive, ArchivedTable } from './archive.js';
@@ -77,15 +78,15 @@ function expectedOf({ schema, name }: ArchivedTable, { id, tables }: Manifest): 
   throw refusal(`Backup ${id} has no rows of ${qualified({ schema, name })}.`);
 }
 
-function findTable(typed: string, tables: readonly ArchivedTable[], { id }: Manifest): ArchivedTable {
+function findTable(typed: string, tables: readonly ArchivedTable[], manifest: Manifest): ArchivedTable {
   const matches = matching(tables, typed) ?? matching(tables, typed.toLowerCase()) ?? [];
   const [match] = matches;
-  if (match === undefined) throw notFound(typed, tables, id);
+  if (match === undefined) throw notFound(typed, tables, manifest);
   if (matches.length === 1) return match;
   const candidates = matches.map(qualified);
   throw new ManageDbError(
     'USAGE',
-    `${typed} is in ${matches.length} schemas of backup ${id}: ${candidates.join(', ')}.`,
+    `${typed} is in ${matches.length} schemas of backup ${manifest.id}: ${candidates.join(', ')}.`,
     {
       hint: `Name the schema too: --table '${candidates[0]}'`,
       details: { table: typed, candidates },
@@ -104,7 +105,7 @@ function spellings(name: string): readonly string[] {
   return [name, escapeIdentifier(name)];
 }
 
-function notFound(typed: string, tables: readonly ArchivedTable[], id: string): ManageDbError {
+function notFound(typed: string, tables: readonly ArchivedTable[], { id, environment }: Manifest): ManageDbError {
   const suggestion = typed.includes('.')
     ? nearest(typed, tables.map(qualified))
     : nearest(
@@ -115,7 +116,7 @@ function notFound(typed: string, tables: readonly ArchivedTable[], id: string): 
   return new ManageDbError('NOT_FOUND', `Backup ${id} has no table ${typed}.`, {
     hint:
       suggestion === null
-        ? `What it has: manage_db show-backup ${id}`
+        ? `What it has: ${backupCommand(`show-backup ${id}`, { environment })}`
         : `Did you mean ${meant === undefined ? suggestion : qualified(meant)}?`,
     details: { id, table: typed, suggestion },
   });
