@@ -58,6 +58,8 @@ async function read(root: string, key: string, { signal, sha256 }: ReadOptions):
     throw new ManageDbError('UNREADABLE_FILE', `${found.path} cannot be read: ${messageOf(error)}.`, { cause: error });
   });
   const content = file.createReadStream({ highWaterMark: 1 << 18, ...(signal === undefined ? {} : { signal }) });
+  // it may be interrupted before anybody reads it
+  content.on('error', () => undefined);
   const expected = { sizeBytes: found.stats.size, sha256s: sha256 === undefined ? [] : [sha256] };
   return Readable.from(interruptible(verified(content, expected, found.path), signal), { objectMode: false });
 }

@@ -164,6 +164,18 @@ describe('an encrypted backup', function () {
     await restore({ decrypt: { identities: [keys.identity] } });
   });
 
+  it('of many files fails once for another key, also where several are opened at the same time', async () => {
+    await workspace.backup({ format: 'directory', encrypt: { recipients: [keys.recipient] } });
+    const { identity } = await generateKeyPair();
+    for (let round = 0; round < 20; round++) {
+      const verifying = workspace.run(() =>
+        verifyBackup({ env: 'testing', id: 'latest', decrypt: { identities: [identity] } }),
+      );
+      expect((await failureOf(verifying)).code).to.equal('DECRYPTION_FAILED');
+      expect(leftovers()).to.deep.equal([]);
+    }
+  });
+
   it('that somebody has replaced, checksums and all, does not pass for another one', async () => {
     const options: BackupOptions = { encrypt: { recipients: [keys.recipient] } };
     const { path, manifest } = await workspace.backup(options);

@@ -86,10 +86,11 @@ async function fetchFiles(opening: Opening, folder: string): Promise<void> {
     onProgress?.({ step: stepOf(opening), done, total: files.length, isDetail: true });
     try {
       const clear = identities === null ? [] : [await decryption({ identities })];
+      const content = await read(file, either);
       // roles and their passwords are in it, and nobody restores from it: it is read, and lies nowhere in the clear
       const isSecret = identities !== null && withoutSuffix(file.path) === GLOBALS_FILE;
       const output = isSecret ? nowhere() : createWriteStream(pathOf(file), { flags: 'wx', mode: 0o600 });
-      await pipeline([await read(file, either), ...clear, output], { signal: either });
+      await pipeline([content, ...clear, output], { signal: either });
     } catch (error) {
       stopIfAborted(either);
       if (!isDamage(error)) throw error;
