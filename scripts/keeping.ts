@@ -1,4 +1,5 @@
 import type { RestoreResult } from '../app/core/db-operations/restore.js';
+import { shellQuote } from '../app/core/shell-quote.js';
 import { durationMs } from './duration.js';
 
 /** `--keep-previous`, `--keep-previous 7d`, or `--no-keep-previous`. */
@@ -11,10 +12,11 @@ export function keepingOf(flag: string | false | undefined): number | boolean | 
 export function keptLines({
   previousDatabase,
   previousUntil,
-}: Pick<RestoreResult, 'previousDatabase' | 'previousUntil'>): string[] {
+  environment,
+}: Pick<RestoreResult, 'previousDatabase' | 'previousUntil' | 'environment'>): string[] {
   if (previousDatabase === null) return [];
   return [
     `  The replaced database is ${previousDatabase}, kept until ${previousUntil}`,
-    '  Put it back: manage_db undo-restore',
+    `  Put it back: manage_db undo-restore ${shellQuote(previousDatabase)} --env ${environment}`,
   ];
 }

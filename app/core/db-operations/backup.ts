@@ -8,7 +8,7 @@ import type { Queryable } from '../../database/queryable.js';
 import { findClientTools } from '../../services/client-tools.js';
 import { type BackupStorage, folderStorage } from '../../services/storage.js';
 import { withMaintenanceConnection } from '../../services/with-connection.js';
-import { ManageDbError } from '../errors.js';
+import { codeOf, ManageDbError } from '../errors.js';
 import type { OperationControls } from '../progress.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { sealFiles } from './backup/backup-files.js';
@@ -198,7 +198,10 @@ async function createIn(storage: BackupStorage | null, target: Target, request: 
     await sweepPartials({ backupsDir, environment }, controls);
     // of restores and proofs; who may not look there leaves them to the next restore
     await withMaintenanceConnection(target.settings, dropAbandonedScratchDatabases).catch(() => undefined);
-    if (storage !== null) await storageRepository(storage, storage.location).sweep(environment, controls);
+    if (storage !== null) {
+      // what cannot be removed there is no reason to make no backup
+      await storageRepository(storage, storage.location).sweep(environment, controls).catch(unlessRefused);
+    }
     const sealing = encrypt === undefined ? null : await newSealing({ environment, encrypt, askPassphrase, isProven });
     const backup = { backupsDir, environment, label: request.label, at: startedAt };
     const depositOf = (folder: string, id: string): Deposit | null => {
@@ -223,6 +226,10 @@ async function createIn(storage: BackupStorage | null, target: Target, request: 
     const known = asDiskFull(error, backupsDir);
     throw explained(known, `No backup was made, ${leftBehind}.`, controls.signal);
   }
+}
+
+function unlessRefused(error: unknown): void {
+  if (codeOf(error) !== 'PERMISSION_DENIED') throw error;
 }
 
 interface Proving {

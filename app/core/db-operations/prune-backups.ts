@@ -141,19 +141,30 @@ async function pruneIn(
 ): Promise<Pruned> {
   const { onProgress, signal } = options;
   const removed: PlannedBackup[] = [];
+  let current: PlannedBackup | null = null;
   try {
     const swept = await repository.sweep(environment, options);
     const planned = await plan(repository, environment, rules);
     for (const [index, backup] of planned.removed.entries()) {
       stopIfAborted(signal);
       onProgress?.({ step: `removing ${backup.id}`, done: index, total: planned.removed.length, isDetail: true });
+      current = backup;
       if (await repository.remove(backup)) removed.push(backup);
+      current = null;
     }
     return { ...planned, removed, removedBytes: bytesOf(removed), swept };
   } catch (error) {
-    const gone = removed.length === 0 ? 'No backup was removed.' : `Removed before: ${idsOf(removed)}.`;
-    throw explained(error, gone, signal);
+    const gone = removed.length === 0 ? 'No other backup was removed.' : `Removed before: ${idsOf(removed)}.`;
+    if (current !== null && !(await isComplete(repository, current)))
+      throw explained(error, `${current.id} is no backup any more: the rest of it is left. ${gone}`, signal);
+    throw explained(error, gone.replace(' other', ''), signal);
   }
+}
+
+/** Also where nobody can tell. */
+async function isComplete(repository: BackupRepository, { id, environment }: PlannedBackup): Promise<boolean> {
+  const backups = await repository.backupsOf(environment).catch(() => null);
+  return backups === null || backups.some((backup) => backup.id === id && backup.state === 'complete');
 }
 
 async function overdueOf(env: string): Promise<OverdueDatabases> {

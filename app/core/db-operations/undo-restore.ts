@@ -39,6 +39,7 @@ export interface UndoRestoreOptions extends OperationOptions {
 }
 
 export interface UndoneRestore extends Placed {
+  readonly environment: string;
   readonly database: string;
   /** What the database was called that is back. */
   readonly from: string;
@@ -92,7 +93,8 @@ async function undo(target: Target, options: UndoRestoreOptions, { reason }: Per
         isSwapped = true;
       }),
     );
-    return { database: target.database, ...done, strategy: 'swap', durationMs: Date.now() - startedAt };
+    const { environment, database } = target;
+    return { environment, database, ...done, strategy: 'swap', durationMs: Date.now() - startedAt };
   } catch (error) {
     throw isSwapped ? error : explained(error, describeUnchanged(target), signal);
   }

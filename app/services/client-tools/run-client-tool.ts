@@ -94,7 +94,9 @@ export async function runInEnvironment(
       onStderr?.(clean);
     }
   })();
-  const writing = stdout === undefined ? Promise.resolve() : pipeline(child.readable(), stdout);
+  // a child that has ended is not heard of before somebody has read what it wrote, or has given that up
+  const giving = signal === undefined ? {} : { signal };
+  const writing = stdout === undefined ? Promise.resolve() : pipeline(child.readable(), stdout, giving);
   writing.catch(() => child.kill('SIGTERM'));
   const result = await child.finally(forget);
   await reading.catch(() => undefined);

@@ -223,6 +223,21 @@ describe('backups in a storage', function () {
     expect((await list(folder)).map(({ state }) => state)).to.deep.equal(['complete', 'complete']);
   });
 
+  it('are not said to be there when they were removed by half, and what is left of them keeps nobody from the next', async () => {
+    const { id } = await backup(bucket());
+    await backup(bucket());
+    server.fault = (request) => (/^DELETE .*dump\.pgdump/.test(request) ? 'forbidden' : 'none');
+    const failure = await failureOf(
+      workspace.run(() => pruneBackups({ ...testing, storage: bucket(), keepLast: 1, consent: { yes: true } })),
+    );
+    expect(failure.code).to.equal('PERMISSION_DENIED');
+    expect(failure.message).to.include(`${id} is no backup any more`).and.include('No other backup was removed');
+    const next = await backup(bucket());
+    const left = await list(bucket());
+    expect(left.map(({ state }) => state)).to.deep.equal(['complete', 'complete', 'incomplete']);
+    expect([left[0]?.id, left[2]?.id]).to.deep.equal([next.id, id]);
+  });
+
   it('are not looked for with half a key', async () => {
     workspace.write({ '.env': 'AWS_ACCESS_KEY_ID=S3RVER\n' });
     const failure = await failureOf(list(bucket()));
@@ -261,6 +276,8 @@ describe('backups in a storage', function () {
     expect(verified.code, verified.stderr).to.equal(0);
     const restored = await workspace.cli(['restore-backup', 'latest', ...storage, '--yes']);
     expect(restored.code, restored.stderr).to.equal(0);
+    const kept = await workspace.cli(['restore-backup', 'latest', ...storage, '--yes', '--keep-previous', '1h']);
+    expect(kept.stdout).to.match(/undo-restore \S+_previous_\S+ --env testing/);
     const planned = await workspace.cli(['prune-backups', '--keep-last', '1', ...storage]);
     expect(planned.code, planned.stderr).to.equal(0);
     const everything = [made, listed, shown, verified, restored, planned].map(({ stdout, stderr }) => stdout + stderr);

@@ -153,6 +153,28 @@ describe('a restore of tables in place', function () {
     });
   }
 
+  it('makes a partition again that has partitions of its own, with the indexes of all of them', async () => {
+    await client.query(`
+      create schema q;
+      create table q.m (id int, d int, note text, primary key (id, d)) partition by range (d);
+      create table q.m1 partition of q.m for values from (0) to (10) partition by list (id);
+      create table q.m11 partition of q.m1 for values in (1);
+      create table q.m2 partition of q.m for values from (10) to (20);
+      create index on q.m (note);
+      insert into q.m values (1, 1, 'first'), (7, 12, 'second')`);
+    const state = `select string_agg(line, e'\\n' order by line) from (
+      select m.tableoid::regclass || m::text from q.m union all
+      select indexrelid::regclass || pg_get_indexdef(indexrelid) || indisvalid || coalesce(inhparent::regclass::text, '-')
+      from pg_index left join pg_inherits on inhrelid = indexrelid where indrelid::regclass::text like 'q.%') t (line)`;
+    const before = await rows(state);
+    await backup();
+    for (const tables of [['q.m'], ['q.m1']]) {
+      await client.query('drop table q.m1');
+      await restore({ tables });
+      expect(await rows(state)).to.deep.equal(before);
+    }
+  });
+
   it('makes a dropped table again with all that belongs to it', async () => {
     await backup();
     const before = await fingerprint();

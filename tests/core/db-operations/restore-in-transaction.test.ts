@@ -124,6 +124,22 @@ describe('a restore in one transaction', () => {
     });
   }
 
+  it('ends when what it replaces cannot be backed up, however much of the archive has been read by then', async function () {
+    this.timeout(60_000);
+    for (const rows of [300, 1000, 12_000]) {
+      await client.query(`create table much_${rows} as select i, repeat('x', 100) from generate_series(1, ${rows}) i`);
+      await backup();
+      workspace.write({ '.env.testing': `TESTING_DATABASE_URL=${database.url}\nBACKUP_RECIPIENTS=age1nonsense\n` });
+      const failure = await failing({ disconnectUsers: true });
+      client = await openClient(database.url);
+      expect(failure.code, failure.message).to.equal('USAGE');
+      expect(failure.message)
+        .to.match(/Recipient 1/)
+        .and.match(/was not changed/);
+      workspace.write({ '.env.testing': `TESTING_DATABASE_URL=${database.url}\n` });
+    }
+  });
+
   it('is what is done for a target that a swap would cut off, and says so', async () => {
     const before = await fingerprint();
     await backup();

@@ -44,10 +44,11 @@ export function retain(backups: readonly BackupSummary[], rules: RetentionRules)
   const whole = complete.find(({ isWhole }) => isWhole);
   if (whole !== complete[0]) keep(whole, 'the newest with everything in it');
   keep(bestVerified(complete), 'the newest that is verified');
-  keep(
-    all.find(({ label }) => label === SAFETY_LABEL),
-    'the newest of what restores have replaced',
-  );
+  const replaced = all.filter(({ label }) => label === SAFETY_LABEL);
+  keep(replaced[0], 'the newest of what restores have replaced');
+  const wholeReplaced = replaced.find(({ isWhole }) => isWhole);
+  // of tables alone does not lead back from a restore of everything
+  if (wholeReplaced !== replaced[0]) keep(wholeReplaced, 'the newest database that a restore has replaced');
 
   return newestFirst.map((backup) => {
     const why = backup.state === 'complete' ? reasons.get(backup.path) : [leftAlone(backup)];

@@ -43,9 +43,10 @@ const PARTS: readonly EntryKind[] = [
   ...(['MATERIALIZED VIEW DATA', 'PUBLICATION TABLE'] as const),
 ];
 
-const INDEXES: readonly EntryKind[] = ['INDEX', 'CONSTRAINT', 'CHECK CONSTRAINT', 'STATISTICS'];
+/** An index is whole, and matched with another, only when those of all partitions are attached to it. */
+const INDEXES: readonly EntryKind[] = ['INDEX', 'CONSTRAINT', 'CHECK CONSTRAINT', 'STATISTICS', 'INDEX ATTACH'];
 const AFTER: readonly EntryKind[] = [
-  ...(['INDEX ATTACH', 'FK CONSTRAINT', 'TRIGGER', 'RULE', 'POLICY', 'ROW SECURITY'] as const),
+  ...(['FK CONSTRAINT', 'TRIGGER', 'RULE', 'POLICY', 'ROW SECURITY'] as const),
   ...(['PUBLICATION TABLE', 'MATERIALIZED VIEW DATA', 'STATISTICS DATA'] as const),
 ];
 

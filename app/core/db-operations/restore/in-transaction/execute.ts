@@ -84,7 +84,8 @@ async function executeList(
           jobs: 1,
           total: manifest.tables.length,
         });
-        await runClientTool(tools.psql, ['--set=ON_ERROR_STOP=1', '--quiet', '--output=/dev/null', '--file=-'], {
+        const args = ['--set=ON_ERROR_STOP=1', '--quiet', '--output=/dev/null', '--file=-'];
+        await runClientTool(tools.psql, args, {
           settings,
           signal,
           stdin: Readable.from(script(loaded, parts)),
@@ -97,7 +98,8 @@ async function executeList(
             if (line.includes(LOCKED)) locked.open();
             progress(line);
           },
-        });
+          // else what pg_restore has written, and nobody reads any more, would keep it waiting
+        }).finally(() => loaded.destroy());
       },
       async (signal) => {
         const args = [`--use-list=${list}`, '--single-transaction', '--file=-', archive];
