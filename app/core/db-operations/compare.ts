@@ -3,7 +3,8 @@ import { currentEnv, normalizeEnv } from '../environment.js';
 import { ManageDbError } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { type ComparedContents, compareContents } from './compare/compare-contents.js';
-import { type DefinitionDifference, findDifferences } from './compare/differences.js';
+import { findDifferences } from './compare/differences.js';
+import type { DefinitionDifference } from './compare/found-difference.js';
 import { type NotCompared, rolesMissing, undefinedOf } from './compare/incomparable.js';
 import { detailsOf, type Part, partOf } from './compare/part.js';
 import { type DdlScript, planDdl } from './compare/plan-ddl.js';
@@ -17,7 +18,7 @@ export type { ComparedContents } from './compare/compare-contents.js';
 export type { ComparedLargeObjects, LargeObjectDifference } from './compare/compare-large-objects.js';
 export type { ComparedSequence, SequenceValue } from './compare/compare-sequences.js';
 export type { ComparedTable, TableContent } from './compare/compare-tables.js';
-export type { DefinitionDifference, DifferenceState, PropertyChange } from './compare/differences.js';
+export type { DefinitionDifference, DifferenceState, PropertyChange } from './compare/found-difference.js';
 export type { NotCompared } from './compare/incomparable.js';
 export type { DdlScript, DdlStatement } from './compare/plan-ddl.js';
 
@@ -125,8 +126,10 @@ async function compare(
       const filled = withData ? await compareContents(sides, part) : null;
       const contents = filled?.contents ?? null;
       const notCompared = [...defined.notCompared, ...(filled?.notCompared ?? [])];
-      const whole = defined.definitions.differences.filter(({ isPart }) => !isPart);
-      const differences = whole.length + (contents === null ? 0 : countDifferences(contents));
+      const all = defined.definitions.differences;
+      const differences =
+        (all.filter(({ isPart }) => !isPart).length || all.length) +
+        (contents === null ? 0 : countDifferences(contents));
       return {
         from: described(from),
         to: described(to),

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type LargeObjectContent, openLargeObjects } from '../../../database/catalog/large-object-contents.js';
-import type { DifferenceState } from './differences.js';
+import type { DifferenceState } from './found-difference.js';
 import type { Part } from './part.js';
 import { onBoth, type Side, type Sides } from './side.js';
 
