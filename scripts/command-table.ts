@@ -78,6 +78,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/check-database.js'),
   },
   {
+    name: 'compare-db',
+    summary: 'Compare the databases of two environments: definitions, and with --data rows',
+    group: 'Database',
+    aliases: ['compare_db'],
+    load: () => import('./commands/compare-db.js'),
+  },
+  {
     name: 'reset-database',
     summary: 'Drop everything and initialize again',
     group: 'Database',

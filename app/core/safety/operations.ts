@@ -49,6 +49,7 @@ export const OPERATIONS = {
   'list-db-triggers': read,
   'verify-db-triggers': read,
   'diff-db-triggers': read,
+  'compare-db': read,
   // also when there is nothing but a previous database left
   'list-previous-databases': { ...read, mayCreateDatabase: true },
   // changes nothing, but what leaves the database is on record

@@ -17,6 +17,7 @@ const LOOKS: OperationName[] = [
   'list-db-triggers',
   'verify-db-triggers',
   'diff-db-triggers',
+  'compare-db',
   'verify-audit-log',
   'show-audit-coverage',
   'inspect-db',
