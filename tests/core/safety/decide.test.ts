@@ -17,6 +17,8 @@ const LOOKS: OperationName[] = [
   'list-db-triggers',
   'verify-db-triggers',
   'diff-db-triggers',
+  'propose-masking',
+  'check-masking',
   'verify-audit-log',
   'show-audit-coverage',
   'inspect-db',
