@@ -4,7 +4,7 @@ import { withQualifiedNames } from './qualified-names.js';
 
 /** A type without the domains around it. */
 export interface PlainType {
-  /** As PostgreSQL writes it, with its schema and length. */
+  /** With its schema, also pg_catalog, and its length: under every search_path it is this one. */
   readonly sql: string;
   /** pg_type.typname: `varchar`, `int4`, `citext`. */
   readonly name: string;
@@ -82,7 +82,10 @@ const unwrapped = (type: string, modifier: string): string => `
    select layer.* from layer where layer.base = 0)`;
 
 const described = (type: string, modifier: string): string => `
-  'sql', pg_catalog.format_type(${type}.oid, ${modifier}),
+  'sql', case when ${type}.typnamespace = 'pg_catalog'::pg_catalog.regnamespace
+    then pg_catalog.concat('pg_catalog.', pg_catalog.quote_ident(${type}.typname),
+      pg_catalog.substring(pg_catalog.format_type(${type}.oid, ${modifier}), '[(][0-9,-]+[)]'))
+    else pg_catalog.format_type(${type}.oid, ${modifier}) end,
   'name', ${type}.typname,
   'isKnown', ${type}.typnamespace = 'pg_catalog'::pg_catalog.regnamespace or (${type}.typname = 'citext' and exists (
     select from pg_catalog.pg_depend m where m.classid = 'pg_catalog.pg_type'::pg_catalog.regclass and m.objid = ${type}.oid and m.deptype = 'e')),
