@@ -151,7 +151,9 @@ export class Proposer {
       .filter(({ tableOid, columns, otherColumns }) => {
         return tableOid === table.oid && columns.length === 1 && otherColumns.length === 0;
       })
-      .flatMap(({ columns }) => table.columns.filter(({ column }) => columns.includes(column)));
+      .flatMap(({ columns }) => table.columns.filter(({ column }) => columns.includes(column)))
+      // an address or a number of a person may change, and says less about who it is
+      .sort((one, other) => Number(isTextual(familyOf(one))) - Number(isTextual(familyOf(other))));
     const candidates = [
       ...referring.filter(({ isNullable }) => !isNullable),
       ...(isAboutPeople(table.name) ? own.filter(({ isNullable }) => !isNullable) : []),

@@ -96,12 +96,12 @@ function missingTable(tables: readonly MaskableTable[], typed: string): string {
   if (parent !== undefined) return `it is a partition; the rules of ${qualified(parent)} hold for it`;
   const names = tables.map(qualified);
   const meant = names.find((name) => name.endsWith(`.${typed}`)) ?? nearest(typed, names);
-  return `there is no such table${meant === null ? '' : `; did you mean ${meant}?`}`;
+  return `there is no such table${meant === null ? '' : `; did you mean ${meant}`}`;
 }
 
 function missingColumn({ generated }: MaskableTable, names: readonly string[], typed: string): string {
   if (generated.some(({ column }) => column === typed))
     return 'it is generated, and follows from the others: leave it out';
   const meant = nearest(typed, names);
-  return `there is no such column${meant === null ? '' : `; did you mean ${quotedWhereNeeded(meant)}?`}`;
+  return `there is no such column${meant === null ? '' : `; did you mean ${quotedWhereNeeded(meant)}`}`;
 }

@@ -59,14 +59,21 @@ const ruleSchema = z.union(
   ],
   { error: ({ input }) => notARule(input) },
 );
-/** `undefined` is what nobody has decided. */
-const columnsSchema = z.record(z.string(), z.union([z.array(z.string()), z.optional(ruleSchema)], { error: wordsOf }));
-const rulesSchema = z.strictObject({
-  tables: z.record(z.string(), z.union([z.literal('no-rows'), columnsSchema], { error: wordsOf })),
+type RuleValue = z.infer<typeof ruleSchema>;
+
+/** One level at a time: of a union in a union, only the outer one would say what is wrong. */
+const columnsSchema = z.record(z.string(), z.unknown(), {
+  error: 'it takes rules for its columns, or no-rows',
 });
+const rulesSchema = z.strictObject({ tables: z.record(z.string(), z.unknown()) });
+const namesSchema = z.array(z.string());
 
 /** What a rules file holds, as TypeScript sees it: `null` empties a column, `undefined` leaves it undecided. */
-export type MaskingFile = z.infer<typeof rulesSchema>;
+export interface MaskingFile {
+  readonly tables: Readonly<
+    Record<string, 'no-rows' | { readonly [column: string]: RuleValue | readonly string[] | undefined }>
+  >;
+}
 
 /**
  * Types the masking rules in `masking.ts`; gives back what it is given.
@@ -92,20 +99,25 @@ export interface RulesSource {
  * @throws ManageDbError `INVALID_CONFIGURATION` with every problem and its place
  */
 export function parseMaskingRules(value: unknown, { file, placeOf }: RulesSource): MaskingRules {
-  const parsed = rulesSchema.safeParse(value);
-  if (!parsed.success) {
-    throw invalidRules(parsed.error.issues.map((issue) => `${placeOf(issue.path)}: ${issue.message}.`));
-  }
   const problems: string[] = [];
-  const tables = Object.entries(parsed.data.tables).map(([table, columns]): TableRules => {
+  const read = <T>(schema: z.ZodMiniType<T>, held: unknown, path: readonly PropertyKey[]): T | null => {
+    const parsed = schema.safeParse(held);
+    if (parsed.success) return parsed.data;
+    problems.push(...parsed.error.issues.map((issue) => `${placeOf([...path, ...issue.path])}: ${issue.message}.`));
+    return null;
+  };
+  const tables = Object.entries(read(rulesSchema, value, [])?.tables ?? {}).map(([table, held]): TableRules => {
     const path = ['tables', table];
     const place = placeOf(path);
-    if (columns === 'no-rows') return { table, place, hasRows: false, columns: [] };
-    const rules = Object.entries(columns).flatMap(([column, rule]): ColumnRule[] => {
-      const at = placeOf([...path, column]);
-      if (!Array.isArray(rule)) return [{ column, rule: ruleOf(rule), place: at }];
-      if (column !== 'keep') problems.push(`${at}: only keep takes a list of columns.`);
-      return rule.map((kept) => ({ column: kept, rule: { kind: 'keep' }, place: at }));
+    if (held === 'no-rows') return { table, place, hasRows: false, columns: [] };
+    const rules = Object.entries(read(columnsSchema, held, path) ?? {}).flatMap(([column, said]): ColumnRule[] => {
+      const own = [...path, column];
+      if (column === 'keep' && Array.isArray(said)) {
+        const kept = read(namesSchema, said, own) ?? [];
+        return kept.map((name) => ({ column: name, rule: { kind: 'keep' }, place: placeOf(own) }));
+      }
+      const rule = said === undefined ? null : ruleOf(read(ruleSchema, said, own));
+      return [{ column, rule, place: placeOf(own) }];
     });
     return { table, place, hasRows: true, columns: rules };
   });
@@ -121,8 +133,7 @@ export function invalidRules(problems: readonly string[]): ManageDbError {
   });
 }
 
-function ruleOf(value: z.infer<typeof ruleSchema> | undefined): Rule | null {
-  if (value === undefined) return null;
+function ruleOf(value: RuleValue): Rule {
   if (value === null) return { kind: 'null' };
   if (typeof value !== 'object') return { kind: value };
   if ('sql' in value) return { kind: 'sql', expression: value.sql };
@@ -131,13 +142,10 @@ function ruleOf(value: z.infer<typeof ruleSchema> | undefined): Rule | null {
 
 function notARule(input: unknown): string {
   if (input === 'date-shift') return 'date-shift needs the column that decides how far: { date-shift: patient_id }';
+  if (Array.isArray(input)) return 'only keep takes a list of columns';
   const said = typeof input === 'string' ? `"${input}"` : JSON.stringify(input);
   const meant = typeof input === 'string' ? nearest(input, PLAIN_RULES) : null;
-  return `${said} is no rule; ${meant === null ? `there are ${ALL_RULES.join(', ')}` : `did you mean ${meant}?`}`;
-}
-
-function wordsOf({ input }: { readonly input?: unknown }): string {
-  return notARule(input);
+  return `${said} is no rule; ${meant === null ? `there are ${ALL_RULES.join(', ')}` : `did you mean ${meant}`}`;
 }
 
 function checksumOf(tables: readonly TableRules[]): string {

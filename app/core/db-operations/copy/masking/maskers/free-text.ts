@@ -19,7 +19,9 @@ function filler(text: string): string {
   const length = `least(pg_catalog.length(${text}), ${LONGEST})`;
   const start = `pg_catalog.int8mod(${numberOf(hexOf(text, 'free-text'), 8)}, ${FILLER.length})::pg_catalog.int4`;
   const times = `pg_catalog.int4pl(pg_catalog.int4div(${length}, ${FILLER.length}), 2)`;
-  return `pg_catalog.substr(pg_catalog.repeat('${FILLER}', ${times}), pg_catalog.int4pl(${start}, 1), ${length})`;
+  const source = `case when pg_catalog.int4lt(pg_catalog.length(${text}), ${FILLER.length}) then '${FILLER}${FILLER}'
+    else pg_catalog.repeat('${FILLER}', ${times}) end`;
+  return `pg_catalog.substr(${source}, pg_catalog.int4pl(${start}, 1), ${length})`;
 }
 
 /** A string with what follows it if that is a colon, or what is between two strings. */

@@ -7,21 +7,17 @@ const VOWELS = 'aeiouaeiouaeioua';
 
 /** `Rokamu`, or `Rokamu Deli` for what has more than one word. */
 export const name: Masker = (value) => {
-  const hash = `"manage_db hash"`;
-  const first = word(hash, 1, 3);
-  const last = word(hash, 20, 2);
-  const both = `pg_catalog.textcat(pg_catalog.textcat(${first}, ' '), ${last})`;
+  const letters = [part(1, 2, CONSONANTS.toUpperCase()), part(3, 3, CONSONANTS), part(6, 5, VOWELS)].reduce(
+    (before, next) => `pg_catalog.textcat(${before}, ${next})`,
+  );
   const isLong = `pg_catalog.int4gt(pg_catalog.strpos(pg_catalog.btrim("manage_db text"), ' '), 0)`;
-  const hashed = `(select ${cut(`case when ${isLong} then ${both} else ${first} end`, value.limit)}
+  // each letter of the pattern is replaced by one of the hash: capitals, consonants, vowels
+  const written = `pg_catalog.translate(case when ${isLong} then 'AuBvCw DxEy' else 'AuBvCw' end, 'ADBCEuvwxy', ${letters})`;
+  const hashed = `(select ${cut(written, value.limit)}
     from (select ${value.text} as "manage_db text", ${hexOf(value.text, 'name')} as "manage_db hash" offset 0) "manage_db name")`;
   return unlessEmpty(value, hashed);
 };
 
-function word(hash: string, from: number, syllables: number): string {
-  const letters = Array.from({ length: syllables * 2 }, (_, index) => {
-    const alphabet = index % 2 === 0 ? CONSONANTS : VOWELS;
-    const shown = index === 0 ? alphabet.toUpperCase() : alphabet;
-    return `pg_catalog.translate(pg_catalog.substr(${hash}, ${from + index}, 1), '${HEX}', '${shown}')`;
-  });
-  return letters.reduce((before, letter) => `pg_catalog.textcat(${before}, ${letter})`);
+function part(from: number, length: number, alphabet: string): string {
+  return `pg_catalog.translate(pg_catalog.substr("manage_db hash", ${from}, ${length}), '${HEX}', '${alphabet}')`;
 }
