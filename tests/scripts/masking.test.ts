@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import pg from 'pg';
 import { readMaskingSalt } from '../../app/config/masking-settings.js';
 import { type ScratchDatabase, scratchDatabase } from '../support/scratch-database.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../support/scratch-workspace.js';
@@ -63,6 +64,42 @@ describe('masking on the command line', () => {
     ]);
     expect(rules()).not.to.match(/canary|Änne/);
     expect(rules()).to.contain('# holds addresses').and.contain('3 different values');
+  });
+
+  it('proposes and reads back rules for every name that PostgreSQL allows', async () => {
+    const names = [
+      'a b',
+      'null',
+      'keep',
+      '#',
+      'x: y',
+      "it's",
+      'say "x"',
+      '- x',
+      '{a}',
+      '1',
+      'true',
+      '*x',
+      '日本',
+      'line\nbreak',
+      'tab\t',
+      '\u2028',
+      ' ',
+      '<<',
+      '\\',
+    ];
+    const long = 'a name of two lines that is long enough\nto be broken by those who write YAML';
+    const own = await scratchDatabase(
+      `create table ${pg.escapeIdentifier(long)} (${names.map((name) => `${pg.escapeIdentifier(name)} boolean`).join(', ')})`,
+    );
+    workspace.write({ '.env.testing': `DATABASE_URL=${own.url}\n` });
+    try {
+      expect((await masking('init')).code).to.equal(0);
+      const { ok, masked, columns } = (await masking('check', '--json')).json().data;
+      expect({ ok, masked, columns }).to.deep.equal({ ok: true, masked: 0, columns: names.length });
+    } finally {
+      await own.drop();
+    }
   });
 
   it('overwrites no rules, and explains what to do', async () => {

@@ -14,7 +14,11 @@ export interface Undecided {
 /** Columns with their proposals, as they stand in `masking.yaml` below `tables:`. */
 export async function ruleLines(columns: readonly Undecided[]): Promise<string[]> {
   const { stringify } = await import('yaml');
-  const scalar = (text: string): string => stringify(text, { lineWidth: 0 }).trimEnd();
+  // a key is one line, also where its name has several
+  const scalar = (text: string): string => {
+    const type = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text) ? 'QUOTE_DOUBLE' : 'PLAIN';
+    return stringify(text, { lineWidth: 0, defaultStringType: type, doubleQuotedAsJSON: true }).replace(/\n$/, '');
+  };
   const tables = new Map<string, Undecided[]>();
   for (const one of columns) {
     const name = qualified({ schema: one.schema, name: one.table });
