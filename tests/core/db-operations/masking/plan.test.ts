@@ -267,6 +267,23 @@ describe('a masking plan', () => {
     ]);
   });
 
+  it('tries tables whose indexes call functions that rely on the search_path', async () => {
+    const own = await scratchDatabase(`
+      create function helper(text) returns text language sql immutable as 'select lower($1)';
+      create function with_helper(text) returns text language sql immutable as 'select helper($1)';
+      create table people (id int, name text check (length(name) < 5));
+      create index on people (with_helper(name));
+      insert into people values (1, 'Anna')`);
+    try {
+      expect(await problemsOf(own.url, '  public.people: { id: keep, name: name }\n')).to.deep.equal([
+        'public.people.name: masked values break the constraint people_name_check: CHECK (length(name) < 5)',
+      ]);
+      expect(await problemsOf(own.url, '  public.people: { id: keep, name: free-text }\n')).to.deep.equal([]);
+    } finally {
+      await own.drop();
+    }
+  });
+
   it('calls no function of users to try a rule', async () => {
     const own = await scratchDatabase(`
       create table calls (n int);

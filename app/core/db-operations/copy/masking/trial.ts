@@ -45,7 +45,8 @@ async function tryTable(db: Queryable, table: PlannedTable): Promise<readonly Ma
   // one by one first: the server names no column
   for (const one of changed) broken.push(...(await tryColumn(db, table, one)));
   if (broken.length > 0) return broken;
-  return [...(await tryChecks(db, table, rowsOf(table), () => true)), ...(await tryMade(db, table))];
+  const real = await tryChecks(db, table, rowsOf(table), () => true);
+  return real.length > 0 ? real : tryMade(db, table);
 }
 
 /** Whether the expression works at all, fits into a domain, and gives no NULL where none may be. */
@@ -138,18 +139,39 @@ type Attempt<Row> =
   | { readonly isDone: true; readonly row: Row | undefined }
   | { readonly isDone: false; readonly why: string };
 
-async function attempt<Row extends Record<string, string>>(db: Queryable, statement: string): Promise<Attempt<Row>> {
+/** Runs a statement that only reads, under `searchPath` where there is one; the transaction is as before then. */
+async function attempt<Row extends Record<string, string>>(
+  db: Queryable,
+  statement: string,
+  searchPath: string | null = null,
+): Promise<Attempt<Row>> {
   await db.query('savepoint masking_trial');
+  const back = () => db.query('rollback to savepoint masking_trial; release savepoint masking_trial');
   try {
+    if (searchPath !== null) await db.query(`select pg_catalog.set_config('search_path', $1, true)`, [searchPath]);
     const { rows } = await db.query<Row>(statement);
-    await db.query('release savepoint masking_trial');
+    await back();
     return { isDone: true, row: rows[0] };
   } catch (error) {
     const code = codeOf(error);
     if (code === undefined || /^(08|40|53|55|57|58|XX)/.test(code)) throw error;
-    await db.query('rollback to savepoint masking_trial; release savepoint masking_trial');
+    await back();
+    if (searchPath === null && isOfFunction(error)) return attempt(db, statement, await applicationPath(db));
     return { isDone: false, why: whyFailed(error, code) };
   }
+}
+
+/** Planning a query looks into the functions of its table's indexes, and they may rely on the search_path. */
+function isOfFunction(error: unknown): boolean {
+  const where = typeof error === 'object' && error !== null && 'where' in error ? error.where : undefined;
+  return typeof where === 'string' && /\bfunction\b/.test(where);
+}
+
+async function applicationPath(db: Queryable): Promise<string> {
+  const { rows } = await db.query<{ path: string }>(
+    `select s.reset_val as path from pg_catalog.pg_settings s where s.name = 'search_path'`,
+  );
+  return rows[0]?.path ?? '';
 }
 
 /** What the server says about a statement names no value; what it says about data may. */
