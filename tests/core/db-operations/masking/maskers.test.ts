@@ -310,6 +310,10 @@ describe('the salt of a masked copy', () => {
         message:
           'The server would write the salt for masking into its log (log_min_duration_statement = 0, log_statement = all); it was not sent.',
       });
+      // a trial has a salt that nobody needs
+      await db.query(`grant select on people to ${anna.user}`);
+      expect((await planFor(testUrl(db.name, anna), rules)).problems).to.deep.equal([]);
+      await db.query(`revoke select on people from ${anna.user}`);
       // the privilege came with PostgreSQL 15
       if ((await onServer((server) => server.query(`show server_version_num`))).rows[0].server_version_num >= 150_000) {
         await onServer((server) => server.query(`grant set on parameter log_parameter_max_length to ${anna.user}`));

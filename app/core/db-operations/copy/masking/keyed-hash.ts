@@ -16,9 +16,14 @@ const BLOCK = 64;
  * @example await setMaskingSalt(client, await readMaskingSalt('production'));
  */
 export async function setMaskingSalt(db: Queryable, salt: string): Promise<void> {
+  registerSecret(paddedKeys(salt));
   await silenceParameters(db);
+  await setPassingSalt(db, salt);
+}
+
+/** {@link setMaskingSalt} for a salt that nobody needs afterwards: who reads it in a log learns nothing. */
+export async function setPassingSalt(db: Queryable, salt: string): Promise<void> {
   const key = paddedKeys(salt);
-  registerSecret(key);
   await db.query(`select pg_catalog.length(pg_catalog.set_config('${SETTING}', $1, true))`, [key]);
   const { rows } = await db.query<{ length: number | null }>(
     `select pg_catalog.length(pg_catalog.current_setting('${SETTING}', true)) as length`,

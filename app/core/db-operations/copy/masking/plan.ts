@@ -50,7 +50,7 @@ export interface PlanMaskingOptions {
  * Compares the rules with the catalog of the source, and makes of them what is selected from each table. Changes nothing.
  *
  * @param db in a transaction, with the search_path pinned
- * @throws ManageDbError `USAGE` where the server would log the salt of the trial
+ * @throws ManageDbError `USAGE` outside of a transaction, and what the server says when it cannot be asked
  * @example
  * const plan = await planMasking(session, await readMaskingRules());
  * requireDecided(plan);

@@ -5,7 +5,7 @@ import type { Queryable } from '../../../../database/queryable.js';
 import { codeOf, messageOf } from '../../../errors.js';
 import { qualified } from '../../inspection/find-relation.js';
 import { familyOf, isTextual } from './column-family.js';
-import { setMaskingSalt } from './keyed-hash.js';
+import { setPassingSalt } from './keyed-hash.js';
 import type { MaskingProblem, RuledColumn, RuledTable } from './resolve-rules.js';
 
 /** A table whose expressions are known. */
@@ -32,7 +32,7 @@ const MADE_ROWS = 20;
  * @param db in a transaction; it is as before then, but for the setting of the salt
  */
 export async function tryMasking(db: Queryable, tables: readonly PlannedTable[]): Promise<readonly MaskingProblem[]> {
-  await setMaskingSalt(db, randomBytes(32).toString('hex'));
+  await setPassingSalt(db, randomBytes(32).toString('hex'));
   const problems: MaskingProblem[] = [];
   for (const table of tables) problems.push(...(await tryTable(db, table)));
   return problems;
