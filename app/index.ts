@@ -62,6 +62,7 @@ export {
   type SequenceValue,
   type TableContent,
 } from './core/db-operations/compare.js';
+export { defineMasking, type MaskingFile } from './core/db-operations/copy/masking/rules.js';
 export { type Diagnosis, runDoctor } from './core/db-operations/doctor.js';
 export { type InitResult, initWorkspace } from './core/db-operations/init-workspace.js';
 export { type InitializeOptions, type InitializeResult, initDb } from './core/db-operations/initialize.js';
@@ -93,6 +94,14 @@ export {
   type ResetOptions,
   resetDb,
 } from './core/db-operations/maintenance.js';
+export {
+  type CheckedMasking,
+  type CheckMaskingOptions,
+  checkMasking,
+  type InitMaskingOptions,
+  initMasking,
+  type ProposedMasking,
+} from './core/db-operations/masking.js';
 export {
   type LogFinding,
   type LoggedOperation,

@@ -229,6 +229,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/undo-restore.js'),
   },
   {
+    name: 'masking',
+    positionals: '<action>',
+    summary: 'Propose the rules by which copies are masked, or check them against a database',
+    group: 'Backup and restore',
+    load: () => import('./commands/masking.js'),
+  },
+  {
     name: 'stamp-database',
     summary: 'Say which environment a database is, so that no other is mistaken for it',
     group: 'Safety',

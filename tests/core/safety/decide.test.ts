@@ -18,6 +18,8 @@ const LOOKS: OperationName[] = [
   'verify-db-triggers',
   'diff-db-triggers',
   'compare-db',
+  'propose-masking',
+  'check-masking',
   'verify-audit-log',
   'show-audit-coverage',
   'inspect-db',
