@@ -43,6 +43,26 @@ export {
   backupDatabase,
   type Manifest,
 } from './core/db-operations/backup.js';
+export {
+  type ComparedContents,
+  type ComparedDatabases,
+  type ComparedLargeObjects,
+  type ComparedSequence,
+  type ComparedSide,
+  type ComparedTable,
+  type CompareOptions,
+  compareDatabases,
+  type DdlScript,
+  type DdlStatement,
+  type DefinitionDifference,
+  type DifferenceState,
+  type LargeObjectDifference,
+  type NotCompared,
+  type PropertyChange,
+  type SequenceValue,
+  type TableContent,
+} from './core/db-operations/compare.js';
+export { defineMasking, type MaskingFile } from './core/db-operations/copy/masking/rules.js';
 export { type Diagnosis, runDoctor } from './core/db-operations/doctor.js';
 export { type InitResult, initWorkspace } from './core/db-operations/init-workspace.js';
 export { type InitializeOptions, type InitializeResult, initDb } from './core/db-operations/initialize.js';
@@ -74,6 +94,14 @@ export {
   type ResetOptions,
   resetDb,
 } from './core/db-operations/maintenance.js';
+export {
+  type CheckedMasking,
+  type CheckMaskingOptions,
+  checkMasking,
+  type InitMaskingOptions,
+  initMasking,
+  type ProposedMasking,
+} from './core/db-operations/masking.js';
 export {
   type LogFinding,
   type LoggedOperation,

@@ -78,6 +78,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/check-database.js'),
   },
   {
+    name: 'compare-db',
+    summary: 'Compare the databases of two environments: definitions, and with --data rows',
+    group: 'Database',
+    aliases: ['compare_db'],
+    load: () => import('./commands/compare-db.js'),
+  },
+  {
     name: 'reset-database',
     summary: 'Drop everything and initialize again',
     group: 'Database',
@@ -220,6 +227,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: 'Backup and restore',
     aliases: ['undo_restore'],
     load: () => import('./commands/undo-restore.js'),
+  },
+  {
+    name: 'masking',
+    positionals: '<action>',
+    summary: 'Propose the rules by which copies are masked, or check them against a database',
+    group: 'Backup and restore',
+    load: () => import('./commands/masking.js'),
   },
   {
     name: 'stamp-database',

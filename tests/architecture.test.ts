@@ -27,7 +27,15 @@ const FLOORS: readonly (readonly string[])[] = [
 ];
 
 /** Exported, and not behind the gate: they work on files, only look at what is installed, or ask by what is exported. */
-const WITHOUT_DATABASE = ['listBackups', 'showBackup', 'planPruning', 'runDoctor', 'initWorkspace', 'TriggerRegistry'];
+const WITHOUT_DATABASE = [
+  'listBackups',
+  'showBackup',
+  'planPruning',
+  'runDoctor',
+  'initWorkspace',
+  'TriggerRegistry',
+  'defineMasking',
+];
 
 const files = ['app', 'scripts'].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })

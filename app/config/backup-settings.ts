@@ -30,7 +30,7 @@ export interface S3Settings {
  * @example const { recipients } = await readEncryptionSettings('production');
  */
 export async function readEncryptionSettings(environment: string): Promise<EncryptionSettings> {
-  const read = await readerOf(environment);
+  const read = await settingReaderOf(environment);
   const passphrase = await read('backupPassphrase');
   const identity = await read('backupIdentity');
   for (const secret of [passphrase, identity]) if (secret !== null) registerSecret(secret);
@@ -43,7 +43,7 @@ export async function readEncryptionSettings(environment: string): Promise<Encry
  * @throws ManageDbError `UNREADABLE_FILE`, `INVALID_CONFIGURATION`, `SECRET_COMMAND_FAILED`
  */
 export async function readS3Settings(environment: string): Promise<S3Settings> {
-  const read = await readerOf(environment);
+  const read = await settingReaderOf(environment);
   return {
     accessKeyId: await read('s3AccessKeyId'),
     secretAccessKey: await read('s3SecretAccessKey'),
@@ -53,7 +53,8 @@ export async function readS3Settings(environment: string): Promise<S3Settings> {
   };
 }
 
-async function readerOf(environment: string): Promise<(setting: SettingName) => Promise<string | null>> {
+/** Reads settings of an environment that decide nothing about which database is reached; `null` where one is not set. */
+export async function settingReaderOf(environment: string): Promise<(setting: SettingName) => Promise<string | null>> {
   const root = workspaceRoot();
   const layers = layersOf(environment, root, await loadConfigFile(root));
   // none of these decides which database is reached

@@ -59,6 +59,7 @@ export const SETTINGS = {
   backupRecipients: { ...behaviour, variables: ['BACKUP_RECIPIENTS'], inFile: nowhere },
   backupPassphrase: { ...behaviour, variables: ['BACKUP_PASSPHRASE'], inFile: nowhere },
   backupIdentity: { ...behaviour, variables: ['BACKUP_IDENTITY'], inFile: nowhere },
+  maskingSalt: { ...behaviour, variables: ['MASKING_SALT'], inFile: nowhere },
   s3AccessKeyId: { ...behaviour, variables: ['AWS_ACCESS_KEY_ID'], inFile: nowhere },
   s3SecretAccessKey: { ...behaviour, variables: ['AWS_SECRET_ACCESS_KEY'], inFile: nowhere },
   s3SessionToken: { ...behaviour, variables: ['AWS_SESSION_TOKEN'], inFile: nowhere },

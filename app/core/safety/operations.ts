@@ -49,6 +49,9 @@ export const OPERATIONS = {
   'list-db-triggers': read,
   'verify-db-triggers': read,
   'diff-db-triggers': read,
+  'compare-db': read,
+  'propose-masking': read,
+  'check-masking': read,
   // also when there is nothing but a previous database left
   'list-previous-databases': { ...read, mayCreateDatabase: true },
   // changes nothing, but what leaves the database is on record
@@ -91,6 +94,10 @@ export function commandOf(operation: OperationName): string {
       return 'verify-db-triggers --fix';
     case 'restore-unmasked-backup':
       return 'restore-backup --unmasked';
+    case 'propose-masking':
+      return 'masking init';
+    case 'check-masking':
+      return 'masking check';
     case 'engage-kill-switch':
       return 'kill-switch engage';
     case 'release-kill-switch':
