@@ -9,6 +9,7 @@ export type {
   SslSettings,
   TargetSessionAttrs,
 } from './config/connection-settings.js';
+export type { AfterCopyHook, CopiedDatabase, QuarantineKind, QuarantineValue } from './config/copy-settings.js';
 export {
   type ConfigOptions,
   type ConfigReport,
@@ -44,6 +45,11 @@ export {
   type Manifest,
 } from './core/db-operations/backup.js';
 export {
+  type BaselineOptions,
+  type BaselineResult,
+  baselineMigrations,
+} from './core/db-operations/baseline-migrations.js';
+export {
   type ComparedContents,
   type ComparedDatabases,
   type ComparedLargeObjects,
@@ -63,11 +69,40 @@ export {
   type TableContent,
 } from './core/db-operations/compare.js';
 export { defineMasking, type MaskingFile } from './core/db-operations/copy/masking/rules.js';
+export type {
+  SchemaUpdated,
+  SchemaUpdatePlan,
+  StatementRisk,
+  UpdateLock,
+  UpdateStatement,
+} from './core/db-operations/copy/schema-update.js';
+export {
+  type CopiedPart,
+  type CopiedTableRows,
+  type CopyOptions,
+  type CopyPlan,
+  type CopyResult,
+  type CopyStrategy,
+  copyDatabase,
+  type Expectation,
+  type Quarantined,
+  type QuarantinedObject,
+  type RanHook,
+} from './core/db-operations/copy.js';
+export {
+  type CreatedMigration,
+  type CreateMigrationOptions,
+  createMigration,
+  type DestructiveStatement,
+  type WrittenMigration,
+} from './core/db-operations/create-migration.js';
 export { type Diagnosis, runDoctor } from './core/db-operations/doctor.js';
 export { type InitResult, initWorkspace } from './core/db-operations/init-workspace.js';
 export { type InitializeOptions, type InitializeResult, initDb } from './core/db-operations/initialize.js';
 export {
+  type FiringOrder,
   type InspectedDatabase,
+  type InspectedDiagram,
   type InspectedRelation,
   type InspectedTable,
   type InspectedTrigger,
@@ -103,6 +138,31 @@ export {
   type ProposedMasking,
 } from './core/db-operations/masking.js';
 export {
+  type Blocks,
+  type LintedStatement,
+  type LintFinding,
+  type LintOptions,
+  type LintResult,
+  lintMigrations,
+  type Severity,
+} from './core/db-operations/migration/lint.js';
+export type { LiveDifference } from './core/db-operations/migration/live-differences/live-difference.js';
+export type { Loss, LossKind } from './core/db-operations/migration/losses/loss.js';
+export type { MigrationDb } from './core/db-operations/migration/module-migration.js';
+export type { SchemaSnapshot } from './core/db-operations/migration/schema-snapshot/write-schema-snapshot.js';
+export type { TestSelection } from './core/db-operations/migration/test/run-tests.js';
+export {
+  type ApplyMigrationOptions,
+  applyMigration,
+  type MigrationPlan,
+  type MigrationRun,
+  type MigrationRunOptions,
+  type PlannedMigration,
+  type RanMigration,
+  redoMigration,
+  rollbackMigration,
+} from './core/db-operations/migrations.js';
+export {
   type LogFinding,
   type LoggedOperation,
   type OperationEvent,
@@ -123,6 +183,23 @@ export {
   pruneBackups,
   type RetentionRules,
 } from './core/db-operations/prune-backups.js';
+export {
+  type BuiltIndex,
+  type ChangedRows,
+  type CopyOrigin,
+  type NewDrift,
+  type Rehearsal,
+  type RehearsalOrigin,
+  type RehearsalReport,
+  type RehearsedLock,
+  type RehearsedMigration,
+  type RehearsedRollback,
+  type RehearseOptions,
+  type RewrittenTable,
+  rehearseMigrations,
+  type SchemaDifference,
+  type StepFailure,
+} from './core/db-operations/rehearse-migrations.js';
 export type { InPlaceResult } from './core/db-operations/restore/in-place.js';
 export { type RestoreOptions, type RestoreResult, restoreDatabase } from './core/db-operations/restore.js';
 export {
@@ -138,7 +215,28 @@ export {
   whoami,
 } from './core/db-operations/roles.js';
 export { type ShowBackupOptions, type ShownBackup, showBackup } from './core/db-operations/show-backup.js';
+export {
+  type MigrationCounts,
+  type MigrationEnvironment,
+  type MigrationMatrix,
+  type MigrationRow,
+  type MigrationState,
+  type ShowMigrationsEverywhereOptions,
+  type ShownMigration,
+  type ShownMigrations,
+  showMigrations,
+  showMigrationsEverywhere,
+} from './core/db-operations/show-migrations.js';
 export { type StampOptions, type StampResult, stampDatabase } from './core/db-operations/stamp.js';
+export {
+  type FoundDifference,
+  type TestedMigration,
+  type TestedMigrations,
+  type TestedStep,
+  type TestFileResult,
+  type TestMigrationsOptions,
+  testMigrations,
+} from './core/db-operations/test-migrations.js';
 export {
   type DroppedTrigger,
   disableTrigger,
@@ -177,6 +275,7 @@ export {
   type PreviousDatabase,
   type UndoneRestore,
   type UndoRestoreOptions,
+  undoCopy,
   undoRestore,
 } from './core/db-operations/undo-restore.js';
 export {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Argv } from 'yargs';
-import type { DecryptOptions, Encrypt } from '../app/core/db-operations/backup/keys.js';
+import type { DecryptOptions, Encrypt } from '../app/core/db-operations/backup/encryption/keys.js';
 import { ManageDbError, messageOf } from '../app/core/errors.js';
 import type { CommandContext } from './command.js';
 
@@ -75,7 +75,7 @@ export function decryptFlags(yargs: Argv): Argv {
  */
 export async function encryptOf(args: EncryptArgs): Promise<Encrypt | undefined> {
   const { encrypt, recipient, recipientsFile, passphraseFile } = args;
-  const { recipientsIn } = await import('../app/core/db-operations/backup/keys.js');
+  const { recipientsIn } = await import('../app/core/db-operations/backup/encryption/keys.js');
   const isForRecipients = recipient !== undefined || recipientsFile !== undefined;
   if (!isForRecipients && passphraseFile === undefined) return encrypt ? true : undefined;
   const refuse = (message: string) =>
@@ -94,7 +94,7 @@ export async function decryptOf(
   { identityFile, passphraseFile }: DecryptArgs,
   { askPassphrase }: CommandContext,
 ): Promise<DecryptOptions> {
-  const { identitiesIn } = await import('../app/core/db-operations/backup/keys.js');
+  const { identitiesIn } = await import('../app/core/db-operations/backup/encryption/keys.js');
   return {
     identities: identityFile === undefined ? undefined : identitiesIn(textOf(identityFile)),
     passphrase: passphraseFile === undefined ? undefined : passphraseIn(passphraseFile),

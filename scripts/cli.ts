@@ -1,11 +1,14 @@
+import { Console } from 'node:console';
 import { EXIT, type ExitCode } from '../app/core/errors.js';
 import { asManageDbError } from '../app/services/database-errors.js';
 import { packageVersion } from '../app/services/package-root.js';
 import { findCommand } from './command-table.js';
 import { COMPLETION_FLAG } from './completion-flag.js';
 import { rootHelp } from './help.js';
+import { separateJsonFile } from './json-file.js';
 import { Presentation } from './presentation.js';
 import { readSwitch } from './raw-switch.js';
+import { watchForUntimelyExit } from './untimely-exit.js';
 
 /**
  * Runs one command line and ends the process with its exit code. What goes wrong is rendered, never thrown.
@@ -38,22 +41,29 @@ async function runLine(args: readonly string[]): Promise<ExitCode> {
   return printed(args.includes('--version') ? packageVersion() : rootHelp(packageVersion()));
 }
 
-async function parseAndRun(args: readonly string[], word: string | undefined): Promise<ExitCode> {
+async function parseAndRun(given: readonly string[], word: string | undefined): Promise<ExitCode> {
+  const entry = word === undefined ? undefined : findCommand(word);
+  const args = word !== undefined && entry?.hasJsonFile === true ? separateJsonFile(given, word) : given;
   const presentation = new Presentation({
-    command: word === undefined ? null : (findCommand(word)?.name ?? null),
+    command: entry?.name ?? null,
     isJson: readSwitch(args, 'json') ?? false,
     isVerbose: readSwitch(args, 'verbose') ?? false,
     isQuiet: readSwitch(args, 'quiet') ?? false,
     hasColor: readSwitch(args, 'color') ?? true,
   });
+  const unwatch = watchForUntimelyExit(presentation);
   try {
     const { parseLine } = await import('./parse-line.js');
     const line = await parseLine(args, word);
     if (line === null) return EXIT.done;
+    // what files of the workspace print is prose, and standard output is for results
+    globalThis.console = new Console(process.stderr);
     const { runCommand } = await import('./run-command.js');
     return await runCommand(line.entry, line.command, line.parsed, presentation);
   } catch (error) {
     return presentation.fail(asManageDbError(error));
+  } finally {
+    unwatch();
   }
 }
 

@@ -7,6 +7,8 @@ export interface CommandEntry {
   readonly summary: string;
   readonly group: CommandGroup;
   readonly aliases?: readonly string[];
+  /** `--json FILE` writes its report there; `--json` alone is the switch of every command. */
+  readonly hasJsonFile?: boolean;
   /** Imported only when the command runs or its own help is asked for: the others cost nothing. */
   readonly load: () => Promise<{ readonly command: CommandModule }>;
 }
@@ -15,8 +17,10 @@ export const GROUPS = [
   'Getting started',
   'Environment',
   'Database',
+  'Migrations',
   'Triggers',
   'Backup and restore',
+  'Copy',
   'Safety',
 ] as const;
 export type CommandGroup = (typeof GROUPS)[number];
@@ -34,6 +38,14 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'Check node, client tools, servers, folders and every environment, each with its fix',
     group: 'Getting started',
     load: () => import('./commands/doctor.js'),
+  },
+  {
+    name: 'test-db-features',
+    summary: 'Test this installation: every feature, on scratch databases, and what is yours, only looking',
+    group: 'Getting started',
+    aliases: ['test_db_features'],
+    hasJsonFile: true,
+    load: () => import('./commands/test-db-features.js'),
   },
   {
     name: 'embedded-db',
@@ -65,7 +77,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'inspect-db',
-    summary: 'Show tables, triggers, functions, one schema or one table',
+    summary: 'Show tables, triggers, functions, one schema or one table; draw a diagram',
     group: 'Database',
     aliases: ['inspect_db'],
     load: () => import('./commands/inspect-db.js'),
@@ -76,13 +88,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: 'Database',
     aliases: ['check_database', 'check-db'],
     load: () => import('./commands/check-database.js'),
-  },
-  {
-    name: 'compare-db',
-    summary: 'Compare the databases of two environments: definitions, and with --data rows',
-    group: 'Database',
-    aliases: ['compare_db'],
-    load: () => import('./commands/compare-db.js'),
   },
   {
     name: 'reset-database',
@@ -97,6 +102,65 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: 'Database',
     aliases: ['drop_all_tables'],
     load: () => import('./commands/drop-all-tables.js'),
+  },
+  {
+    name: 'lint-db-migration',
+    positionals: '[files..]',
+    summary: 'Say what migrations destroy, lock and keep waiting, and how it is done safely',
+    group: 'Migrations',
+    aliases: ['lint_db_migration'],
+    load: () => import('./commands/lint-db-migration.js'),
+  },
+  {
+    name: 'apply-db-migration',
+    summary: 'Apply pending migrations, each once, whole and recorded or not at all',
+    group: 'Migrations',
+    aliases: ['apply_db_migration', 'migrate'],
+    load: () => import('./commands/apply-db-migration.js'),
+  },
+  {
+    name: 'rollback-db-migration',
+    summary: 'Roll the last migrations back; says first what will be lost',
+    group: 'Migrations',
+    aliases: ['rollback_db_migration'],
+    load: () => import('./commands/rollback-db-migration.js'),
+  },
+  {
+    name: 'redo-db-migration',
+    summary: 'Roll the last migration back and apply it again',
+    group: 'Migrations',
+    aliases: ['redo_db_migration'],
+    load: () => import('./commands/redo-db-migration.js'),
+  },
+  {
+    name: 'show-all-migrations',
+    summary: 'Show which migrations are applied, pending, edited, missing or out of order; --all-envs compares',
+    group: 'Migrations',
+    aliases: ['show_all_migrations'],
+    load: () => import('./commands/show-all-migrations.js'),
+  },
+  {
+    name: 'baseline-db-migration',
+    summary: 'Record migrations as applied without executing them, for a database that has what they make',
+    group: 'Migrations',
+    aliases: ['baseline_db_migration'],
+    load: () => import('./commands/baseline-db-migration.js'),
+  },
+  {
+    name: 'test-db-migration',
+    positionals: '[versions..]',
+    summary: 'Try migrations out on a scratch database: up, down, up again, and their test files',
+    group: 'Migrations',
+    aliases: ['test_db_migration'],
+    load: () => import('./commands/test-db-migration.js'),
+  },
+  {
+    name: 'create-db-migration',
+    positionals: '<name>',
+    summary: 'Write a new migration: an empty one, or what was changed in a database by hand',
+    group: 'Migrations',
+    aliases: ['create_db_migration'],
+    load: () => import('./commands/create-db-migration.js'),
   },
   {
     name: 'apply-db-triggers',
@@ -229,11 +293,33 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/undo-restore.js'),
   },
   {
+    name: 'copy-db',
+    summary: 'Copy the database of one environment into another, masked where it has to be',
+    group: 'Copy',
+    aliases: ['copy_db'],
+    load: () => import('./commands/copy-db.js'),
+  },
+  {
+    name: 'undo-copy',
+    positionals: '[name]',
+    summary: 'Put the database that a copy has replaced in its place again',
+    group: 'Copy',
+    aliases: ['undo_copy'],
+    load: () => import('./commands/undo-copy.js'),
+  },
+  {
     name: 'masking',
     positionals: '<action>',
     summary: 'Propose the rules by which copies are masked, or check them against a database',
-    group: 'Backup and restore',
+    group: 'Copy',
     load: () => import('./commands/masking.js'),
+  },
+  {
+    name: 'compare-db',
+    summary: 'Compare the databases of two environments: definitions, and with --data rows',
+    group: 'Copy',
+    aliases: ['compare_db'],
+    load: () => import('./commands/compare-db.js'),
   },
   {
     name: 'stamp-database',

@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import type { AskPassphrase } from '../app/core/db-operations/backup/keys.js';
+import type { AskPassphrase } from '../app/core/db-operations/backup/encryption/keys.js';
 import type { ExitCode, ManageDbError } from '../app/core/errors.js';
 import type { OperationOptions } from '../app/core/safety/gate.js';
 import type { Paint } from './presenters/paint.js';
@@ -38,6 +38,8 @@ export interface CommandModule<Args extends object = object> {
   readonly examples: readonly (readonly [command: string, what: string])[];
   /** Whether its target is announced on standard error before it begins. */
   readonly isMutating: boolean | ((args: Args) => boolean);
+  /** Where it ends with others than 0 and those of errors: when it does. Shown by its help. */
+  readonly exitCodes?: Readonly<Partial<Record<ExitCode, string>>>;
   /** Flags that may be given several times, as `array` flags. */
   readonly repeatable?: readonly string[];
   /** Declares the flags on the parser that it is given. */

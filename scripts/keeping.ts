@@ -9,14 +9,17 @@ export function keepingOf(flag: string | false | undefined): number | boolean | 
 }
 
 /** What has become of the database that was replaced. */
-export function keptLines({
-  previousDatabase,
-  previousUntil,
-  environment,
-}: Pick<RestoreResult, 'previousDatabase' | 'previousUntil' | 'environment'>): string[] {
+export function keptLines(
+  {
+    previousDatabase,
+    previousUntil,
+    environment,
+  }: Pick<RestoreResult, 'previousDatabase' | 'previousUntil' | 'environment'>,
+  undo: 'undo-restore' | 'undo-copy' = 'undo-restore',
+): string[] {
   if (previousDatabase === null) return [];
   return [
     `  The replaced database is ${previousDatabase}, kept until ${previousUntil}`,
-    `  Put it back: manage_db undo-restore ${shellQuote(previousDatabase)} --env ${environment}`,
+    `  Put it back: manage_db ${undo} ${shellQuote(previousDatabase)} --env ${environment}`,
   ];
 }

@@ -1,8 +1,10 @@
 import type yargsFactory from 'yargs';
-import type { Argv } from 'yargs';
+import type { Argv, Options } from 'yargs';
+import { ManageDbError } from '../app/core/errors.js';
 import type { CommandModule } from './command.js';
 import { COMMANDS, type CommandEntry, findCommand } from './command-table.js';
 import { COMPLETION_FLAG } from './completion-flag.js';
+import { separateJsonFile } from './json-file.js';
 import type { GlobalFlags } from './presentation.js';
 import { gatherRepeated } from './repeated-flags.js';
 import { unknownCommand, usageError } from './usage-errors.js';
@@ -29,8 +31,9 @@ export async function parseLine(args: readonly string[], word: string | undefine
   if (entry === undefined) return refuseAll(newParser(yargs, args));
 
   const { command } = await entry.load();
-  const at = args.indexOf(word ?? '');
-  const own = [...args.slice(0, at), ...args.slice(at + 1)];
+  const line = entry.hasJsonFile === true ? separateJsonFile(args, word ?? '') : args;
+  const at = line.indexOf(word ?? '');
+  const own = [...line.slice(0, at), ...line.slice(at + 1)];
   const parser = newParser(yargs, gatherRepeated(own, command.repeatable ?? []));
   let parsed: GlobalFlags | null = null;
   // As yargs' default command: for any other one it lays out the whole help before it runs, 15 ms at every start.
@@ -47,7 +50,24 @@ export async function parseLine(args: readonly string[], word: string | undefine
   } catch (error) {
     throw usageError(error, entry, declareFlags(newParser(yargs, []), command));
   }
+  if (parsed !== null) refuseTwice(parsed, entry, command.repeatable ?? []);
   return parsed === null ? null : { entry, command, parsed };
+}
+
+/** Of `--to testing --to production` nobody can say what is meant. */
+function refuseTwice(parsed: GlobalFlags, { name: command }: CommandEntry, repeatable: readonly string[]): void {
+  const twice = Object.entries(parsed).find(
+    ([name, value]) => name !== '_' && Array.isArray(value) && !repeatable.includes(kebab(name)),
+  );
+  if (twice === undefined) return;
+  const [name, values] = twice;
+  throw new ManageDbError('USAGE', `--${kebab(name)} was given more than once: ${values.join(', ')}.`, {
+    hint: `Give it once. See: manage_db ${command} --help`,
+  });
+}
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 function newParser(yargs: Yargs, args: readonly string[]): Argv {
@@ -55,7 +75,7 @@ function newParser(yargs: Yargs, args: readonly string[]): Argv {
   const parser = yargs([...args])
     .scriptName('manage_db')
     .locale('en')
-    .parserConfiguration({ 'duplicate-arguments-array': false, 'dot-notation': false, 'strip-aliased': true })
+    .parserConfiguration({ 'duplicate-arguments-array': true, 'dot-notation': false, 'strip-aliased': true })
     .version(false)
     .help()
     .showHelpOnFail(false)
@@ -92,38 +112,29 @@ async function refuseAll(parser: Argv): Promise<null> {
   return null;
 }
 
+/** What every command takes. */
+export const GLOBAL_FLAGS = {
+  env: { type: 'string', requiresArg: true, describe: 'The environment, for this command only' },
+  workspace: { type: 'string', requiresArg: true, describe: "The project's folder" },
+  json: { type: 'boolean', describe: 'Print one JSON object on standard output' },
+  yes: { type: 'boolean', describe: 'Confirm, where nothing is protected' },
+  confirm: { type: 'string', requiresArg: true, describe: 'The typed text that protected databases ask for' },
+  reason: { type: 'string', requiresArg: true, describe: 'Why, for the record' },
+  verbose: { type: 'boolean', describe: 'Also statements, steps and stack traces, on standard error' },
+  quiet: { type: 'boolean', describe: 'Only results and errors' },
+  color: { type: 'boolean', default: true, describe: 'Colours; --no-color (or NO_COLOR) turns them off' },
+} as const satisfies Readonly<Record<string, Options>>;
+
 function addGlobalFlags(parser: Argv): Argv {
   const group = 'Global flags:';
-  return parser
-    .option('env', { type: 'string', requiresArg: true, group, describe: 'The environment, for this command only' })
-    .option('workspace', { type: 'string', requiresArg: true, group, describe: "The project's folder" })
-    .option('json', { type: 'boolean', group, describe: 'Print one JSON object on standard output' })
-    .option('yes', { type: 'boolean', group, describe: 'Confirm, where nothing is protected' })
-    .option('confirm', {
-      type: 'string',
-      requiresArg: true,
-      group,
-      describe: 'The typed text that protected databases ask for',
-    })
-    .option('reason', { type: 'string', requiresArg: true, group, describe: 'Why, for the record' })
-    .option('verbose', {
-      type: 'boolean',
-      group,
-      describe: 'Also statements, steps and stack traces, on standard error',
-    })
-    .option('quiet', { type: 'boolean', group, describe: 'Only results and errors' })
-    .option('color', {
-      type: 'boolean',
-      default: true,
-      group,
-      describe: 'Colours; --no-color (or NO_COLOR) turns them off',
-    })
-    .alias('help', 'h')
-    .group(['help'], group);
+  for (const [name, options] of Object.entries(GLOBAL_FLAGS)) parser.option(name, { ...options, group });
+  return parser.alias('help', 'h').group(['help'], group);
 }
 
 function declareFlags(parser: Argv, command: CommandModule): Argv {
   command.builder(parser);
   for (const [line, what] of command.examples) parser.example(`manage_db ${line}`, what);
+  const exitCodes = Object.entries(command.exitCodes ?? {}).map(([code, when]) => `${code} ${when}`);
+  if (exitCodes.length > 0) parser.epilogue(`Exit codes of its own: ${exitCodes.join('; ')}.`);
   return parser;
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isatty } from 'node:tty';
-import type { AskPassphrase } from '../app/core/db-operations/backup/keys.js';
+import type { AskPassphrase } from '../app/core/db-operations/backup/encryption/keys.js';
 import { ManageDbError } from '../app/core/errors.js';
 import type { AskConsent, Consent, ConsentQuestion } from '../app/core/safety/consent.js';
 import type { Presentation } from './presentation.js';

@@ -25,13 +25,24 @@ export function usageError(error: unknown, entry: CommandEntry | undefined, pars
   const flags = flagsOf(parser);
   const suggestion = unknown.map((name) => nearest(name, flags)).find((name) => name !== null) ?? null;
   const message =
-    unknown.length === 0 ? said.replaceAll(/\s*\n\s*/g, ' ') : `Unknown: ${unknown.map(spell).join(', ')}.`;
+    unknown.length > 0
+      ? `Unknown: ${unknown.map(spell).join(', ')}.`
+      : (missing(said, entry) ?? said.replaceAll(/\s*\n\s*/g, ' '));
   return new ManageDbError('USAGE', message.endsWith('.') ? message : `${message}.`, {
     hint:
       suggestion === null
         ? `${entry === undefined ? '' : `Usage: ${commandUsage(entry)}. `}See: ${help}`
         : `Did you mean --${suggestion}? See: ${help}`,
   });
+}
+
+/** What has to be given and was not: `--to is missing.`, `restore-backup needs <id>.` */
+function missing(said: string, entry: CommandEntry | undefined): string | null {
+  const flags = /^Missing required arguments?: (.*)$/.exec(said)?.[1]?.split(', ') ?? [];
+  if (flags.length > 0)
+    return `${flags.map((flag) => `--${flag}`).join(' and ')} ${flags.length === 1 ? 'is' : 'are'} missing.`;
+  if (!said.startsWith('Not enough non-option arguments') || entry?.positionals === undefined) return null;
+  return `${entry.name} needs ${entry.positionals}.`;
 }
 
 function spell(name: string): string {

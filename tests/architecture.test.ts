@@ -26,12 +26,13 @@ const FLOORS: readonly (readonly string[])[] = [
   ['scripts'],
 ];
 
-/** Exported, and not behind the gate: they work on files, only look at what is installed, or ask by what is exported. */
+/** Exported, and not behind the gate: they work on files, only look at what is there, or ask by what is exported. */
 const WITHOUT_DATABASE = [
   'listBackups',
   'showBackup',
   'planPruning',
   'runDoctor',
+  'showMigrationsEverywhere',
   'initWorkspace',
   'TriggerRegistry',
   'defineMasking',
@@ -98,6 +99,17 @@ describe('the house', () => {
 
   it('calls every refused right a PermissionError', () => {
     const offenders = files.filter((file) => /new ManageDbError\(\s*'PERMISSION_DENIED'/.test(textOf(file)));
+    expect(offenders).to.deep.equal([]);
+  });
+
+  it('tests features by what users have: the public library and the command line', () => {
+    const offenders = files
+      .filter((file) => file.startsWith('scripts/feature-tests/categories/'))
+      .flatMap((file) =>
+        (imports.get(file) ?? [])
+          .filter((target) => target.startsWith('app/') && target !== 'app/index.ts')
+          .map((target) => `${file} → ${target}`),
+      );
     expect(offenders).to.deep.equal([]);
   });
 

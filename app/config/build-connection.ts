@@ -1,11 +1,12 @@
 import { ManageDbError } from '../core/errors.js';
 import * as z from '../core/schema.js';
-import { type ConnectionSettings, SSL_MODES, type SslSettings, TARGET_SESSION_ATTRS } from './connection-settings.js';
+import type { ConnectionSettings, SslSettings } from './connection-settings.js';
 import type { ConnectionSource } from './connection-source.js';
 import { readEmbeddedEndpoint } from './embedded-endpoint.js';
 import type { SourcedValue } from './layer-reader.js';
 import { defaultCertificates, operatingSystemUser } from './libpq-defaults.js';
 import { registerSecret } from './redaction.js';
+import { SETTINGS } from './setting-names.js';
 import type { SettingsReader } from './settings-reader.js';
 import type { Workspace } from './workspace.js';
 
@@ -30,7 +31,7 @@ export function externalConnection(
     registerSecret(parts.password.value, [user, database, ...hosts.map(({ host }) => host)]);
   }
   const ssl = sslSettings(parts, settings);
-  const targetSessionAttrs = choice(parts.targetSessionAttrs, TARGET_SESSION_ATTRS, 'any', settings);
+  const targetSessionAttrs = choice(parts.targetSessionAttrs, SETTINGS.targetSessionAttrs, settings);
   const timeout = parts.connectTimeoutMs;
   // libpq takes 0 for "wait for ever"; nothing here waits for ever
   const urlTimeout =
@@ -69,7 +70,7 @@ export function externalConnection(
 }
 
 function sslSettings(parts: ConnectionSource['parts'], settings: SettingsReader): SslSettings | null {
-  const mode = choice(parts.sslMode, SSL_MODES, 'prefer', settings);
+  const mode = choice(parts.sslMode, SETTINGS.sslMode, settings);
   if (mode === null) return null;
   const defaults = defaultCertificates();
   return {
@@ -82,11 +83,12 @@ function sslSettings(parts: ConnectionSource['parts'], settings: SettingsReader)
 
 function choice<T extends string>(
   found: SourcedValue | undefined,
-  allowed: readonly T[],
-  fallback: T,
+  definition: { readonly choices: readonly T[]; readonly default: T },
   settings: SettingsReader,
 ): T | null {
-  return found === undefined ? fallback : settings.check(z.enum(allowed as [T, ...T[]]), found.value, found.source);
+  const { choices } = definition;
+  if (found === undefined) return definition.default;
+  return settings.check(z.enum(choices as [T, ...T[]]), found.value, found.source);
 }
 
 /** The settings of the workspace's own server. */

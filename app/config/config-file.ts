@@ -5,8 +5,10 @@ import { ManageDbError, messageOf } from '../core/errors.js';
 import * as z from '../core/schema.js';
 import { cacheFolder, findConfigFile } from '../core/workspace-root.js';
 import { SSL_MODES, TARGET_SESSION_ATTRS } from './connection-settings.js';
+import { copySchema } from './copy-settings.js';
 import { importWorkspaceFile } from './import-workspace-file.js';
 import { killSwitchSchema } from './kill-switch-settings.js';
+import { migrationsSchema } from './migration-settings.js';
 import { parseJson } from './parse-json.js';
 import { redact } from './redaction.js';
 import { securitySchema } from './settings.js';
@@ -21,8 +23,15 @@ const environmentName = z.string().check(
   }),
 );
 
+/** What is also a variable is described in setting-names.ts. */
 const environmentSchema = z.strictObject({
-  extends: z.optional(environmentName),
+  extends: z.optional(
+    environmentName.check(
+      z.describe(
+        'The environment that this custom one takes what it does not say itself from; its connection is never inherited. Without it, its security is that of `staging`.',
+      ),
+    ),
+  ),
   databaseUrl: z.optional(secret),
   password: z.optional(secret),
   service: z.optional(z.string()),
@@ -44,14 +53,36 @@ const environmentSchema = z.strictObject({
   ),
   pgBinDir: z.optional(z.string()),
   security: z.optional(securitySchema),
+  copy: z.optional(copySchema),
+  migrations: z.optional(migrationsSchema),
 });
 
-const configSchema = z.strictObject({
-  name: z.optional(z.string().check(z.minLength(1))),
-  backupsDir: z.optional(z.string()),
-  migrationsDir: z.optional(z.string()),
-  seedDir: z.optional(z.string()),
-  triggersDir: z.optional(z.string()),
+const USUAL_FOLDERS = { backupsDir: 'backups', migrationsDir: 'migrations', triggersDir: 'triggers' } as const;
+
+function folder(description: string, usual?: string) {
+  return z.optional(z.string().check(z.meta({ description, ...(usual === undefined ? {} : { default: usual }) })));
+}
+
+/** What docs/reference/settings.md is made of as well: every key has its description here, or in setting-names.ts. */
+export const configSchema = z.strictObject({
+  name: z.optional(
+    z.string().check(
+      z.minLength(1),
+      z.meta({
+        description: 'The first part of the names of the databases on the embedded server: `clinic_development`.',
+        default: 'app',
+      }),
+    ),
+  ),
+  backupsDir: folder('The folder of the backups, relative to the workspace.', USUAL_FOLDERS.backupsDir),
+  migrationsDir: folder('The folder of the migrations, relative to the workspace.', USUAL_FOLDERS.migrationsDir),
+  seedDir: folder(
+    'The folder of the seed data (`initialize-db --seed`); without it, `seed` in that of the migrations.',
+  ),
+  triggersDir: folder(
+    "The folder of the workspace's own triggers, relative to the workspace.",
+    USUAL_FOLDERS.triggersDir,
+  ),
   killSwitch: z.optional(killSwitchSchema),
   environments: z.optional(z.record(environmentName, environmentSchema)),
 });
@@ -184,11 +215,11 @@ function inheritanceError(path: string, problem: string): ManageDbError {
 
 /** The folder names that a workspace may choose, absolute. */
 export function foldersOf(root: string, config: ManageDbConfig) {
-  const migrationsDir = resolve(root, config.migrationsDir ?? 'migrations');
+  const migrationsDir = resolve(root, config.migrationsDir ?? USUAL_FOLDERS.migrationsDir);
   return {
-    backupsDir: resolve(root, config.backupsDir ?? 'backups'),
+    backupsDir: resolve(root, config.backupsDir ?? USUAL_FOLDERS.backupsDir),
     migrationsDir,
     seedDir: config.seedDir === undefined ? resolve(migrationsDir, 'seed') : resolve(root, config.seedDir),
-    triggersDir: resolve(root, config.triggersDir ?? 'triggers'),
+    triggersDir: resolve(root, config.triggersDir ?? USUAL_FOLDERS.triggersDir),
   };
 }

@@ -54,33 +54,72 @@ export interface KillSwitchSettings {
 const time = z.string().check(z.regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, { error: 'a time is written HH:MM' }));
 
 const windowSchema = z.strictObject({
-  days: z.optional(z.array(z.enum(WEEKDAYS)).check(z.minLength(1))),
-  from: time,
-  to: time,
-  timeZone: z.string().check(z.refine(isTimeZone, { error: 'it is no IANA time zone, such as Europe/Berlin' })),
-});
-
-/** `killSwitch` in the configuration file; seed 004's settings, and time windows. */
-export const killSwitchSchema = z.strictObject({
-  enabled: z.optional(z.boolean()),
-  environments: z.optional(z.array(z.string().check(z.regex(/^[a-z][a-z0-9_-]{0,47}$/i)))),
-  confirmationRequired: z.optional(z.boolean()),
-  confirmationPattern: z.optional(
-    z.union([
-      z.string().check(
-        z.refine((pattern) => pattern.includes('{operation}') && pattern.includes('{database}'), {
-          error: 'it must name {operation} and {database}, or one text would do for everything',
-        }),
-      ),
-      z.custom<(parts: ConfirmationParts) => string>((value) => typeof value === 'function'),
-    ]),
+  days: z.optional(
+    z
+      .array(z.enum(WEEKDAYS))
+      .check(z.minLength(1), z.describe('On which days it begins; all of them where none are named.')),
   ),
-  openWindows: z.optional(z.array(windowSchema)),
-  lockedWindows: z.optional(z.array(windowSchema)),
-  logger: z.optional(z.custom<(event: KillSwitchEvent) => void>((value) => typeof value === 'function')),
+  from: time.check(z.describe('`HH:MM`, from this minute on.')),
+  to: time.check(
+    z.describe('`HH:MM`, until just before this minute; `24:00` is the end of the day. Before `from`: past midnight.'),
+  ),
+  timeZone: z
+    .string()
+    .check(
+      z.refine(isTimeZone, { error: 'it is no IANA time zone, such as Europe/Berlin' }),
+      z.describe('An IANA name: `Europe/Berlin`.'),
+    ),
 });
 
 const DEFAULT_PATTERN = 'EXECUTE {operation} ON {database}';
+
+/** `killSwitch` in the configuration file; seed 004's settings, and time windows. */
+export const killSwitchSchema = z.strictObject({
+  enabled: z.optional(
+    z
+      .boolean()
+      .check(z.meta({ description: 'Whether there is a kill switch that is on by configuration.', default: true })),
+  ),
+  environments: z.optional(
+    z
+      .array(z.string().check(z.regex(/^[a-z][a-z0-9_-]{0,47}$/i)))
+      .check(z.describe('The environments that are behind it, instead of `security.killSwitch` of each.')),
+  ),
+  confirmationRequired: z.optional(
+    z.boolean().check(
+      z.meta({
+        description: 'Whether the override needs the typed text, also where nothing is protected.',
+        default: true,
+      }),
+    ),
+  ),
+  confirmationPattern: z.optional(
+    z
+      .union([
+        z.string().check(
+          z.refine((pattern) => pattern.includes('{operation}') && pattern.includes('{database}'), {
+            error: 'it must name {operation} and {database}, or one text would do for everything',
+          }),
+        ),
+        z.custom<(parts: ConfirmationParts) => string>((value) => typeof value === 'function'),
+      ])
+      .check(
+        z.meta({
+          description: 'The text that has to be typed, with `{operation}`, `{database}` and `{environment}`.',
+          default: DEFAULT_PATTERN,
+        }),
+      ),
+  ),
+  openWindows: z.optional(
+    z.array(windowSchema).check(z.describe('Where there are any, changes are possible inside of them only.')),
+  ),
+  lockedWindows: z.optional(z.array(windowSchema).check(z.describe('Inside of these, no change is possible.'))),
+  logger: z.optional(
+    z
+      .custom<(event: KillSwitchEvent) => void>((value) => typeof value === 'function')
+      .check(z.describe('Is told of every attempt that is blocked or overridden.')),
+  ),
+});
 
 /** The settings for `environment`: the file's list of environments decides where there is one, else its security settings. */
 export function killSwitchOf(

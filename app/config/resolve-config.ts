@@ -9,7 +9,10 @@ import { formatAddress, formatDatabaseUrl } from './database-url.js';
 import { killSwitchOf } from './kill-switch-settings.js';
 import { LayerReader } from './layer-reader.js';
 import { MASK } from './redaction.js';
+import { copyRows } from './resolve-copy.js';
+import { migrationRows } from './resolve-migrations.js';
 import { securityOf, securityRows } from './resolve-security.js';
+import { SETTINGS } from './setting-names.js';
 import { poolSettings, SettingsReader, unexpected } from './settings-reader.js';
 import { layersOf, type RawValue, type SettingOverrides } from './value-layers.js';
 import { getWorkspace } from './workspace.js';
@@ -56,8 +59,8 @@ export async function resolveConfig(
     pool: await poolSettings(settings),
     pgBinDir: await settings.text('pgBinDir'),
     passfile: await settings.text('passfile'),
-    connectTimeoutMs: await settings.number('connectTimeoutMs', 10_000, { min: 100, max: 600_000 }),
-    applicationName: (await settings.text('applicationName')) ?? 'manage_db',
+    connectTimeoutMs: await settings.number('connectTimeoutMs'),
+    applicationName: (await settings.text('applicationName')) ?? SETTINGS.applicationName.default,
   };
 
   let connection: ConnectionSettings | null = null;
@@ -72,7 +75,13 @@ export async function resolveConfig(
     security,
     killSwitch: killSwitchOf(environment, file, security),
     connection,
-    values: [...connectionRows(connection, settings.sources), ...settings.rows, ...securityRows(environment, file)],
+    values: [
+      ...connectionRows(connection, settings.sources),
+      ...settings.rows,
+      ...securityRows(environment, file),
+      ...copyRows(environment, file),
+      ...migrationRows(environment, file),
+    ],
     problems,
     warnings: warningsOf(environment, { source, lone, reader }),
   };

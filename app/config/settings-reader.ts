@@ -4,7 +4,7 @@ import type { ConfigValue } from './config-report.js';
 import type { PoolSettings } from './connection-settings.js';
 import type { LayerReader } from './layer-reader.js';
 import { redact } from './redaction.js';
-import type { SettingName } from './setting-names.js';
+import { type NumberSetting, SETTINGS, type SettingName } from './setting-names.js';
 
 /** Values beside the connection: read, checked, and noted for `show-config`; what is wrong is collected. */
 export class SettingsReader {
@@ -27,7 +27,8 @@ export class SettingsReader {
     }
   }
 
-  async number(setting: SettingName, fallback: number, { min, max }: { min: number; max: number }): Promise<number> {
+  async number(setting: NumberSetting): Promise<number> {
+    const { min, max, default: fallback } = SETTINGS[setting].number;
     const text = await this.text(setting);
     if (text === null) {
       this.note(setting, String(fallback), 'default');
@@ -64,13 +65,12 @@ export class SettingsReader {
 
 /** The limits of sessions and their pool. */
 export async function poolSettings(settings: SettingsReader): Promise<PoolSettings> {
-  const hour = 3_600_000;
   return {
-    max: await settings.number('poolMax', 10, { min: 1, max: 1_000 }),
-    idleTimeoutMs: await settings.number('poolIdleTimeoutMs', 10_000, { min: 0, max: hour }),
-    statementTimeoutMs: await settings.number('statementTimeoutMs', 0, { min: 0, max: 24 * hour }),
-    lockTimeoutMs: await settings.number('lockTimeoutMs', 0, { min: 0, max: hour }),
-    idleInTransactionTimeoutMs: await settings.number('idleInTransactionTimeoutMs', 0, { min: 0, max: 24 * hour }),
+    max: await settings.number('poolMax'),
+    idleTimeoutMs: await settings.number('poolIdleTimeoutMs'),
+    statementTimeoutMs: await settings.number('statementTimeoutMs'),
+    lockTimeoutMs: await settings.number('lockTimeoutMs'),
+    idleInTransactionTimeoutMs: await settings.number('idleInTransactionTimeoutMs'),
   };
 }
 

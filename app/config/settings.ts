@@ -47,10 +47,31 @@ export const SECURITY_SETTINGS: Readonly<Record<string, SecuritySettings>> = Obj
   production: Object.freeze(CLOSED),
 });
 
+/** `security` of an environment in the configuration file. */
 export const securitySchema = z.strictObject({
-  protected: z.optional(z.boolean()),
-  confirmation: z.optional(z.enum(['none', 'yes', 'typed'])),
-  reasonRequired: z.optional(z.boolean()),
-  killSwitch: z.optional(z.boolean()),
-  expectedHosts: z.optional(z.array(z.string().check(z.minLength(1)))),
+  protected: z.optional(
+    z
+      .boolean()
+      .check(z.describe('Whether it is never changed without the ceremony, and takes only settings of its own.')),
+  ),
+  confirmation: z.optional(
+    z
+      .enum(['none', 'yes', 'typed'])
+      .check(
+        z.describe(
+          'How destructive work is confirmed: `none` asks nothing on the embedded server, `yes` wants `--yes` or an answer, `typed` wants `--env` and a typed text.',
+        ),
+      ),
+  ),
+  reasonRequired: z.optional(z.boolean().check(z.describe('Whether a `--reason` must be given.'))),
+  killSwitch: z.optional(z.boolean().check(z.describe('Whether changes also need `KILL_SWITCH_OVERRIDE=true`.'))),
+  expectedHosts: z.optional(
+    z
+      .array(z.string().check(z.minLength(1)))
+      .check(
+        z.describe(
+          'The hosts (`db1.internal`, `db1.internal:5433`) that the real database answers at, so that a physical clone is recognised. Where none are named, those of the stamp count.',
+        ),
+      ),
+  ),
 });

@@ -223,7 +223,7 @@ export function assertKnownEnvironment(environment: string, root: string): void 
   const meant = nearest(environment, [...known, ...Object.keys(ALIASES)]);
   const suggestion = meant === null ? '' : ` Did you mean ${meant}?`;
   throw new ManageDbError('UNKNOWN_ENVIRONMENT', `There is no environment "${environment}" here.${suggestion}`, {
-    hint: `Known: ${known.join(', ')}. Declare another under "environments" in manage_db.config.ts or with an .env.${environment} file.`,
+    hint: `Known: ${known.join(', ')}. Declare another under "environments" in the configuration file or with an .env.${environment} file.`,
     details: { environment, known },
   });
 }

@@ -18,8 +18,8 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** The exit code that each error code leads to. The keys are the complete list of codes. */
-const EXIT_CODES = {
+/** The exit code that each error code leads to. The keys are the complete list of codes; scripts/dev/reference/error-explanations.ts says what they mean. */
+export const EXIT_CODES = {
   // wrong usage: nothing was attempted
   USAGE: EXIT.refused,
   UNKNOWN_COMMAND: EXIT.refused,
@@ -38,6 +38,7 @@ const EXIT_CODES = {
   STAMP_REQUIRED: EXIT.refused,
   STAMP_MISMATCH: EXIT.refused,
   KILL_SWITCH: EXIT.refused,
+  REHEARSAL_REQUIRED: EXIT.refused,
   // the server, or the way to it
   CONNECTION_REFUSED: EXIT.failed,
   CONNECTION_TIMEOUT: EXIT.failed,
@@ -58,11 +59,20 @@ const EXIT_CODES = {
   SECRET_COMMAND_FAILED: EXIT.failed,
   // the work
   SQL_FAILED: EXIT.failed,
+  HOOK_FAILED: EXIT.failed,
+  FEATURE_TEST_FAILED: EXIT.failed,
+  CHECK_FAILED: EXIT.failed,
   DATABASE_IN_USE: EXIT.failed,
   BACKUP_INVALID: EXIT.failed,
   DECRYPTION_FAILED: EXIT.failed,
   STORAGE_FAILED: EXIT.failed,
   MIGRATION_EDITED: EXIT.failed,
+  MIGRATION_MISSING: EXIT.failed,
+  MIGRATION_OUT_OF_ORDER: EXIT.failed,
+  MIGRATION_UNFINISHED: EXIT.failed,
+  MIGRATION_IRREVERSIBLE: EXIT.refused,
+  // refused before anything of the migration is executed
+  UNSAFE_MIGRATION: EXIT.refused,
   SCHEMA_TOO_NEW: EXIT.failed,
   OPERATION_LOG_BROKEN: EXIT.failed,
   AUDIT_LOG_BROKEN: EXIT.failed,

@@ -8,6 +8,7 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readSync,
   renameSync,
   rmSync,
   type Stats,
@@ -46,6 +47,21 @@ export function writeFileAtomically(path: string, text: string, mode?: number): 
   } catch (error) {
     rmSync(temporary, { force: true });
     throw error;
+  }
+}
+
+/** Whether the file begins with `text`, however Git or an editor may have written it again. */
+export function beginsWith(path: string, text: string): boolean {
+  const file = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(Buffer.byteLength(text) + 3);
+    const length = readSync(file, bytes);
+    return bytes
+      .toString('utf8', 0, length)
+      .replace(/^\uFEFF/, '')
+      .startsWith(text);
+  } finally {
+    closeSync(file);
   }
 }
 

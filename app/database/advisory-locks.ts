@@ -7,6 +7,8 @@ export const ADVISORY_LOCKS = {
   triggers: '470003704932',
   /** Setting up, granting and revoking the roles of a database. */
   roles: '470003704933',
+  /** Held by the session that executes a migration statement by statement: it may work on when its runner was killed. */
+  'migration statements': '470003704934',
 } as const;
 
 /** The first of the two keys of locks on restores and their scratch databases; the second is the hash of a name. ('mdbr') */

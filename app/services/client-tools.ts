@@ -9,8 +9,8 @@ import { TOOL_NAMES, type ToolName, type ToolSearch, toolFolders } from './clien
 import { readToolVersion, type ToolVersion } from './client-tools/tool-version.js';
 
 export { dumpSingleFile } from './client-tools/dump-single-file.js';
-export { readArchive } from './client-tools/read-archive.js';
-export { runClientTool } from './client-tools/run-client-tool.js';
+export { runClientTool, type ToolResult } from './client-tools/run-client-tool.js';
+export { runOffline } from './client-tools/run-offline.js';
 
 /** One folder that holds pg_dump, pg_restore and psql of one version. */
 export interface ClientTools extends ToolVersion {

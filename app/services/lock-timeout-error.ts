@@ -35,7 +35,9 @@ export function lockTimeoutError({ wanted, waitedMs, holders, unchanged, cause }
       hint:
         pids.length > 0
           ? `Wait for it, or end it: ${pids.map((pid) => `select pg_terminate_backend(${pid});`).join(' ')}`
-          : 'Whoever was in the way seems to be gone: try again.',
+          : holders.length > 0
+            ? 'It never goes by itself. See select gid, prepared, owner from pg_prepared_xacts; and end it: commit prepared or rollback prepared, with its gid.'
+            : 'Whoever was in the way seems to be gone: try again.',
       details: { blockers: holders.map((holder) => ({ ...holder, query: shortened(holder.query) })) },
       cause,
     },

@@ -9,7 +9,8 @@ import { connectForOperation, connectTo } from './connection/engine.js';
 const LIFT_TIMEOUTS = `
   select pg_catalog.set_config(name, '0', $1)
   from pg_catalog.pg_settings
-  where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')`;
+  where name operator(pg_catalog.=) any (array['statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout',
+    'transaction_timeout']::pg_catalog.text[])`;
 
 export interface ConnectionOptions {
   readonly database?: string;
@@ -44,8 +45,16 @@ export async function withConnection<T>(
     return await work(client);
   } finally {
     signal?.removeEventListener('abort', breakOff);
+    await giveBack(client);
     await client.end().catch(() => undefined);
   }
+}
+
+/** A pooler gives the session of the server to others afterwards. What still runs in it is about to be broken off. */
+async function giveBack(client: Client): Promise<void> {
+  const { readyForQuery } = client as unknown as { readonly readyForQuery: boolean };
+  if (!readyForQuery) return;
+  await client.query('rollback; reset session authorization; reset role; reset all').catch(() => undefined);
 }
 
 /** Lifts every limit that would end a session of ours: until its end, or for the open transaction. */

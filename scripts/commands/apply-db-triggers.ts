@@ -56,7 +56,7 @@ function describe(result: ApplyTriggersResult, isDryRun: boolean, paint: Paint):
   );
   const isAllButTriggers = counts.length === 0 && result.statements.length > 0;
   if (isAllButTriggers && !isDryRun)
-    lines.push(paint.dim(`- ${formatCount(result.statements.length)} statements about functions, and tables of packs`));
+    lines.push(paint.dim(`- ${counted(result.statements.length)} about functions, and tables of packs`));
   lines.push(...renderSkipped(result.skipped, paint));
   lines.push(
     ...result.skippedFunctions.map(({ schema, name, reason }) =>
@@ -66,4 +66,8 @@ function describe(result: ApplyTriggersResult, isDryRun: boolean, paint: Paint):
   if (isDryRun && result.statements.length > 0)
     lines.push('', ...result.statements.map((statement) => `${statement.replace(/;?\s*$/, '')};`));
   return lines.join('\n');
+}
+
+function counted(statements: number): string {
+  return statements === 1 ? '1 statement' : `${formatCount(statements)} statements`;
 }

@@ -1,22 +1,62 @@
-import type { CheckStatus } from '../../app/core/db-operations/maintenance.js';
+import type { Check, CheckStatus } from '../../app/core/db-operations/maintenance.js';
+import { ManageDbError } from '../../app/core/errors.js';
 import { defineCommand } from '../command.js';
 import { renderChecks } from '../presenters/checks.js';
 
-export const command = defineCommand({
+interface Args {
+  readonly failOn?: FailingStatus;
+}
+
+type FailingStatus = Extract<CheckStatus, 'warning' | 'critical'>;
+
+/** The first is the least. */
+const LEVELS: readonly FailingStatus[] = ['warning', 'critical'];
+
+export const command = defineCommand<Args>({
   isMutating: false,
   examples: [
     ['check-database', 'the active environment'],
+    ['check-database --env production --fail-on warning', 'for a scheduled run: exit code 1 when something is wrong'],
     ['check-database --env production --json | jq ".data.checks[] | select(.status != \\"ok\\")"', 'what is not ok'],
   ],
-  builder: (yargs) => yargs,
-  async run(_args, { operation }) {
+  exitCodes: { 1: 'when a check finds what --fail-on names, or worse' },
+  builder: (yargs) =>
+    yargs.option('fail-on', {
+      choices: LEVELS,
+      requiresArg: true,
+      describe: 'Exit code 1 when a check finds this or worse',
+    }),
+  async run({ failOn }, { operation }) {
     const { checkDb } = await import('../../app/core/db-operations/maintenance.js');
     const { checks } = await checkDb(operation);
     const count = (status: CheckStatus): number => checks.filter((check) => check.status === status).length;
+    const error = failOn === undefined ? null : failure(checks, { failOn, env: operation.env });
     return {
       data: { checks },
+      ...(error === null ? {} : { error }),
       text: (paint) =>
         `${renderChecks(checks, paint)}\n\n${checks.length} checks: ${count('critical')} critical, ${count('warning')} warnings, ${count('info')} notes, ${count('ok')} ok`,
     };
   },
 });
+
+/** Names the worst first. */
+function failure(
+  checks: readonly Check[],
+  { failOn, env }: { readonly failOn: FailingStatus; readonly env: string | undefined },
+): ManageDbError | null {
+  const failed = LEVELS.slice(LEVELS.indexOf(failOn))
+    .reverse()
+    .flatMap((level) => checks.filter(({ status }) => status === level));
+  const [worst] = failed;
+  if (worst === undefined) return null;
+  const others = failed.length === 1 ? '' : ` ${failed.length - 1} more: ${names(failed.slice(1))}.`;
+  return new ManageDbError('CHECK_FAILED', `${worst.name} is ${worst.status}: ${worst.detail}${others}`, {
+    hint: worst.fix ?? `See all of them: manage_db check-database${env === undefined ? '' : ` --env ${env}`}`,
+    details: { failOn, failed: failed.map(({ name, status }) => ({ name, status })) },
+  });
+}
+
+function names(checks: readonly Check[]): string {
+  return checks.map(({ name, status }) => `${name} (${status})`).join(', ');
+}

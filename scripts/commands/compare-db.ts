@@ -1,9 +1,10 @@
 import type { ComparedDatabases, ComparedSide } from '../../app/core/db-operations/compare.js';
-import { currentEnv, normalizeEnv } from '../../app/core/environment.js';
+import { currentEnv } from '../../app/core/environment.js';
 import { ManageDbError, PermissionError } from '../../app/core/errors.js';
 import { defineCommand } from '../command.js';
 import { renderComparison } from '../presenters/comparison.js';
 import { formatCounted } from '../presenters/units.js';
+import { refuseTwoSources } from '../source-and-target.js';
 
 interface Args {
   readonly from?: string;
@@ -27,6 +28,7 @@ export const command = defineCommand<Args>({
       'the active environment with production, one schema',
     ],
   ],
+  exitCodes: { 2: 'when no difference was found, and not everything could be compared', 4: 'when the two differ' },
   builder: (yargs) =>
     yargs
       .option('from', {
@@ -55,7 +57,7 @@ export const command = defineCommand<Args>({
         describe: 'Leave out owners or grants; repeatable',
       }),
   async run({ from, to, data, schema, table, without }, { env, operation, isVerbose }) {
-    refuseTwo(env, from);
+    refuseTwoSources(env, from);
     const { compareDatabases } = await import('../../app/core/db-operations/compare.js');
     const { signal, onProgress, onTarget } = operation;
     const compared = await compareDatabases({
@@ -77,14 +79,6 @@ export const command = defineCommand<Args>({
     };
   },
 });
-
-/** `--env` names the active environment, which is FROM where nothing else is said. */
-function refuseTwo(env: string | undefined, from: string | undefined): void {
-  if (env === undefined || from === undefined || normalizeEnv(env) === normalizeEnv(from)) return;
-  throw new ManageDbError('USAGE', `--env ${env} and --from ${from} name two environments to compare with --to.`, {
-    hint: 'Leave out --env.',
-  });
-}
 
 function sentence({ what, name, environment, because }: ComparedDatabases['notCompared'][number]): string {
   return `Not compared: ${what}${name === '' ? '' : ` ${name}`}, in ${environment}. ${because}`;

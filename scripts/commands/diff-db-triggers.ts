@@ -1,6 +1,7 @@
 import type { TriggerDiff } from '../../app/core/db-operations/trigger-drift.js';
 import { defineCommand } from '../command.js';
 import type { Paint } from '../presenters/paint.js';
+import { patchLine } from '../presenters/patch-lines.js';
 import { renderState } from '../presenters/trigger-state.js';
 
 interface Args {
@@ -36,12 +37,6 @@ function describe({ schema, table, name, state, patch, recommendation }: Trigger
   const lines = patch
     .trimEnd()
     .split('\n')
-    .map((line) => coloured(line, paint));
+    .map((line) => patchLine(line, paint));
   return [head, ...lines, `${paint.cyan('→')} ${recommendation}`].join('\n');
-}
-
-function coloured(line: string, paint: Paint): string {
-  if (line.startsWith('@@')) return paint.cyan(line);
-  if (line.startsWith('-')) return paint.red(line);
-  return line.startsWith('+') ? paint.green(line) : line;
 }

@@ -5,6 +5,7 @@ import { renderChecks } from '../presenters/checks.js';
 export const command = defineCommand({
   isMutating: false,
   examples: [['doctor', 'everything that can stand in the way, with its fix; exit 1 when something critical does']],
+  exitCodes: { 1: 'when something critical stands in the way' },
   builder: (yargs) => yargs,
   async run(_args, { signal }) {
     const { runDoctor } = await import('../../app/core/db-operations/doctor.js');

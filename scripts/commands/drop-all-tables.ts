@@ -1,5 +1,5 @@
 import { defineCommand } from '../command.js';
-import { formatCounted } from '../presenters/units.js';
+import { droppedLines } from '../presenters/dropped.js';
 
 export const command = defineCommand({
   isMutating: true,
@@ -9,15 +9,17 @@ export const command = defineCommand({
   builder: (yargs) => yargs,
   async run(_args, { operation }) {
     const { dropAllTables } = await import('../../app/core/db-operations/maintenance.js');
-    const { dropped } = await dropAllTables(operation);
-    const counts = new Map<string, number>();
-    for (const { kind } of dropped) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    const result = await dropAllTables(operation);
     return {
-      data: { dropped },
+      data: result,
+      warnings: result.warnings,
       text: (paint) =>
-        dropped.length === 0
+        result.safetyBackup === null
           ? 'There was nothing to drop.'
-          : `${paint.green('✓')} dropped ${[...counts].map(([kind, count]) => formatCounted(count, kind)).join(', ')}\n  Build it again: manage_db initialize-db. Or bring it back: manage_db restore-backup latest`,
+          : [
+              ...droppedLines(result, paint),
+              `  Build it again: manage_db initialize-db${operation.env === undefined ? '' : ` --env ${operation.env}`}`,
+            ].join('\n'),
     };
   },
 });

@@ -18,10 +18,11 @@ export const command = defineCommand<Args>({
     ],
     [
       'masking check --env production',
-      'exit code 4 when a column is undecided or a rule does not fit, with the lines to add',
+      'exit code 4 when a column or a literal is undecided or a rule does not fit, with the lines to add',
     ],
     ['masking check --env testing --rules rules/masking.ts', 'in CI, after the migrations'],
   ],
+  exitCodes: { 4: 'when the rules do not fit the database (check)' },
   builder: (yargs) =>
     yargs
       .positional('action', {
@@ -42,12 +43,13 @@ export const command = defineCommand<Args>({
 async function init(rules: string | undefined, { operation }: CommandContext): Promise<CommandOutcome> {
   const { initMasking } = await import('../../app/core/db-operations/masking.js');
   const written = await initMasking({ ...operation, rules });
-  const { columns, tables, undecided } = written;
+  const { columns, tables, undecided, literals } = written;
   return {
     data: written,
     text: (paint) =>
       [
         `${paint.green('✓')} ${written.rules}: ${formatCount(columns)} columns of ${formatCount(tables)} tables, ${formatCount(undecided)} of them to decide`,
+        ...(literals === 0 ? [] : [`  ${formatCount(literals)} definitions with literals to acknowledge`]),
         `  Go through it, then: manage_db masking check${operation.env === undefined ? '' : ` --env ${operation.env}`}`,
       ].join('\n'),
   };
@@ -65,15 +67,18 @@ async function check(rules: string | undefined, { operation }: CommandContext): 
 }
 
 function describe(
-  { ok, tables, columns, masked, withoutRows, lines, problems, checksum }: CheckedMasking,
+  { ok, tables, columns, masked, withoutRows, lines, literalLines, problems, checksum }: CheckedMasking,
   paint: Paint,
 ): string {
   return [
     ...problems.map(
-      ({ place, table, column, message }) =>
-        `${paint.red('✗')} ${place === null ? '' : `${place}: `}${paint.bold(column === null ? table : `${table}.${column}`)}: ${message}`,
+      ({ place, table, column, message, definition }) =>
+        `${paint.red('✗')} ${place === null ? '' : `${place}: `}${paint.bold(column === null ? table : `${table}.${column}`)}: ${message}${definition === undefined ? '' : `: ${definition}`}`,
     ),
     ...(lines.length === 0 ? [] : ['To add below "tables:", with what you decide:', ...lines]),
+    ...(literalLines.length === 0
+      ? []
+      : ['To add below "literals:", once somebody has looked at each:', ...literalLines]),
     ...(withoutRows.length === 0
       ? []
       : [paint.dim(`without rows: ${withoutRows.map(({ schema, name }) => `${schema}.${name}`).join(', ')}`)]),
@@ -81,15 +86,18 @@ function describe(
   ].join('\n');
 }
 
-function drift({ undecided, problems, rules }: CheckedMasking): ManageDbError {
+function drift({ undecided, problems, literals, rules }: CheckedMasking): ManageDbError {
   const parts = [
     ...(undecided.length === 0
       ? []
       : [`${formatCount(undecided.length)} undecided column${undecided.length === 1 ? '' : 's'}`]),
     ...(problems.length === 0 ? [] : [`${formatCount(problems.length)} problem${problems.length === 1 ? '' : 's'}`]),
+    ...(literals.length === 0
+      ? []
+      : [`${formatCount(literals.length)} definition${literals.length === 1 ? '' : 's'} to acknowledge`]),
   ];
   return new ManageDbError('DRIFT', `The masking rules do not fit the database: ${parts.join(', ')}.`, {
     hint: `Complete ${rules ?? 'the rules'} and run the same again.`,
-    details: { undecided: undecided.length, problems: problems.length },
+    details: { undecided: undecided.length, problems: problems.length, literals: literals.length },
   });
 }

@@ -24,6 +24,7 @@ export const command = defineCommand<Args>({
     ['prune-backups --keep-last 3 --keep-daily 14 --yes', 'and now remove it'],
     ['prune-backups --keep-weekly 8 --keep-monthly 12 --all --yes', 'in every environment that lets --yes suffice'],
   ],
+  exitCodes: { 2: 'when some environments were left as they are, because the gate refused them' },
   builder: (yargs) =>
     storageFlag(yargs)
       .option('keep-last', { type: 'number', requiresArg: true, describe: 'Keep this many of the newest' })

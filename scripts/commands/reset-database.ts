@@ -1,6 +1,6 @@
 import { defineCommand } from '../command.js';
+import { droppedLines } from '../presenters/dropped.js';
 import { renderInitialization } from '../presenters/initialization.js';
-import { formatCount } from '../presenters/units.js';
 
 interface Args {
   readonly seed?: boolean;
@@ -17,8 +17,9 @@ export const command = defineCommand<Args>({
     const durationMs = Math.round(performance.now() - started);
     return {
       data: { ...result, durationMs },
+      warnings: result.warnings,
       text: (paint) =>
-        `${paint.green('✓')} dropped ${formatCount(result.dropped.length)} objects\n${renderInitialization(result.initialized, durationMs, paint)}`,
+        [...droppedLines(result, paint), renderInitialization(result.initialized, durationMs, paint)].join('\n'),
     };
   },
 });

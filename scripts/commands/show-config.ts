@@ -9,6 +9,7 @@ export const command = defineCommand({
     ['show-config', 'the active environment'],
     ['show-config --env production', 'another one; nothing is connected to'],
   ],
+  exitCodes: { 2: 'when something in the configuration is missing or not valid' },
   builder: (yargs) => yargs,
   async run(_args, { env }) {
     const report = await describeConfig(env);

@@ -3,6 +3,7 @@ import { formatDatabaseUrl } from '../../app/config/database-url.js';
 import { describeConfig } from '../../app/config/db-config.js';
 import { assertKnownEnvironment, discover, normalizeEnv, setEnvironment } from '../../app/core/environment.js';
 import { ManageDbError } from '../../app/core/errors.js';
+import { describeAncestor } from '../../app/core/safety/stamp.js';
 import { type CommandContext, type CommandOutcome, defineCommand } from '../command.js';
 import { renderTable } from '../presenters/table.js';
 
@@ -109,10 +110,7 @@ async function status(context: CommandContext): Promise<CommandOutcome> {
         `${paint.bold(found.environment)}${report.security.protected ? `  ${paint.red('PROTECTED')}` : ''}  from ${found.source}`,
         `database  ${databaseUrl ?? paint.yellow('not configured')}`,
         `stamp     ${stamp === null ? paint.dim('not read') : `${stamp.state === 'trusted' ? paint.green('trusted') : paint.yellow(stamp.state)}  ${stamp.because}`}`,
-        ...(stamp?.stamp?.lineage.slice(0, 1) ?? []).map(
-          ({ became, environment, database, at, by }) =>
-            `before    ${environment} (${database}), ${became} ${at} by ${by}`,
-        ),
+        ...(stamp?.stamp?.lineage.slice(0, 1) ?? []).map((ancestor) => `before    ${describeAncestor(ancestor)}`),
         '',
         renderTable(
           paint,

@@ -22,6 +22,7 @@ export const command = defineCommand<Args>({
       'those that failed, for programs',
     ],
   ],
+  exitCodes: { 1: 'when a trigger fails' },
   builder: (yargs) =>
     yargs
       .option('schema', { type: 'string', requiresArg: true, describe: 'Only in this schema' })

@@ -8,6 +8,7 @@ const SHOWN = 20;
 export const command = defineCommand({
   isMutating: false,
   examples: [['verify-audit-log --env production', 'whether anybody has changed what the triggers have logged']],
+  exitCodes: { 1: 'when the log is not as it was written' },
   builder: (yargs) => yargs,
   async run(_args, { operation }) {
     const { verifyAuditLog } = await import('../../app/core/db-operations/audit-log.js');

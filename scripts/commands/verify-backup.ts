@@ -17,6 +17,7 @@ export const command = defineCommand<Args>({
     ['verify-backup latest', 'every checksum, and the dump read to its end; no server is needed'],
     ['verify-backup latest --deep --env production', 'restored into a scratch database, compared, dropped again'],
   ],
+  exitCodes: { 1: 'when it is not what was backed up' },
   builder: (yargs) =>
     storageFlag(decryptFlags(yargs))
       .positional('id', {

@@ -25,6 +25,7 @@ export const command = defineCommand<Args>({
     ['verify-db-triggers --fix', 'bring back what is missing, enable what was disabled by hand'],
     ['verify-db-triggers --fix --override-drift', 'and overwrite what was changed by hand or disabled on purpose'],
   ],
+  exitCodes: { 4: 'when a trigger is not as declared and installed, or does not work (--behaviour)' },
   builder: (yargs) =>
     yargs
       .option('schema', { type: 'string', requiresArg: true, describe: 'Only in this schema' })

@@ -9,6 +9,7 @@ const SHOWN = 20;
 export const command = defineCommand({
   isMutating: false,
   examples: [['verify-operation-log --env production', 'whether anybody has changed the record of what was done']],
+  exitCodes: { 1: 'when the log is not as it was written' },
   builder: (yargs) => yargs,
   async run(_args, { operation }) {
     const { verifyOperationLog } = await import('../../app/core/db-operations/operation-log.js');

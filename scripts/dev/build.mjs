@@ -28,7 +28,7 @@ const bundled = [
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 await build({
   absWorkingDir: root,
-  entryPoints: ['app/index.ts', 'scripts/manage_db.ts', 'scripts/quickstart.ts'],
+  entryPoints: ['app/index.ts', 'scripts/manage_db.ts', 'scripts/test_db_features.ts', 'scripts/quickstart.ts'],
   outdir: 'dist',
   outbase: '.',
   bundle: true,

@@ -1,7 +1,4 @@
-// The table of docs/safety.md, made by the function that decides: `npm run docs:safety` writes it, a test compares it.
-import { readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+// The table of docs/safety.md, made by the function that decides.
 import { SECURITY_SETTINGS, type SecuritySettings } from '../../app/config/settings.js';
 import { type Decision, decide, type GateFacts, type GateRequest } from '../../app/core/safety/decide.js';
 import {
@@ -11,8 +8,7 @@ import {
   type OperationName,
 } from '../../app/core/safety/operations.js';
 
-const MANUAL = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'docs', 'safety.md');
-const BEGIN = '<!-- decisions: made by npm run docs:safety -->';
+const BEGIN = '<!-- decisions: made by npm run docs -->';
 const END = '<!-- /decisions -->';
 
 const TEXT = 'the text';
@@ -58,6 +54,13 @@ const SITUATIONS: readonly (readonly [title: string, facts: GateFacts])[] = [
   ['engaged', { ...elsewhere, killSwitch: { ...elsewhere.killSwitch, lock: 'engaged' } }],
 ];
 
+/** The manual with the table of now in it. */
+export function withDecisions(manual: string): string {
+  const [before = '', rest = ''] = manual.split(BEGIN);
+  const after = rest.split(END)[1] ?? '';
+  return `${before}${BEGIN}\n\n${decisionTable()}\n\n${END}${after}`;
+}
+
 /** The whole table in Markdown. */
 export function decisionTable(): string {
   const titles = SITUATIONS.map(([title]) => title);
@@ -98,11 +101,4 @@ function whatItTakes(operation: OperationName, facts: GateFacts): string {
     if (last.kind === 'allow') return words;
   }
   return last.kind === 'allow' ? '–' : `✗ ${last.code}`;
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const manual = readFileSync(MANUAL, 'utf8');
-  const [before = '', rest = ''] = manual.split(BEGIN);
-  const after = rest.split(END)[1] ?? '';
-  writeFileSync(MANUAL, `${before}${BEGIN}\n\n${decisionTable()}\n\n${END}${after}`);
 }

@@ -1,12 +1,15 @@
 import type { InitializeResult } from '../../app/core/db-operations/initialize.js';
 import type { Paint } from './paint.js';
+import { renderSkipped } from './skipped-triggers.js';
 import { formatCount, formatCounted, formatDuration } from './units.js';
 
 /** What `initialize-db` and `reset-database` did, step by step. */
 export function renderInitialization(result: InitializeResult, durationMs: number, paint: Paint): string {
   const { migrations, triggers, seed } = result;
   const done = paint.green('✓');
-  const lines = [`${done} database ${paint.bold(result.database)} ${result.databaseCreated ? 'created' : 'is there'}`];
+  const lines = [
+    `${done} database ${paint.bold(result.database)} ${result.databaseCreated ? 'created' : 'is there'}${result.stamped ? ', stamped now' : ''}`,
+  ];
   if (result.migrationsFolder === null) lines.push('- no migrations folder here; make one: manage_db init');
   else
     lines.push(
@@ -15,7 +18,8 @@ export function renderInitialization(result: InitializeResult, durationMs: numbe
   for (const migration of migrations)
     lines.push(paint.dim(`    ${migration.version} ${migration.name}  ${formatDuration(migration.durationMs)}`));
   lines.push(
-    `${done} base triggers: ${formatCount(triggers.created.length)} created, ${formatCount(triggers.replaced.length)} replaced, ${formatCount(triggers.unchanged.length)} unchanged`,
+    `${done} triggers: ${formatCount(triggers.created.length)} created, ${formatCount(triggers.replaced.length)} replaced, ${formatCount(triggers.unchanged.length)} unchanged`,
+    ...renderSkipped(triggers.skipped, paint),
   );
   if (seed !== null)
     lines.push(

@@ -9,3 +9,6 @@ export function paintFor(stream: { readonly isTTY?: boolean }, wanted: boolean):
   const forced = FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0';
   return pc.createColors(allowed && (stream.isTTY === true || forced));
 }
+
+/** For text that is no line of its own yet. */
+export const NO_PAINT: Paint = pc.createColors(false);

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -47,6 +47,14 @@ describe('the command line', () => {
     expect(flag.code).to.equal(2);
     expect(flag.stderr).to.contain('--tables');
     expect((await workspace.cli(['--bogus'])).code).to.equal(2);
+    // letters that have changed places
+    expect((await workspace.cli(['inspect-db', '--schmea', 'x'])).stderr).to.contain('Did you mean --schema?');
+    expect((await workspace.cli(['create-backup', '--lable', 'x'])).stderr).to.contain('Did you mean --label?');
+  });
+
+  it('says what is missing on a line', async () => {
+    expect((await workspace.cli(['restore-backup'])).stderr).to.contain('USAGE  restore-backup needs <id>.');
+    expect((await workspace.cli(['copy-db', '--from', 'testing'])).stderr).to.contain('USAGE  --to is missing.');
   });
 
   it('prints exactly one JSON object, also for a wrong line', async () => {
@@ -133,6 +141,14 @@ describe('the command line', () => {
     const again = (await workspace.cli(['init', '--json'])).json();
     expect(again.data.created).to.deep.equal([]);
     expect(readFileSync(join(workspace.root, '.gitignore'), 'utf8')).to.equal(before);
+  });
+
+  it('makes a workspace without examples for a database that is there already', async () => {
+    const { data } = (await workspace.cli(['init', '--bare', '--json'])).json();
+    expect(data.created).to.include('.env.production');
+    expect(readdirSync(join(workspace.root, 'migrations'))).to.deep.equal([]);
+    expect(existsSync(join(workspace.root, 'triggers'))).to.equal(false);
+    expect((await workspace.cli(['init', '--bare'])).stdout).to.contain('check-database --env production');
   });
 
   describe('towards a database', () => {
@@ -278,7 +294,7 @@ describe('the command line', () => {
           ),
       });
       expect(result.code).to.equal(130);
-      expect(result.stderr).to.contain('INTERRUPTED').and.contain('rolled back');
+      expect(result.stderr).to.contain('INTERRUPTED').and.contain('Nothing of 1_slow remains');
       expect((await db.query(`select 1 from pg_tables where tablename = 'slow'`)).rows).to.deep.equal([]);
     });
 

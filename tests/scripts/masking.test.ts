@@ -137,6 +137,42 @@ describe('masking on the command line', () => {
     ]);
   });
 
+  it('asks for an acknowledgement of each literal in definitions, whatever the names and literals are', async () => {
+    const strange = 'a: "b" # c\n\u2028';
+    const own = await scratchDatabase(`
+      create table ${pg.escapeIdentifier(strange)} (a boolean default length(E'Anna\\n#: "Canary"\\u001b[2J') > 2);
+      comment on table ${pg.escapeIdentifier(strange)} is 'literals: { x: y }
+        ${'very '.repeat(30)}long';`);
+    workspace.write({ '.env.testing': `DATABASE_URL=${own.url}\n` });
+    try {
+      const { stdout } = await masking('init');
+      expect(stdout).to.contain('2 definitions with literals to acknowledge');
+      const open = await masking('check');
+      expect([open.code, open.stdout, open.stderr].join('\n'))
+        .to.match(/^4/)
+        .and.contain('To add below "literals:"')
+        .and.contain('2 definitions to acknowledge');
+      const { data, error } = (await masking('check', '--json')).json();
+      expect(error?.code).to.equal('DRIFT');
+      expect(data.ok).to.equal(false);
+      expect(data.literals.map(({ name }: { name: string }) => name)).to.deep.equal([
+        `comment on table public.${pg.escapeIdentifier(strange)}`,
+        `default public.${pg.escapeIdentifier(strange)}.a`,
+      ]);
+      expect(data.literalLines[0]).to.match(/: [0-9a-f]{8} # 'literals: \{ x: y \} (very )+v?e?r?y?…$/);
+      expect(data.literalLines[1]).to.match(/ # .*Anna #: "Canary" \[2J/);
+      expect(rules().split('\n')).to.include.members(data.literalLines.map((line: string) => `#${line}`));
+      workspace.write({ 'masking.yaml': rules().replaceAll(/^# {2}(?=['"])/gm, '  ') });
+      const done = await masking('check');
+      expect([done.code, done.stderr]).to.deep.equal([0, '']);
+      await own.query(`drop table ${pg.escapeIdentifier(strange)}`);
+      const gone = await masking('check', '--json');
+      expect(gone.json().warnings.filter((one: string) => one.includes('nothing to acknowledge'))).to.have.length(2);
+    } finally {
+      await own.drop();
+    }
+  });
+
   it('says where in the file a rule is wrong', async () => {
     workspace.write({ 'masking.yaml': 'tables:\n  public.patients:\n    vorname: nname\n' });
     const wrong = await masking('check');

@@ -33,7 +33,9 @@ import {
 import { type EmbeddedServer, startEmbeddedServer, stopEmbeddedServer } from '../../app/services/embedded-postgres.js';
 
 const ENSURE = fileURLToPath(new URL('../../scripts/dev/ensure-client-tools.mjs', import.meta.url));
-const PASSWORD = 'canary:7\\b@%/ "x#';
+/** Other tests, and their canaries, are at work on this machine. */
+const CANARY = 'canary-of-the-tools';
+const PASSWORD = `${CANARY}:7\\b@%/ "x#`;
 const STRAYS = ['PGHOSTADDR', 'PGOPTIONS', 'PGSERVICE', 'PGDATABASE', 'PGPASSWORD', 'LC_ALL'];
 
 describe('the PostgreSQL client tools', function () {
@@ -145,7 +147,7 @@ describe('the PostgreSQL client tools', function () {
       const [passFolder = ''] = readdirSync(folder);
       expect(statSync(join(folder, passFolder)).mode & 0o777).to.equal(0o700);
       expect(statSync(join(folder, passFolder, 'passfile')).mode & 0o777).to.equal(0o600);
-      if (existsSync('/proc/self/cmdline')) expect(everyCommandLine()).not.to.include('canary');
+      if (existsSync('/proc/self/cmdline')) expect(everyCommandLine()).not.to.include(CANARY);
       await running;
       expect(readdirSync(folder)).to.deep.equal([]);
     });

@@ -10,12 +10,14 @@ export interface BreakableWay {
   readonly close: () => Promise<void>;
 }
 
-export async function breakableWay(to: number): Promise<BreakableWay> {
+/** @param onSent is given what clients send */
+export async function breakableWay(to: number, onSent?: (chunk: Buffer) => void): Promise<BreakableWay> {
   const sockets = new Set<Socket>();
   let count = 0;
   const server: Server = createServer((near) => {
     count++;
     const far = connect(to, '127.0.0.1');
+    if (onSent !== undefined) near.on('data', onSent);
     for (const [socket, other] of [
       [near, far],
       [far, near],

@@ -38,6 +38,8 @@ export interface CommandOptions {
   readonly timeoutMs?: number;
   /** Standard input: empty, or a pipe into which nobody writes and which nobody closes. */
   readonly input?: 'empty' | 'open pipe';
+  /** In a process group of its own, as a shell starts it: a signal to the group is Ctrl-C at a terminal. */
+  readonly isDetached?: boolean;
   readonly onStart?: (child: ChildProcess) => void;
 }
 
@@ -48,6 +50,7 @@ export async function manageDb(args: readonly string[], options: CommandOptions)
     cwd: options.cwd,
     env: { ...cleanEnvironment(), ...options.env },
     stdio: 'pipe',
+    detached: options.isDetached === true,
   });
   if (options.input !== 'open pipe') child.stdin.end();
   options.onStart?.(child);

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,6 +7,8 @@ import { startEmbeddedServer } from '../../app/services/embedded-postgres.js';
 import { withClient } from './scratch-database.js';
 import { type ScratchWorkspace, scratchWorkspace } from './scratch-workspace.js';
 import { removeServerData } from './server-data.js';
+import { mountTmpfs, unmountTmpfs } from './tmpfs.js';
+import { withoutSync } from './without-sync.js';
 
 /** A server that a test may kill, fill up and start again, with a workspace whose environment `testing` is on it. */
 export interface OwnServer {
@@ -28,7 +29,7 @@ export interface OwnServer {
 }
 
 /**
- * @param options.tmpfsMb gives the server a disk of its own of that size; only where {@link canMount}
+ * @param options.tmpfsMb gives the server a disk of its own of that size; only where `canMount()`
  */
 export async function ownServer({ tmpfsMb }: { readonly tmpfsMb?: number } = {}): Promise<OwnServer> {
   const workspace = scratchWorkspace();
@@ -48,6 +49,7 @@ export async function ownServer({ tmpfsMb }: { readonly tmpfsMb?: number } = {})
   const { dataDirectory, port, user, password } = server;
   const url = (database: string) =>
     `postgresql://${user}:${encodeURIComponent(password)}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
+  await withoutSync(url('postgres'));
   const query: OwnServer['query'] = (database, text) =>
     withClient(url(database), async (client) => (await client.query(text)).rows);
   const pid = () => Number(readFileSync(join(dataDirectory, 'postmaster.pid'), 'utf8').split('\n')[0]);
@@ -96,30 +98,6 @@ export async function ownServer({ tmpfsMb }: { readonly tmpfsMb?: number } = {})
       if (disk !== null) rmSync(disk, { recursive: true, force: true });
     },
   };
-}
-
-/** Whether this process may mount; the reason goes to standard error where it may not. */
-export function canMount(): boolean {
-  const folder = join(scratchWorkspace().root, 'mount');
-  mkdirSync(folder);
-  try {
-    mountTmpfs(folder, 'size=1m');
-    unmountTmpfs(folder);
-    return true;
-  } catch {
-    return false;
-  } finally {
-    rmSync(join(folder, '..'), { recursive: true, force: true });
-  }
-}
-
-export function mountTmpfs(folder: string, options: string): void {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder], { stdio: 'ignore' });
-}
-
-export function unmountTmpfs(folder: string): void {
-  // what still ends in it must not keep it
-  execFileSync('umount', ['--lazy', folder], { stdio: 'ignore' });
 }
 
 function childrenOf(parent: number): number[] {

@@ -1,13 +1,18 @@
 /** The server that all tests share: manage_db's own embedded one, started before the first test, stopped after the last. */
-import { chmodSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { locateHome } from '../../app/services/embedded/server-home.js';
 import { startEmbeddedServer, stopEmbeddedServer } from '../../app/services/embedded-postgres.js';
 import { removeServerData } from './server-data.js';
+import { canMount, mountTmpfs, unmountTmpfs } from './tmpfs.js';
+import { withoutSync } from './without-sync.js';
 
 export interface TestServer {
   readonly workspace: string;
   readonly dataDirectory: string;
+  /** Whether its data lie in a file system of their own, in memory. */
+  readonly isMounted: boolean;
   readonly host: string;
   readonly port: number;
   readonly user: string;
@@ -20,14 +25,23 @@ const VARIABLE = 'MANAGE_DB_TEST_SERVER';
 export async function startTestServer(): Promise<void> {
   const workspace = realpathSync(mkdtempSync(join(tmpdir(), 'manage-db-tests-')));
   chmodSync(workspace, 0o755);
+  const home = locateHome(workspace, null).folder;
+  // a database is three hundred files: making and removing thousands of them would be a good part of the time
+  const isMounted = canMount();
+  if (isMounted) {
+    mkdirSync(home, { recursive: true });
+    mountTmpfs(home, 'mode=0755');
+  }
   const { host, port, user, password, dataDirectory } = await startEmbeddedServer(workspace);
-  const server: TestServer = { workspace, dataDirectory, host, port, user, password };
+  const server: TestServer = { workspace, dataDirectory, isMounted, host, port, user, password };
   process.env[VARIABLE] = JSON.stringify(server);
+  await withoutSync(testUrl('postgres'));
 }
 
 export async function stopTestServer(): Promise<void> {
-  const { workspace, dataDirectory } = testServer();
+  const { workspace, dataDirectory, isMounted } = testServer();
   await stopEmbeddedServer(workspace);
+  if (isMounted) unmountTmpfs(dirname(dataDirectory));
   removeServerData(dataDirectory);
   rmSync(workspace, { recursive: true, force: true });
 }

@@ -1,17 +1,11 @@
-import { randomBytes } from 'node:crypto';
 import { currentEnv, normalizeEnv } from '../environment.js';
 import { ManageDbError } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { type ComparedContents, compareContents } from './compare/compare-contents.js';
-import { findDifferences } from './compare/differences.js';
-import type { DefinitionDifference } from './compare/found-difference.js';
-import { type NotCompared, rolesMissing, undefinedOf } from './compare/incomparable.js';
-import { detailsOf, type Part, partOf } from './compare/part.js';
-import { type DdlScript, planDdl } from './compare/plan-ddl.js';
-import { readDefinitions } from './compare/read-definitions.js';
+import { type ComparedDefinitions, compareDefinitions } from './compare/compare-definitions.js';
+import type { NotCompared } from './compare/incomparable.js';
 import { resolvePart, type WantedPart } from './compare/resolve-part.js';
-import { alignQueries } from './compare/same-query.js';
-import { onBoth, type Side, type Sides, withSides } from './compare/side.js';
+import { withSides } from './compare/side.js';
 import { explained } from './failure.js';
 
 export type { ComparedContents } from './compare/compare-contents.js';
@@ -50,12 +44,7 @@ export interface ComparedDatabases {
   readonly to: ComparedSide;
   /** No difference, and nothing that could not be compared. */
   readonly isEqual: boolean;
-  readonly definitions: {
-    /** How many objects of FROM were compared: tables, columns, constraints, grants, comments, each by itself. */
-    readonly compared: number;
-    readonly differences: readonly DefinitionDifference[];
-    readonly ddl: DdlScript;
-  };
+  readonly definitions: ComparedDefinitions['definitions'];
   /** `null` without `data`. */
   readonly contents: ComparedContents | null;
   readonly notCompared: readonly NotCompared[];
@@ -145,59 +134,6 @@ async function compare(
   } catch (error) {
     throw explained(error, 'Nothing was changed.', signal);
   }
-}
-
-async function compareDefinitions(sides: Sides, part: Part) {
-  sides.onProgress({ step: 'comparing definitions' });
-  const salt = randomBytes(16).toString('hex');
-  const [ours, theirs] = await onBoth(sides, ({ client }) => readDefinitions(client, salt));
-  const from = await partOf(ours, part);
-  const to = await alignQueries(from, await partOf(theirs, part), part);
-  const found = await findDifferences({
-    from,
-    to,
-    fromDetails: detailsOf(ours, part),
-    toDetails: detailsOf(theirs, part),
-  });
-  const differences = [...encodingDifference(sides, part), ...found];
-  const ddl = differences.length === 0 ? { statements: [], settings: [], problem: null } : await planDdl(from, to);
-  const missing = rolesMissing(ours, theirs);
-  const isNamed = differences.length > 0 && (part.withOwners || part.withGrants) && missing.length > 0;
-  return {
-    definitions: { compared: from.facts().length - from.referenceOnly.size, differences, ddl },
-    notCompared: [...undefinedOf(sides.from, ours, part), ...undefinedOf(sides.to, theirs, part)],
-    warnings: [
-      ...versionWarning(sides, differences),
-      ...(isNamed
-        ? [
-            `The server of ${sides.to.target.environment} lacks roles of ${sides.from.target.environment}: ${missing.join(', ')}.`,
-          ]
-        : []),
-    ],
-  };
-}
-
-/** What sorts and stores texts. The rest of what a database has by itself belongs to its environment. */
-function encodingDifference({ from, to }: Sides, { selection }: Part): DefinitionDifference[] {
-  if (selection !== null) return [];
-  const of = ({ properties: { encoding, locale } }: Side) => {
-    const { name, ...more } = locale;
-    return { encoding, ...more, locale: name };
-  };
-  const [one, other] = [of(from), of(to)];
-  const properties = Object.keys(one) as (keyof typeof one)[];
-  const changes = properties
-    .filter((property) => one[property] !== other[property])
-    .map((property) => ({ property, from: one[property], to: other[property] }));
-  if (changes.length === 0) return [];
-  const names = { kind: 'database', schema: null, name: 'encoding and locale' };
-  return [{ ...names, state: 'different', isPart: false, changes, hasDdl: false }];
-}
-
-/** The server writes definitions back from what it has understood. */
-function versionWarning({ from, to }: Sides, differences: readonly DefinitionDifference[]): string[] {
-  if (from.major === to.major || differences.length === 0) return [];
-  return [`PostgreSQL ${from.major} and ${to.major} write some definitions differently although they mean the same.`];
 }
 
 function countDifferences({ tables, sequences, largeObjects }: ComparedContents): number {

@@ -11,7 +11,10 @@ export function explained(error: unknown, sentence: string, signal?: AbortSignal
   if (signal?.aborted) return new ManageDbError('INTERRUPTED', `Interrupted. ${sentence}`, { cause: error });
   const known = named(error);
   const message = known.message.trimEnd();
-  const text = `${/[.!?]$/.test(message) ? message : `${message}.`} ${sentence}`;
+  // below what is a list, or what a program said
+  const text = message.includes('\n')
+    ? `${message}\n${sentence}`
+    : `${/[.!?]$/.test(message) ? message : `${message}.`} ${sentence}`;
   const { code, hint, details } = known;
   return errorWith(code, text, { ...(hint === null ? {} : { hint }), details, cause: known.cause ?? error });
 }

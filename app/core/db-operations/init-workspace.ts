@@ -14,6 +14,11 @@ export interface InitResult {
   readonly kept: readonly string[];
 }
 
+export interface InitOptions {
+  /** Without the first migration and the first trigger: a database that is there already would have them pending. */
+  readonly bare?: boolean;
+}
+
 interface PlannedFile {
   readonly path: string;
   readonly text: string;
@@ -27,12 +32,15 @@ interface PlannedFile {
  * @throws ManageDbError `UNREADABLE_FILE` when the folder cannot be written
  * @example const { created } = await initWorkspace('/srv/clinic');
  */
-export async function initWorkspace(root: string): Promise<InitResult> {
+export async function initWorkspace(root: string, { bare = false }: InitOptions = {}): Promise<InitResult> {
   const created: string[] = [];
   const kept: string[] = [];
   try {
     await mkdir(join(root, 'backups'), { recursive: true, mode: 0o700 });
-    for (const file of plannedFiles(root)) ((await writeNew(root, file)) ? created : kept).push(file.path);
+    if (bare) await mkdir(join(root, 'migrations'), { recursive: true });
+    const examples = bare ? [] : firstOfTheirKind(root);
+    for (const file of [...plannedFiles(root), ...examples])
+      ((await writeNew(root, file)) ? created : kept).push(file.path);
     ((await completeGitignore(root)) ? created : kept).push('.gitignore');
   } catch (error) {
     throw new ManageDbError('UNREADABLE_FILE', `${root} cannot be made a workspace: ${messageOf(error)}.`, {
@@ -58,7 +66,6 @@ function plannedFiles(root: string): readonly PlannedFile[] {
       mode: secret,
     })),
     { path: 'backups/.gitkeep', text: '' },
-    ...firstOfTheirKind(root),
   ];
 }
 

@@ -1,6 +1,6 @@
 import { normalizeEnv } from '../environment.js';
-import { withRepository } from './backup/open-repository.js';
-import { type BackupSummary, newestFirst } from './backup/summary.js';
+import { withRepository } from './backup/repository/open-repository.js';
+import { type BackupSummary, newestFirst } from './backup/repository/summary.js';
 
 export interface ListBackupsOptions {
   /** One environment instead of all of them. */

@@ -1,12 +1,13 @@
 import { connectForOperation } from '../../services/database-service.js';
 import { guarded, type OperationOptions } from '../safety/gate.js';
 import type { Check } from './maintenance/check.js';
-import { type DroppedObject, dropAllObjects } from './maintenance/drop-all.js';
+import { type DropResult, dropAllObjects } from './maintenance/drop-all.js';
 import { type ResetOptions, type ResetResult, resetDatabase } from './maintenance/reset.js';
 import { runChecks } from './maintenance/run-checks.js';
 
 export type { Check, CheckStatus } from './maintenance/check.js';
-export type { DroppedObject } from './maintenance/drop-all.js';
+export type { DropResult } from './maintenance/drop-all.js';
+export type { DroppedObject } from './maintenance/drop-plan.js';
 export type { ResetOptions, ResetResult } from './maintenance/reset.js';
 
 const SLOW_CONNECTION_MS = 1000;
@@ -25,7 +26,9 @@ export function checkDb(options: OperationOptions = {}): Promise<{ readonly chec
     const client = await connectForOperation(target.settings, { signal });
     const connection = connectionCheck(Math.round(performance.now() - started));
     try {
-      await client.query(`begin read only; set local lock_timeout = '3s'; set local statement_timeout = '30s'`);
+      await client.query(
+        `begin read only; set local lock_timeout = '3s'; set local statement_timeout = '30s'; set local jit = off`,
+      );
       const checks = await runChecks(client, target, options);
       await client.query('commit');
       return { checks: [connection, ...checks] };
@@ -36,26 +39,35 @@ export function checkDb(options: OperationOptions = {}): Promise<{ readonly chec
 }
 
 /**
- * Drops every table, view, sequence, type, routine and schema of users; extensions, the schema `public` and the records
- * of manage_db stay. One transaction: all of it or nothing.
+ * Drops every table, view, sequence, type, routine and schema of users, and what belongs to the database itself, such as
+ * publications and large objects, after a backup of them; extensions, the schema `public`, subscriptions and the records of
+ * manage_db stay. One transaction: all of it or nothing.
  *
  * @throws ManageDbError `PERMISSION_DENIED` (objects of other owners, listed), `LOCK_TIMEOUT` (names who is in the way),
- *   `SQL_FAILED`; nothing is dropped then
- * @example const { dropped } = await dropAllTables({ env: 'testing', consent: { yes: true } });
+ *   `DATABASE_IN_USE` (objects were made or dropped during the backup), `SQL_FAILED`, what making a backup throws; nothing is dropped then
+ * @example const { dropped, undo } = await dropAllTables({ env: 'testing', consent: { yes: true } });
  */
-export function dropAllTables(options: OperationOptions = {}): Promise<{ readonly dropped: readonly DroppedObject[] }> {
-  return guarded('drop-all-tables', options, async (target) => ({ dropped: await dropAllObjects(target, options) }));
+export function dropAllTables(options: OperationOptions = {}): Promise<DropResult> {
+  return guarded('drop-all-tables', options, async (target, permit) => {
+    const result = await dropAllObjects(target, options);
+    permit.note({ safetyBackup: result.safetyBackup });
+    return result;
+  });
 }
 
 /**
- * Drops everything as {@link dropAllTables} does, then initializes the database as `initDb` does.
+ * Drops everything as {@link dropAllTables} does, with a backup first, then initializes the database as `initDb` does.
  *
- * @throws ManageDbError what these two throw. The migrations are read
- *   before anything is dropped; when applying them fails, the database is empty up to there: mend, and run `initialize-db`.
- * @example await resetDb({ env: 'development', seed: true });
+ * @throws ManageDbError what these two throw. Migrations and trigger files are read before anything is dropped; when applying
+ *   them fails, the database is empty up to there, and the error says how it comes back: mend, and run `initialize-db`.
+ * @example const { undo } = await resetDb({ env: 'development', seed: true });
  */
 export function resetDb(options: OperationOptions & ResetOptions = {}): Promise<ResetResult> {
-  return guarded('reset-database', options, (target) => resetDatabase(target, options));
+  return guarded('reset-database', options, async (target, permit) => {
+    const result = await resetDatabase(target, options);
+    permit.note({ safetyBackup: result.safetyBackup });
+    return result;
+  });
 }
 
 function connectionCheck(milliseconds: number): Check {

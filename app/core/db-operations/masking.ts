@@ -8,6 +8,7 @@ import { writeFileAtomically } from '../files.js';
 import { guarded, type OperationOptions } from '../safety/gate.js';
 import { workspaceRoot } from '../workspace-root.js';
 import { leftOutOf } from './copy/masking/left-out.js';
+import { literalLines } from './copy/masking/literals/literal-lines.js';
 import { type MaskingPlan, planMasking } from './copy/masking/plan.js';
 import { proposeMasking } from './copy/masking/propose-masking.js';
 import { findRulesFile, readMaskingRules } from './copy/masking/read-rules.js';
@@ -36,6 +37,10 @@ export interface CheckedMasking {
   /** What to add below `tables:`, with a proposal where there is one. */
   readonly lines: readonly string[];
   readonly problems: readonly MaskingProblem[];
+  /** Definitions whose literals nobody has acknowledged as they are. */
+  readonly literals: readonly { readonly name: string; readonly digest: string; readonly isChanged: boolean }[];
+  /** What to add below `literals:` once somebody has looked at each. */
+  readonly literalLines: readonly string[];
   readonly warnings: readonly string[];
 }
 
@@ -51,14 +56,16 @@ export interface ProposedMasking {
   readonly columns: number;
   /** Columns that somebody has to decide about. */
   readonly undecided: number;
+  /** Definitions that say something somebody has to look at. */
+  readonly literals: number;
 }
 
 /** Waiting longer than this for a lock is an error: looking must not queue up behind work. */
 const LOCK_TIMEOUT = '5s';
 
 /**
- * Checks masking rules against a database: every column is decided, every rule fits, and keys and constraints would still
- * hold. Masks some rows of each table on the server to find that out, and reads none of them.
+ * Checks masking rules against a database: every column is decided, every rule fits, keys and constraints would still hold,
+ * and what definitions say is acknowledged. Masks some rows of each table on the server to find that out, and reads none of them.
  *
  * @throws ManageDbError `NOT_FOUND` where there are no rules, `INVALID_CONFIGURATION` with the place of each problem in them,
  *   and what the gate and connecting throw; what does not fit the database is in the result
@@ -87,23 +94,24 @@ export function initMasking(options: InitMaskingOptions = {}): Promise<ProposedM
     const existing = options.rules === undefined ? findRulesFile(root) : existsSync(path) ? path : null;
     if (existing !== null) throw thereAlready(existing, environment);
     const leftOut = await leftOutHere();
-    const columns = await looking(environment, options, (db) => proposeMasking(db, { leftOut }));
-    write(path, await rulesText(columns, `${environment} (${database})`));
+    const { columns, literals } = await looking(environment, options, (db) => proposeMasking(db, { leftOut }));
+    write(path, await rulesText(columns, literals, `${environment} (${database})`));
     const tables = new Set(columns.map(({ schema, table }) => JSON.stringify([schema, table])));
     return {
       rules: relative(root, path),
       tables: tables.size,
       columns: columns.length,
       undecided: columns.filter(({ proposal }) => proposal.rule === null).length,
+      literals: literals.length,
     };
   });
 }
 
 async function checked(plan: MaskingPlan, file: string | null): Promise<CheckedMasking> {
-  const { checksum, tables, undecided, problems, warnings } = plan;
+  const { checksum, tables, undecided, problems, literals, warnings } = plan;
   const copied = tables.filter(({ hasRows }) => hasRows);
   return {
-    ok: undecided.length === 0 && problems.length === 0,
+    ok: undecided.length === 0 && problems.length === 0 && literals.unacknowledged.length === 0,
     rules: file,
     checksum,
     tables: copied.length,
@@ -113,7 +121,9 @@ async function checked(plan: MaskingPlan, file: string | null): Promise<CheckedM
     undecided: undecided.map(({ proposal, ...column }) => column),
     lines: await ruleLines(undecided),
     problems,
-    warnings,
+    literals: literals.unacknowledged.map(({ name, digest, isChanged }) => ({ name, digest, isChanged })),
+    literalLines: await literalLines(literals.unacknowledged),
+    warnings: [...warnings, ...literals.warnings],
   };
 }
 

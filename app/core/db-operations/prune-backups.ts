@@ -6,14 +6,14 @@ import { currentEnv, normalizeEnv } from '../environment.js';
 import { ManageDbError, messageOf } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { workspaceRoot } from '../workspace-root.js';
-import { withRepository } from './backup/open-repository.js';
-import type { BackupRepository } from './backup/repository.js';
+import { withRepository } from './backup/repository/open-repository.js';
+import type { BackupRepository } from './backup/repository/repository.js';
+import type { BackupSummary } from './backup/repository/summary.js';
 import { type RetentionRules, retain } from './backup/retention.js';
-import { lockRestoreOf } from './backup/scratch-database.js';
-import type { BackupSummary } from './backup/summary.js';
 import { explained, stopIfAborted } from './failure.js';
 import { dropOverduePrevious } from './restore/overdue.js';
 import { listPrevious, type PreviousDatabase } from './restore/previous-database.js';
+import { lockRestoreOf } from './scratch/scratch-database.js';
 import { listPreviousDatabases } from './undo-restore.js';
 
 export type { RetentionRules } from './backup/retention.js';

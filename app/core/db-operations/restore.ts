@@ -3,13 +3,13 @@ import { withMaintenanceConnection } from '../../services/with-connection.js';
 import { normalizeEnv } from '../environment.js';
 import { ManageDbError } from '../errors.js';
 import { guarded, type OperationOptions, type Permit, type Target } from '../safety/gate.js';
-import { findBackup } from './backup/choose-backup.js';
-import type { DecryptOptions } from './backup/keys.js';
+import type { DecryptOptions } from './backup/encryption/keys.js';
+import { openingOf, withOpenBackup } from './backup/encryption/opening.js';
 import { leftOutParts } from './backup/left-out-parts.js';
 import type { Manifest, TableRows } from './backup/manifest.js';
-import { withRepository } from './backup/open-repository.js';
-import { openingOf, withOpenBackup } from './backup/opening.js';
-import { sweepPartials } from './backup/sweep-partials.js';
+import { findBackup } from './backup/repository/choose-backup.js';
+import { withRepository } from './backup/repository/open-repository.js';
+import { sweepPartials } from './backup/repository/sweep-partials.js';
 import { UnknownOutcome } from './commit-outcome.js';
 import { explained } from './failure.js';
 import { restoreBySwap } from './restore/by-swap.js';
@@ -23,7 +23,7 @@ import { describeUnchanged } from './restore/live-database.js';
 import { chooseMethod, type RestoreMethod } from './restore/method.js';
 import { isFromElsewhere, readBecameProtected, refuseStrange, sourceOf } from './restore/other-environment.js';
 import { ownSessionsEnded, type Placed } from './restore/put-in-place.js';
-import { rehearse } from './restore/rehearsal.js';
+import { needsOf, rehearse } from './restore/rehearsal.js';
 import { rehearseSchema } from './restore/schema-rehearsal.js';
 import type { Replaced, WholeRestore } from './restore/whole-restore.js';
 
@@ -168,7 +168,7 @@ async function wholly(restore: Restoring, options: RestoreOptions): Promise<(fol
   const { target, manifest, parts } = restore;
   const { method, disconnectUsers = false, keepPrevious } = options;
   const keepMs = keptFor(keepPrevious ?? target.isProtected);
-  const { missingRoles, freeBytes, warnings } = await rehearse(target, manifest, parts);
+  const { missingRoles, freeBytes, warnings } = await rehearse(target, needsOf(manifest), parts);
   return async (folder) => {
     const replaced = await replaceBy(method, { ...restore, folder, missingRoles, disconnectUsers, keepMs });
     const { strategy, because, safetyBackup } = replaced;

@@ -1,10 +1,10 @@
 import { currentEnv, normalizeEnv } from '../environment.js';
 import { ManageDbError } from '../errors.js';
 import { backupCommand } from './backup/backup-command.js';
-import { chooseBackup } from './backup/choose-backup.js';
 import type { Manifest } from './backup/manifest.js';
-import { withRepository } from './backup/open-repository.js';
-import type { BackupSummary } from './backup/summary.js';
+import { chooseBackup } from './backup/repository/choose-backup.js';
+import { withRepository } from './backup/repository/open-repository.js';
+import type { BackupSummary } from './backup/repository/summary.js';
 import type { Verification } from './backup/verification.js';
 
 export interface ShowBackupOptions {

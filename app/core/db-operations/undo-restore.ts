@@ -2,16 +2,16 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Client } from 'pg';
 import { readStamp } from '../../database/records/identity.js';
 import { readObservation } from '../../database/records/observation.js';
+import { readLogState, readOperationLog } from '../../database/records/operation-log.js';
 import { withConnection, withMaintenanceConnection } from '../../services/with-connection.js';
 import { ManageDbError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import type { OperationControls } from '../progress.js';
 import { guarded, type OperationOptions, type Permit, type Target } from '../safety/gate.js';
 import { hasWholeLog } from '../safety/operation-log/carry-over.js';
-import { commentStatement, readDatabaseProperties, replacingStatements } from './backup/database-properties.js';
 import type { DatabaseProperties } from './backup/manifest.js';
-import { refuseIfInUse } from './backup/sessions.js';
-import { refuseIfNotSwappable } from './backup/swap-preconditions.js';
+import { commentStatement, readDatabaseProperties, replacingStatements } from './database-state/database-properties.js';
+import { refuseIfInUse } from './database-state/sessions.js';
 import { explained, stopIfAborted } from './failure.js';
 import { type FreeSpace, readFreeSpace } from './restore/free-space.js';
 import { keepRecords } from './restore/keep-records.js';
@@ -19,6 +19,7 @@ import { type Keeping, keptFor } from './restore/keeping.js';
 import { begin, describeUnchanged } from './restore/live-database.js';
 import { listPrevious, type PreviousDatabase } from './restore/previous-database.js';
 import { ownSessionsEnded, type Placed, putInPlace } from './restore/put-in-place.js';
+import { refuseIfNotSwappable } from './swap/swap-preconditions.js';
 
 export type { PreviousDatabase } from './restore/previous-database.js';
 
@@ -71,14 +72,33 @@ export function listPreviousDatabases(options: OperationOptions = {}): Promise<L
  * @example await undoRestore({ env: 'development', consent: { yes: true } });
  */
 export function undoRestore(options: UndoRestoreOptions = {}): Promise<UndoneRestore> {
-  return guarded('undo-restore', options, (target, permit) => undo(target, options, permit));
+  return guarded('undo-restore', options, (target, permit) =>
+    undo(target, { ...options, command: 'undo-restore' }, permit),
+  );
 }
 
-async function undo(target: Target, options: UndoRestoreOptions, { reason }: Permit): Promise<UndoneRestore> {
+/**
+ * Puts back what a copy has replaced; in everything as {@link undoRestore}.
+ *
+ * @throws ManageDbError as {@link undoRestore}
+ * @example await undoCopy({ env: 'testing', consent: { yes: true } });
+ */
+export function undoCopy(options: UndoRestoreOptions = {}): Promise<UndoneRestore> {
+  return guarded('undo-copy', options, (target, permit) => undo(target, { ...options, command: 'undo-copy' }, permit));
+}
+
+type UndoCommand = 'undo-restore' | 'undo-copy';
+
+async function undo(
+  target: Target,
+  options: UndoRestoreOptions & { readonly command: UndoCommand },
+  { reason }: Permit,
+): Promise<UndoneRestore> {
   const startedAt = Date.now();
   const { onProgress, signal } = options;
   const request: Undo = {
     target,
+    command: options.command,
     name: options.name,
     reason,
     disconnectUsers: options.disconnectUsers === true,
@@ -102,6 +122,7 @@ async function undo(target: Target, options: UndoRestoreOptions, { reason }: Per
 
 interface Undo {
   readonly target: Target;
+  readonly command: UndoCommand;
   readonly name: string | undefined;
   readonly reason: string | null;
   readonly disconnectUsers: boolean;
@@ -112,13 +133,14 @@ interface Undo {
 async function putBack(
   maintenance: Client,
   maintenanceDatabase: string,
-  { target, name, reason, disconnectUsers, keepMs, controls }: Undo,
+  { target, command, name, reason, disconnectUsers, keepMs, controls }: Undo,
   onSwapped: () => void,
 ): Promise<Placed & Pick<UndoneRestore, 'from'>> {
   const { database, settings } = target;
   const { signal } = controls;
   // found first: its time may be over, and nobody has asked to drop it
   const previous = choose(await listPrevious(maintenance), database, name);
+  if (name === undefined && target.exists) await refuseOlder(previous, target, command);
   const live = await begin(maintenance, { target, disconnectUsers, spare: previous.name });
   await refuseIfNotSwappable(maintenance, previous.name);
   if (!disconnectUsers) await refuseIfInUse(maintenance, previous.name);
@@ -132,15 +154,17 @@ async function putBack(
     return !hasRecords || (await readStamp(contents))?.environment === target.environment;
   });
   await keepRecords(previous.name, {
+    work: 'it',
     target,
     hasLive: live !== null,
-    backup: null,
+    arrival: { became: 'returned' },
     isSameEnvironment,
     source: null,
     reason,
     signal,
   });
   const placed = await putInPlace(maintenance, maintenanceDatabase, {
+    work: 'it',
     target,
     candidate: previous.name,
     live,
@@ -151,6 +175,32 @@ async function putBack(
     onSwapped,
   });
   return { ...placed, from: previous.name };
+}
+
+/** Nobody has said which one, and what came after it would be undone as well. */
+async function refuseOlder(previous: PreviousDatabase, target: Target, command: UndoCommand): Promise<void> {
+  const after = await withConnection(target.settings, {}, (present) => findLaterChange(present, previous.since));
+  if (after === null) return;
+  throw new ManageDbError(
+    'USAGE',
+    `${previous.name} is the newest previous database, and ${after} since then, of which no database was kept. Nothing was changed.`,
+    {
+      hint: `If that one is meant: manage_db ${command} ${previous.name} --env ${target.environment}. See: manage_db list-previous-databases`,
+      details: { previousDatabase: previous.name, since: previous.since },
+    },
+  );
+}
+
+/** What has replaced or altered a database after that moment, in words. */
+async function findLaterChange(present: Client, since: string): Promise<string | null> {
+  if (!(await readObservation(present)).hasRecords) return null;
+  const stamp = await readStamp(present);
+  const became = stamp?.lineage[0]?.became;
+  const isLater = stamp !== null && Date.parse(stamp.stampedAt) > Date.parse(since);
+  if (isLater && (became === 'copied' || became === 'restored')) return `the database was ${became}`;
+  if ((await readLogState(present)) !== 'readable') return null;
+  const entries = await readOperationLog(present, { operation: 'copy-db', event: 'succeeded', since, limit: 100 });
+  return entries.some(({ details }) => 'schemaUpdate' in details) ? 'its definitions were updated' : null;
 }
 
 function choose(all: readonly PreviousDatabase[], database: string, name: string | undefined): PreviousDatabase {

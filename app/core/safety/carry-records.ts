@@ -1,8 +1,38 @@
 import type { Queryable } from '../../database/queryable.js';
+import { readObservation } from '../../database/records/observation.js';
+import { ownTables } from '../../database/records/own-tables.js';
 import { carryOperationLog, emptyOperationLog } from './operation-log/carry-over.js';
 
 /** manage_db's tables about a database's present, not about its contents. */
 const SMALL_TABLES = ['kill_switch', 'access_roles'] as const;
+
+/** What has been applied to a database, as JSON, without who has done it; `null`: it does not say. */
+export async function readHistory(db: Queryable): Promise<string | null> {
+  if (!(await readObservation(db)).hasRecords) return null;
+  const { rows } = await db.query<{ all: string }>(
+    `select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(m) || '{"actor": "masked"}'), '[]')::text as all
+     from manage_db.migrations m`,
+  );
+  return rows[0]?.all ?? null;
+}
+
+/** Makes it the history of a scratch database, which is ours, with the schema manage_db in place. */
+export async function writeHistory(contents: Queryable, history: string): Promise<void> {
+  await contents.query(
+    `insert into manage_db.migrations
+     select * from pg_catalog.jsonb_populate_recordset(null::manage_db.migrations, $1::jsonb)`,
+    [history],
+  );
+}
+
+/**
+ * Takes what manage_db knows about the definitions of a live database over into one that has the same definitions.
+ *
+ * @param contents a scratch database, which is ours, with the schema manage_db of the live one
+ */
+export async function carryDefinitionRecords(present: Queryable, contents: Queryable): Promise<void> {
+  for (const table of ownTables('history', 'definitions')) await carryTable(present, contents, table);
+}
 
 /**
  * Takes what manage_db knows about a live database over into the one that will replace it: the operation log, the kill
@@ -34,11 +64,7 @@ export function carryKillSwitch(present: Queryable, contents: Queryable): Promis
   return carryTable(present, contents, 'kill_switch');
 }
 
-async function carryTable(
-  present: Queryable,
-  contents: Queryable,
-  table: (typeof SMALL_TABLES)[number],
-): Promise<void> {
+async function carryTable(present: Queryable, contents: Queryable, table: string): Promise<void> {
   const { rows } = await present.query<{ all: string }>(
     `select coalesce(pg_catalog.jsonb_agg(t), '[]')::text as all from manage_db.${table} t`,
   );

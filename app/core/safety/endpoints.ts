@@ -1,9 +1,7 @@
 import { lookup } from 'node:dns/promises';
-import { readdirSync } from 'node:fs';
-import { loadConfigFile } from '../../config/config-file.js';
 import type { ConnectionSettings, HostAddress } from '../../config/connection-settings.js';
 import { describeConfig } from '../../config/db-config.js';
-import { knownEnvironments } from '../environment.js';
+import { workspaceEnvironments } from '../../config/workspace-environments.js';
 import { workspaceRoot } from '../workspace-root.js';
 
 /**
@@ -15,9 +13,7 @@ export async function protectedEnvironmentAt(
   environment: string,
   settings: Pick<ConnectionSettings, 'hosts' | 'database'>,
 ): Promise<string | null> {
-  const root = workspaceRoot();
-  await loadConfigFile(root);
-  for (const other of environmentsOf(root)) {
+  for (const other of await workspaceEnvironments(workspaceRoot())) {
     if (other === environment) continue;
     const connection = await connectionOfProtected(other);
     if (connection === null || connection.database !== settings.database) continue;
@@ -25,14 +21,6 @@ export async function protectedEnvironmentAt(
   }
   return null;
 }
-
-/** Those that are built in or declared, and those that only have a file of their own. */
-function environmentsOf(root: string): ReadonlySet<string> {
-  const files = readdirSync(root).flatMap((file) => /^\.env\.([a-z][a-z0-9_-]{0,47})$/.exec(file)?.[1] ?? []);
-  return new Set([...knownEnvironments(root), ...files.filter((name) => !NO_ENVIRONMENT.includes(name))]);
-}
-
-const NO_ENVIRONMENT = ['example', 'sample', 'template', 'local', 'defaults', 'dist'];
 
 /** What may not be read here (a file of production's, in a developer's workspace) leads nowhere from here either. */
 async function connectionOfProtected(environment: string): Promise<ConnectionSettings | null> {

@@ -132,6 +132,6 @@ function described({ actor, engagedAt, reason, expiresAt }: Engagement): string 
 }
 
 /** The proof of harmlessness: not where the server is, but that its cluster is the one that we have made. */
-function isOwnCluster(systemIdentifier: string): boolean {
+export function isOwnCluster(systemIdentifier: string): boolean {
   return readEmbeddedEndpoint(workspaceRoot())?.systemIdentifier === systemIdentifier;
 }

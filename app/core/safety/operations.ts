@@ -58,6 +58,18 @@ export const OPERATIONS = {
   'create-backup': { ...read, isLogged: true },
   // so does this: what it makes on the server is a database of its own, which is gone when it has ended
   'verify-backup': { ...read, isLogged: true, mayCreateDatabase: true },
+  // so does this, for those who own what is copied
+  'read-for-copy': { ...read, isLogged: true, canDryRun: true },
+  'show-all-migrations': read,
+  'lint-db-migration': read,
+  // these run on databases of their own, which are gone when they have ended
+  'create-db-migration': { ...read, isLogged: true },
+  'rehearse-db-migration': { ...read, isLogged: true },
+  'test-db-migration': { ...read, isLogged: true, mayCreateDatabase: true },
+  'apply-db-migration': { ...write, canDryRun: true },
+  'rollback-db-migration': { ...destroy, canDryRun: true },
+  'redo-db-migration': { ...destroy, canDryRun: true },
+  'baseline-db-migration': { ...write, canDryRun: true },
   'initialize-db': { ...write, mayCreateDatabase: true },
   'apply-db-triggers': { ...write, canDryRun: true },
   'heal-db-triggers': { ...write, canDryRun: true },
@@ -70,6 +82,10 @@ export const OPERATIONS = {
   // what a protected environment holds, in a database that need not be protected itself
   'restore-unmasked-backup': { ...destroy, consent: 'full', mayCreateDatabase: true },
   'undo-restore': { ...destroy, mayCreateDatabase: true },
+  'copy-db': { ...destroy, mayCreateDatabase: true, canDryRun: true },
+  // as for a backup: what a protected environment holds, as it is
+  'copy-db-unmasked': { ...destroy, consent: 'full', mayCreateDatabase: true, canDryRun: true },
+  'undo-copy': { ...destroy, mayCreateDatabase: true },
   // a database that is gone is no reason to keep all that was backed up of it, and none to lose it lightly
   'prune-backups': { ...destroy, mayCreateDatabase: true },
   'reset-database': { ...destroy, mayCreateDatabase: true },
@@ -94,10 +110,16 @@ export function commandOf(operation: OperationName): string {
       return 'verify-db-triggers --fix';
     case 'restore-unmasked-backup':
       return 'restore-backup --unmasked';
+    case 'read-for-copy':
+      return 'copy-db --from';
+    case 'copy-db-unmasked':
+      return 'copy-db --unmasked';
     case 'propose-masking':
       return 'masking init';
     case 'check-masking':
       return 'masking check';
+    case 'rehearse-db-migration':
+      return 'apply-db-migration --rehearse';
     case 'engage-kill-switch':
       return 'kill-switch engage';
     case 'release-kill-switch':

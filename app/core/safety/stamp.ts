@@ -71,8 +71,8 @@ export function originOf({ environment, database, stampedAt, stampedBy }: Stamp)
 
 /** The stamp's line of ancestors once it has become another: the present one in front. */
 export function lineageAfter(
-  stamp: Stamp | null,
-  became: Pick<Ancestor, 'became' | 'at' | 'by' | 'reason' | 'backup'>,
+  stamp: Forebear | null,
+  became: Omit<Ancestor, keyof Omit<Forebear, 'lineage'>>,
 ): readonly Ancestor[] {
   if (stamp === null) return [];
   const { environment, database, systemIdentifier, databaseOid, stampedAt, stampedBy, lineage } = stamp;
@@ -87,6 +87,31 @@ export function lineageAfter(
     ...became,
   };
   return [ancestor, ...lineage].slice(0, MOST_ANCESTORS);
+}
+
+/** What is kept of a stamp that another one takes the place of, or of a database that had none. */
+export type Forebear = Pick<
+  Ancestor,
+  'environment' | 'protected' | 'database' | 'systemIdentifier' | 'databaseOid' | 'stampedAt' | 'stampedBy'
+> & { readonly lineage: readonly Ancestor[] };
+
+/** `production (clinic), copied 2026-11-21T06:00:00Z by alice, as it was at …, masked with rules 3f2a9c…` */
+export function describeAncestor({
+  environment,
+  database,
+  became,
+  at,
+  by,
+  backup,
+  copiedAt,
+  masking,
+}: Ancestor): string {
+  return [
+    `${environment} (${database}), ${became} ${at} by ${by}`,
+    ...(backup === undefined ? [] : [`from backup ${backup}`]),
+    ...(copiedAt === undefined ? [] : [`as it was at ${copiedAt}`]),
+    ...(masking === undefined ? [] : [`masked with rules ${masking.slice(0, 12)}`]),
+  ].join(', ');
 }
 
 /** A database that is refreshed every night would grow a record without end. */

@@ -1,9 +1,9 @@
 import { type EnvironmentConfig, getConfig } from '../../config/db-config.js';
 import type { Queryable } from '../../database/queryable.js';
-import { type NewStamp, readStamp, writeStamp } from '../../database/records/identity.js';
+import { type Ancestor, type NewStamp, readStamp, writeStamp } from '../../database/records/identity.js';
 import { readObservation } from '../../database/records/observation.js';
 import { actorName } from '../../services/actor-name.js';
-import { lineageAfter, type Stamp } from './stamp.js';
+import { type Forebear, lineageAfter, type Stamp } from './stamp.js';
 import type { Target } from './target.js';
 
 /**
@@ -11,13 +11,15 @@ import type { Target } from './target.js';
  * was empty then and has a stamp or something in it now stays as it is: somebody else has come first.
  *
  * @param db the schema manage_db is in place
+ * @returns whether it was stamped now
  */
-export async function stampIfNew(db: Queryable, target: Target): Promise<void> {
+export async function stampIfNew(db: Queryable, target: Target): Promise<boolean> {
   const { state, wasEmpty } = target.stamp ?? {};
   const isNew = state === 'missing' || state === 'unstamped';
-  if (!isNew || (await readStamp(db)) !== null) return;
-  if (wasEmpty && !(await readObservation(db)).isEmpty) return;
+  if (!isNew || (await readStamp(db)) !== null) return false;
+  if (wasEmpty && !(await readObservation(db)).isEmpty) return false;
   await writeStamp(db, { ...stampOf(await getConfig()), reason: null, lineage: [] });
+  return true;
 }
 
 /** What the settings of an environment say about the databases that belong to it. */
@@ -38,10 +40,23 @@ export interface RestoredStamp {
   readonly source: StampedSource;
   /** The name that the database will have. */
   readonly database: string;
-  /** `null`: the contents are those of a previous database. */
-  readonly backup: string | null;
+  readonly arrival: Arrival;
   readonly reason: string | null;
 }
+
+/** How contents have come into a scratch database. */
+export type Arrival =
+  | { readonly became: 'restored'; readonly backup: string }
+  /** They are those of a previous database, which is put back. */
+  | { readonly became: 'returned' }
+  | {
+      readonly became: 'copied';
+      readonly of: Forebear;
+      /** ISO; the moment of it that the copy shows. */
+      readonly copiedAt: string;
+      /** SHA-256 of the masking rules; `null`: as it was. */
+      readonly masking: string | null;
+    };
 
 /** How careful one has to be with what comes from an environment. */
 export interface StampedSource {
@@ -84,18 +99,12 @@ function isSwitched({ isProtected, killSwitch }: StampedSource): boolean {
 export async function stampRestored(
   db: Queryable,
   target: Target,
-  { live, source, database, backup, reason }: RestoredStamp,
+  { live, source, database, arrival, reason }: RestoredStamp,
 ): Promise<void> {
-  const contents = await readStamp(db);
+  // a copy need not bring it along, and what is masked is not what was stamped
+  const contents = arrival.became === 'copied' ? null : await readStamp(db);
   const config = stampOf(await getConfig());
-  const by = actorName();
-  const became = {
-    became: 'restored',
-    at: new Date().toISOString(),
-    by,
-    reason,
-    ...(backup === null ? {} : { backup }),
-  } as const;
+  const event = { at: new Date().toISOString(), by: actorName(), reason };
   await writeStamp(db, {
     ...config,
     environment: live?.environment ?? config.environment,
@@ -104,6 +113,23 @@ export async function stampRestored(
     expectedHosts: live?.expectedHosts ?? config.expectedHosts,
     database,
     reason,
-    lineage: lineageAfter(contents, became),
+    lineage: lineageWith(arrival, contents, event),
   });
+}
+
+function lineageWith(
+  arrival: Arrival,
+  contents: Stamp | null,
+  event: Pick<Ancestor, 'at' | 'by' | 'reason'>,
+): readonly Ancestor[] {
+  switch (arrival.became) {
+    case 'restored':
+      return lineageAfter(contents, { became: 'restored', ...event, backup: arrival.backup });
+    case 'returned':
+      return lineageAfter(contents, { became: 'restored', ...event });
+    case 'copied': {
+      const { of, copiedAt, masking } = arrival;
+      return lineageAfter(of, { became: 'copied', ...event, copiedAt, ...(masking === null ? {} : { masking }) });
+    }
+  }
 }

@@ -40,11 +40,20 @@ export function recommend(advised: Advised): string {
         ? `It calls a function that was generated for another trigger, and is not declared. Drop it: ${dropped}`
         : 'It was made by somebody else. Declare it in the triggers folder, or leave it.';
     case 'manual_override':
-      return `Look at it (${diff}); then take the change into the declaration, or overwrite it: manage_db verify-db-triggers --fix --override-drift.${undeclared}`;
+      return `Look at it (${diff}); ${overriding(advised.function)}${undeclared}`;
     case 'drifted':
       if (!isUndeclared) return withFunction(advised, 'Apply the new one', `manage_db apply-db-triggers ${on}`);
       return `It is not declared any more. Drop it (${dropped}), or declare it again.`;
   }
+}
+
+const OVERRIDE = 'manage_db verify-db-triggers --fix --override-drift';
+
+/** A function without a file counts as right as it is: there is nothing to overwrite it with. */
+function overriding({ overridden, file, schema, name }: JudgedFunction): string {
+  if (overridden.length === 0 || file !== null)
+    return `then take the change into the declaration, or overwrite it: ${OVERRIDE}.`;
+  return `no file says what ${schema}.${name}() should be. Put that into functions/${name}.sql of the triggers folder, and the function is overwritten by ${OVERRIDE}; without a file, the same takes it as right as it is.`;
 }
 
 function commandsFor({ schema, table, name }: TriggerRef) {

@@ -16,6 +16,10 @@ export interface Column {
   readonly comment: string | null;
   /** Only when it is not the type's own. */
   readonly collation: string | null;
+  /** Where values that are too long for a row go, and whether they are compressed. */
+  readonly storage: 'plain' | 'external' | 'extended' | 'main';
+  /** How closely ANALYZE looks at it; null: as the server's `default_statistics_target` says. */
+  readonly statisticsTarget: number | null;
 }
 
 /** The columns of tables and views, in the order of the table. */
@@ -33,7 +37,10 @@ const COLUMNS = withQualifiedNames(
     case a.attidentity when 'a' then 'always' when 'd' then 'by default' end as identity,
     case a.attgenerated when 's' then 'stored' when 'v' then 'virtual' end as generated,
     pg_catalog.col_description(a.attrelid, a.attnum) as comment,
-    case when a.attcollation <> t.typcollation then pg_catalog.format('%I.%I', cn.nspname, co.collname) end as collation
+    case when a.attcollation <> t.typcollation then pg_catalog.format('%I.%I', cn.nspname, co.collname) end as collation,
+    case a.attstorage when 'p' then 'plain' when 'e' then 'external' when 'm' then 'main' else 'extended' end as storage,
+    -- until PostgreSQL 16, -1 stands for none
+    nullif(a.attstattarget, -1)::int as "statisticsTarget"
   from pg_catalog.pg_attribute a
   join pg_catalog.pg_class c on c.oid = a.attrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace

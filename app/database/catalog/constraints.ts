@@ -11,6 +11,11 @@ export interface Constraint {
   readonly definition: string;
   /** False when existing rows were never checked (NOT VALID). */
   readonly validated: boolean;
+  /** When it is checked: by the statement, or later if `set constraints` says so, or at the end of the transaction. */
+  readonly checked: 'immediate' | 'deferrable' | 'deferred';
+  /** What a partition or an heir has from its parent. */
+  readonly inherited: boolean;
+  readonly comment: string | null;
 }
 
 /**
@@ -29,7 +34,10 @@ const CONSTRAINTS = withQualifiedNames(
       when 'p' then 'primary' when 'f' then 'foreign' when 'u' then 'unique' when 'c' then 'check' else 'exclusion'
     end as kind,
     pg_catalog.pg_get_constraintdef(con.oid) as definition,
-    con.convalidated as validated
+    con.convalidated as validated,
+    case when con.condeferred then 'deferred' when con.condeferrable then 'deferrable' else 'immediate' end as checked,
+    con.coninhcount > 0 as inherited,
+    pg_catalog.obj_description(con.oid, 'pg_constraint') as comment
   from pg_catalog.pg_constraint con
   join pg_catalog.pg_class c on c.oid = con.conrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace

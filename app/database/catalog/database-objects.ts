@@ -20,17 +20,37 @@ export async function readDatabaseObjects(db: Queryable): Promise<readonly Datab
   return rows;
 }
 
-/** Large objects, and how many of them belong to others. */
-export async function countLargeObjects(db: Queryable): Promise<{ readonly all: number; readonly foreign: number }> {
-  const { rows } = await db.query<{ all: number; foreign: number }>(`
-    select pg_catalog.count(*)::integer as all,
-      pg_catalog.count(*) filter (where not pg_catalog.pg_has_role(m.lomowner, 'USAGE'))::integer as foreign
-    from pg_catalog.pg_largeobject_metadata m`);
-  return rows[0] ?? { all: 0, foreign: 0 };
+export async function countLargeObjects(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ all: number }>(
+    'select pg_catalog.count(*)::integer as all from pg_catalog.pg_largeobject_metadata',
+  );
+  return rows[0]?.all ?? 0;
 }
 
-/** Drops the large objects of the database, in the caller's transaction. */
-export const UNLINK_LARGE_OBJECTS = 'select pg_catalog.lo_unlink(m.oid) from pg_catalog.pg_largeobject_metadata m';
+/** The large objects of one owner. */
+export interface OwnedLargeObjects {
+  readonly owner: string;
+  /** Whether this login may drop them. */
+  readonly droppable: boolean;
+  /** In order. */
+  readonly oids: readonly number[];
+}
+
+export async function readLargeObjects(db: Queryable): Promise<readonly OwnedLargeObjects[]> {
+  const { rows } = await db.query<OwnedLargeObjects>(`
+    select pg_catalog.pg_get_userbyid(m.lomowner)::text as owner,
+      pg_catalog.pg_has_role(m.lomowner, 'USAGE') as droppable,
+      pg_catalog.array_agg(m.oid order by m.oid) as oids
+    from pg_catalog.pg_largeobject_metadata m
+    group by m.lomowner
+    order by 1`);
+  return rows;
+}
+
+/** Drops these large objects, in the caller's transaction. */
+export function unlinkLargeObjects(oids: readonly number[]): string {
+  return `select pg_catalog.lo_unlink(o.oid) from pg_catalog.unnest('{${oids.join(',')}}'::pg_catalog.oid[]) o (oid)`;
+}
 
 /* FirstNormalObjectId is 16384: what has a smaller oid came with the server. */
 const DATABASE_OBJECTS = `

@@ -11,6 +11,10 @@ export interface FunctionSignature {
   readonly returns: string | null;
   readonly language: string;
   readonly securityDefiner: boolean;
+  readonly kind: 'function' | 'procedure' | 'aggregate' | 'window';
+  readonly volatility: 'immutable' | 'stable' | 'volatile';
+  readonly owner: string;
+  readonly comment: string | null;
 }
 
 /** Functions, procedures, aggregates and window functions. What came with an extension is left out. */
@@ -28,7 +32,11 @@ const FUNCTIONS = withQualifiedNames(
     pg_catalog.pg_get_function_arguments(p.oid) as arguments,
     case when p.prokind <> 'p' then pg_catalog.pg_get_function_result(p.oid) end as returns,
     l.lanname::text as language,
-    p.prosecdef as "securityDefiner"
+    p.prosecdef as "securityDefiner",
+    case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' when 'w' then 'window' else 'function' end as kind,
+    case p.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end as volatility,
+    pg_catalog.pg_get_userbyid(p.proowner)::text as owner,
+    pg_catalog.obj_description(p.oid, 'pg_proc') as comment
   from pg_catalog.pg_proc p
   join pg_catalog.pg_namespace n on n.oid = p.pronamespace
   join pg_catalog.pg_language l on l.oid = p.prolang

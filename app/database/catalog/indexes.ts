@@ -13,6 +13,11 @@ export interface Index {
   readonly valid: boolean;
   /** Bytes; null while another session locks the index exclusively. */
   readonly sizeBytes: number | null;
+  /** How often queries have used it since the server's statistics were reset. */
+  readonly scans: number;
+  /** Whether it tells rows apart for logical replication. */
+  readonly isReplicaIdentity: boolean;
+  readonly comment: string | null;
 }
 
 /** The indexes of tables and materialized views; the one of the primary key first. */
@@ -32,7 +37,10 @@ const INDEXES = withQualifiedNames(
       where l.locktype = 'relation' and l.relation = x.indexrelid and l.mode = 'AccessExclusiveLock'
         and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())
         and l.pid <> pg_catalog.pg_backend_pid()
-    ) then pg_catalog.pg_relation_size(x.indexrelid)::float8 end as "sizeBytes"
+    ) then pg_catalog.pg_relation_size(x.indexrelid)::float8 end as "sizeBytes",
+    pg_catalog.pg_stat_get_numscans(x.indexrelid)::float8 as scans,
+    x.indisreplident as "isReplicaIdentity",
+    pg_catalog.obj_description(x.indexrelid, 'pg_class') as comment
   from pg_catalog.pg_index x
   join pg_catalog.pg_class i on i.oid = x.indexrelid
   join pg_catalog.pg_class c on c.oid = x.indrelid

@@ -16,6 +16,18 @@ export async function readPartitions(db: Queryable, filter: CatalogFilter): Prom
   return rows;
 }
 
+/** The table that the relation `oid` is a partition of, at the top; itself where it is none. */
+export async function readPartitionRoot(db: Queryable, oid: number): Promise<RelationName | undefined> {
+  const { rows } = await db.query<RelationName>(PARTITION_ROOT, [oid]);
+  return rows[0];
+}
+
+const PARTITION_ROOT = `
+  select c.oid, n.nspname::text as schema, c.relname::text as name
+  from pg_catalog.pg_class c
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where c.oid = coalesce(pg_catalog.pg_partition_root($1)::pg_catalog.oid, $1)`;
+
 /** The partitions of these partitioned tables, and their partitions, by oid. */
 export async function readPartitionsBelow(db: Queryable, oids: readonly number[]): Promise<readonly RelationName[]> {
   if (oids.length === 0) return [];
@@ -23,7 +35,8 @@ export async function readPartitionsBelow(db: Queryable, oids: readonly number[]
   return rows;
 }
 
-const PARTITIONS_BELOW = `
+/** `below`: the oids of the partitions of `$1`, whatever their depth. */
+export const BELOW = `
   with recursive below (oid) as (
     select i.inhrelid from pg_catalog.pg_inherits i
     join pg_catalog.pg_class c on c.oid = i.inhrelid and c.relispartition
@@ -32,7 +45,9 @@ const PARTITIONS_BELOW = `
     select i.inhrelid from pg_catalog.pg_inherits i
     join pg_catalog.pg_class c on c.oid = i.inhrelid and c.relispartition
     join below on below.oid = i.inhparent
-  )
+  )`;
+
+const PARTITIONS_BELOW = `${BELOW}
   select c.oid, n.nspname::text as schema, c.relname::text as name
   from below
   join pg_catalog.pg_class c on c.oid = below.oid and c.relkind in ('r', 'p', 'f')

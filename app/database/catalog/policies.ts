@@ -14,6 +14,7 @@ export interface Policy {
   readonly check: string | null;
   /** False when row level security is not switched on for the table: the policy is written down and does nothing. */
   readonly active: boolean;
+  readonly comment: string | null;
 }
 
 /** Row level security policies. */
@@ -34,7 +35,8 @@ const POLICIES = withQualifiedNames(
     ) as roles,
     pg_catalog.pg_get_expr(p.polqual, p.polrelid) as "using",
     pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) as "check",
-    c.relrowsecurity as active
+    c.relrowsecurity as active,
+    pg_catalog.obj_description(p.oid, 'pg_policy') as comment
   from pg_catalog.pg_policy p
   join pg_catalog.pg_class c on c.oid = p.polrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace

@@ -17,8 +17,13 @@ export interface Relation {
   readonly kind: RelationKind;
   /** Rows by the latest ANALYZE or VACUUM; null when there was none, and for what has no rows of its own. */
   readonly rowEstimate: number | null;
-  /** Bytes on disk with indexes and TOAST; null while another session locks the relation exclusively. */
+  /** Bytes on disk with indexes and TOAST; null, as its parts are, while another session locks the relation exclusively. */
   readonly sizeBytes: number | null;
+  /** Its rows, with the maps of free space and visibility. */
+  readonly tableBytes: number | null;
+  readonly indexBytes: number | null;
+  /** Values that are too long for a row, with their index. */
+  readonly toastBytes: number | null;
   readonly comment: string | null;
 }
 
@@ -32,7 +37,7 @@ export async function readRelations(db: Queryable, filter: CatalogFilter = {}): 
 }
 
 /*
- * pg_total_relation_size waits for an ACCESS EXCLUSIVE lock, also for one that is only waited for: such relations give
+ * pg_relation_size and its like wait for an ACCESS EXCLUSIVE lock, also for one that is only waited for: such relations give
  * null, so that looking at a database does not hang behind a migration. pg_partition_tree would lock as well, hence the
  * recursive query. "-1" is what reltuples says about a table that was never analyzed (PostgreSQL 14).
  */
@@ -61,11 +66,21 @@ const RELATIONS = `
   ), measured as (
     select storage.root,
       pg_catalog.sum(c.reltuples) filter (where c.reltuples >= 0 and c.relkind in ('r', 'm', 'f')) as row_estimate,
-      pg_catalog.sum(case when locked.oid is null then pg_catalog.pg_total_relation_size(c.oid) end) as size_bytes,
+      coalesce(pg_catalog.sum(bytes.of_table), 0)::float8 as table_bytes,
+      coalesce(pg_catalog.sum(bytes.of_indexes), 0)::float8 as index_bytes,
+      coalesce(pg_catalog.sum(bytes.of_toast), 0)::float8 as toast_bytes,
       pg_catalog.bool_or(locked.oid is not null) as is_locked
     from storage
     join pg_catalog.pg_class c on c.oid = storage.oid
     left join locked on locked.oid = c.oid
+    cross join lateral (
+      -- nothing but a CASE keeps the functions from being called
+      select case when locked.oid is null and c.relkind in ('r', 'm', 'S') then
+          pg_catalog.pg_relation_size(c.oid, 'main') + pg_catalog.pg_relation_size(c.oid, 'fsm')
+          + pg_catalog.pg_relation_size(c.oid, 'vm') + pg_catalog.pg_relation_size(c.oid, 'init') end as of_table,
+        case when locked.oid is null then pg_catalog.pg_indexes_size(c.oid) end as of_indexes,
+        case when locked.oid is null and c.reltoastrelid <> 0 then pg_catalog.pg_total_relation_size(c.reltoastrelid) end as of_toast
+    ) bytes
     group by storage.root
   )
   select r.nspname::text as schema, r.relname::text as name,
@@ -79,7 +94,10 @@ const RELATIONS = `
       else 'table'
     end as kind,
     m.row_estimate::float8 as "rowEstimate",
-    case when not m.is_locked then coalesce(m.size_bytes, 0)::float8 end as "sizeBytes",
+    case when not m.is_locked then m.table_bytes + m.index_bytes + m.toast_bytes end as "sizeBytes",
+    case when not m.is_locked then m.table_bytes end as "tableBytes",
+    case when not m.is_locked then m.index_bytes end as "indexBytes",
+    case when not m.is_locked then m.toast_bytes end as "toastBytes",
     pg_catalog.obj_description(r.oid, 'pg_class') as comment
   from relation r
   join measured m on m.root = r.oid

@@ -1,4 +1,5 @@
 import type { Queryable } from '../queryable.js';
+import { BELOW } from './partitions.js';
 
 /** A relation as somebody sees it who wants to replace its rows. */
 export interface RelationInPlace {
@@ -54,17 +55,6 @@ const RELATIONS = `
 const BY_NAME = `
   (n.nspname::text, c.relname::text) in (
     select w.schema, w.name from rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) w (schema, name))`;
-
-const BELOW = `
-  with recursive below (oid) as (
-    select i.inhrelid from pg_catalog.pg_inherits i
-    join pg_catalog.pg_class c on c.oid = i.inhrelid and c.relispartition
-    where i.inhparent = any ($1::oid[])
-    union
-    select i.inhrelid from pg_catalog.pg_inherits i
-    join pg_catalog.pg_class c on c.oid = i.inhrelid and c.relispartition
-    join below on below.oid = i.inhparent
-  )`;
 
 /** A foreign key that is in the way of replacing rows, and how it is made again as it was. */
 export interface KeyInTheWay {

@@ -8,8 +8,9 @@ export interface Ancestor {
   readonly database: string;
   readonly systemIdentifier: string;
   readonly databaseOid: number;
-  readonly stampedAt: string;
-  readonly stampedBy: string;
+  /** `null`: nobody had said what it was. */
+  readonly stampedAt: string | null;
+  readonly stampedBy: string | null;
   /** How the stamp after it came about. */
   readonly became: 'restored' | 'copied' | 'restamped';
   readonly at: string;
@@ -17,6 +18,10 @@ export interface Ancestor {
   readonly reason: string | null;
   /** The backup that was restored. */
   readonly backup?: string;
+  /** ISO; the moment of it that a copy shows. */
+  readonly copiedAt?: string;
+  /** SHA-256 of the rules that it was masked with on the way; absent: as it was. */
+  readonly masking?: string;
 }
 
 /** The identity record of a database. */

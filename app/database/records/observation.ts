@@ -1,4 +1,5 @@
 import type { Queryable } from '../queryable.js';
+import { ownTables } from './own-tables.js';
 import { isTrustedOwner } from './trusted-owner.js';
 
 /** What a database is, whoever asks: nothing of it needs a privilege or our own schema. */
@@ -18,7 +19,7 @@ export interface Observation {
 
 /** Looks at the database that `db` is connected to. */
 export async function readObservation(db: Queryable): Promise<Observation> {
-  const { rows } = await db.query<{ [Key in keyof Observation]: Observation[Key] }>(OBSERVATION);
+  const { rows } = await db.query<{ [Key in keyof Observation]: Observation[Key] }>(OBSERVATION, [ownTables()]);
   const [row] = rows;
   if (row === undefined) throw new Error('pg_database does not list the current database');
   return row;
@@ -40,6 +41,10 @@ const OBSERVATION = `
       where c.relnamespace not in (select oid from own_schema) and c.oid >= 16384
         and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
         and not exists (select from member m where m.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and m.objid = c.oid))
+    and not exists (
+      select from pg_catalog.pg_class c
+      join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'manage_db' and c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relname::text <> all ($1::text[]))
     and not exists (
       select from pg_catalog.pg_proc p
       where p.pronamespace not in (select oid from own_schema) and p.oid >= 16384

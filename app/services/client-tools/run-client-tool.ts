@@ -60,6 +60,8 @@ export interface RunInEnvironmentOptions extends Omit<RunClientToolOptions, 'dat
   /** What the messages call the program. */
   readonly name: string;
   readonly env: Record<string, string>;
+  /** Where it runs; where we do by default. */
+  readonly folder?: string;
 }
 
 /** Starts `program` with exactly `env` and waits for its end. */
@@ -68,12 +70,13 @@ export async function runInEnvironment(
   args: readonly string[],
   options: RunInEnvironmentOptions,
 ): Promise<ToolResult> {
-  const { env, signal, onStderr, stdin, stdout, onEnd, isSuccess } = options;
+  const { env, folder, signal, onStderr, stdin, stdout, onEnd, isSuccess } = options;
   if (signal?.aborted) throw interrupted(options);
   const { execa } = await import('execa');
   const child = execa(program, args, {
     env,
     extendEnv: false,
+    ...(folder === undefined ? {} : { cwd: folder }),
     stdin: stdin === undefined ? 'ignore' : 'pipe',
     buffer: { stdout: stdout === undefined, stderr: false },
     reject: false,
@@ -97,7 +100,11 @@ export async function runInEnvironment(
   // a child that has ended is not heard of before somebody has read what it wrote, or has given that up
   const giving = signal === undefined ? {} : { signal };
   const writing = stdout === undefined ? Promise.resolve() : pipeline(child.readable(), stdout, giving);
-  writing.catch(() => child.kill('SIGTERM'));
+  let isUnread = false;
+  writing.catch(() => {
+    isUnread = true;
+    child.kill('SIGTERM');
+  });
   const result = await child.finally(forget);
   await reading.catch(() => undefined);
   if (result.isCanceled || signal?.aborted) throw interrupted(options);
@@ -105,6 +112,8 @@ export async function runInEnvironment(
     await writing;
     return { stdout: String(result.stdout) };
   }
+  // ended by us: what counts is why nobody reads it
+  if (isUnread && result.signal === 'SIGTERM') await writing;
   throw failed(options, lines, result);
 }
 

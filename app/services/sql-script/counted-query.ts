@@ -5,9 +5,10 @@ interface QueryHandlers {
   handleCommandComplete(message: unknown, connection: unknown): void;
 }
 
-interface StatementResult {
+export interface StatementResult {
   readonly command: string | null;
   readonly rowCount: number | null;
+  readonly rows: readonly unknown[];
 }
 
 /** Statements of one text that failed at one of them: how many had been executed before. */

@@ -1,14 +1,21 @@
-import type { RawStmt } from 'libpg-query';
+import type { Node, RawStmt } from 'libpg-query';
 import type { ManageDbError } from '../../core/errors.js';
 import { functionBody } from './function-body.js';
+import { type OutsideWork, outsideWork } from './outside-work.js';
 import { parseTree } from './parse-tree.js';
-import { offsetOfPosition, type Place, placeReader } from './place.js';
+import { offsetOfPosition, type Place } from './place.js';
 import { refusedStatement, refusedSyntax } from './refused-syntax.js';
 import { sqlScriptError } from './script-error.js';
 import type { SqlSource } from './source.js';
 import { statementKind } from './statement-kind.js';
+import { statementNodes } from './statement-nodes.js';
 import { type SqlObject, statementObjects } from './statement-objects.js';
-import { cannotRunInTransaction, type TransactionControl, transactionControl } from './transaction-rules.js';
+import {
+  cannotRunInTransaction,
+  isSessionSetting,
+  type TransactionControl,
+  transactionControl,
+} from './transaction-rules.js';
 
 /** One statement of an SQL file, and where it begins. */
 export interface SqlStatement extends Place {
@@ -25,10 +32,19 @@ export interface SqlStatement extends Place {
   readonly transactionControl: TransactionControl | null;
   /** PostgreSQL refuses it in a transaction: CREATE INDEX CONCURRENTLY, VACUUM, CREATE DATABASE … */
   readonly cannotRunInTransaction: boolean;
+  /** What of that can be looked up afterwards; `null` for what can always run in a transaction. */
+  readonly outside: OutsideWork | null;
+  /** SET and RESET of the session, which is gone with it. */
+  readonly isSessionSetting: boolean;
+}
+
+/** A statement with its tree, for those who look deeper than at its objects. */
+export interface ParsedStatement extends SqlStatement {
+  readonly node: Node;
 }
 
 export type ScriptOutcome =
-  | { readonly isRead: true; readonly statements: readonly SqlStatement[] }
+  | { readonly isRead: true; readonly statements: readonly ParsedStatement[] }
   /** The parser cannot read it, which a server of another version may: `error` is what the parser says. */
   | { readonly isRead: false; readonly error: ManageDbError };
 
@@ -42,6 +58,15 @@ export type ScriptOutcome =
  * statement?.objects // [{ type: 'routine', kind: 'function', schema: null, name: 'touch', argumentTypes: [], returns: 'trigger' }]
  */
 export async function parseSqlScript(source: SqlSource): Promise<readonly SqlStatement[]> {
+  return (await parseStatementTrees(source)).map(({ node: _node, ...statement }) => statement);
+}
+
+/**
+ * {@link parseSqlScript} with the trees.
+ *
+ * @throws as {@link parseSqlScript}
+ */
+export async function parseStatementTrees(source: SqlSource): Promise<readonly ParsedStatement[]> {
   const outcome = await readScript(source);
   if (outcome.isRead) return outcome.statements;
   throw outcome.error;
@@ -85,27 +110,16 @@ export async function readScript(source: SqlSource): Promise<ScriptOutcome> {
 
 const SYNTAX_ERROR = '42601';
 
-function describe(source: SqlSource, statements: readonly RawStmt[]): SqlStatement[] {
-  // the parser counts bytes of UTF-8
-  const bytes = Buffer.from(source.sql);
-  const readPlace = placeReader(source);
-  let byte = 0;
-  let offset = 0;
-  return statements.flatMap(({ stmt, stmt_location = 0, stmt_len }) => {
-    if (stmt === undefined) return [];
-    offset += bytes.toString('utf8', byte, stmt_location).length;
-    byte = stmt_location;
-    // the last statement needs no semicolon and has no length then
-    const end = stmt_len === undefined ? bytes.length : stmt_location + stmt_len;
-    return {
-      ...readPlace(offset),
-      offset,
-      text: bytes.toString('utf8', stmt_location, end).trimEnd(),
-      kind: statementKind(stmt),
-      objects: statementObjects(stmt),
-      body: functionBody(stmt),
-      transactionControl: transactionControl(stmt),
-      cannotRunInTransaction: cannotRunInTransaction(stmt),
-    };
-  });
+function describe(source: SqlSource, statements: readonly RawStmt[]): ParsedStatement[] {
+  return statementNodes(source, statements).map(({ node, byte: _byte, ...place }) => ({
+    ...place,
+    node,
+    kind: statementKind(node),
+    objects: statementObjects(node),
+    body: functionBody(node),
+    transactionControl: transactionControl(node),
+    cannotRunInTransaction: cannotRunInTransaction(node),
+    outside: outsideWork(node),
+    isSessionSetting: isSessionSetting(node),
+  }));
 }

@@ -1,4 +1,4 @@
-import type { Node, RawStmt } from 'libpg-query';
+import type { DefElem, Node, RawStmt } from 'libpg-query';
 import { messageOf } from '../../core/errors.js';
 
 /** The name of a kind of node, such as `CreateFunctionStmt`. */
@@ -21,13 +21,17 @@ export type ParseOutcome =
  */
 const LARGEST = 2 * 1024 * 1024;
 
+/** An import costs something every time, also of what is loaded. */
+let loading: Promise<typeof import('libpg-query')> | undefined;
+
 /** Parses with PostgreSQL 18's own grammar, which is loaded by the first call. */
 export async function parseTree(sql: string): Promise<ParseOutcome> {
   const bytes = Buffer.byteLength(sql);
   if (bytes > LARGEST) return { kind: 'too much', reason: `${bytes} bytes are more than ${LARGEST}` };
   // the parser refuses the empty string, though not a string of blanks
   if (sql === '') return { kind: 'tree', statements: [] };
-  const { parse, hasSqlDetails } = await import('libpg-query');
+  loading ??= import('libpg-query');
+  const { parse, hasSqlDetails } = await loading;
   try {
     const { stmts = [] } = await parse(sql);
     return { kind: 'tree', statements: stmts };
@@ -57,4 +61,30 @@ export function tagOf(node: Node): string {
 /** The parts of a dotted name, or of a list of names. */
 export function textsOf(nodes: readonly Node[] | undefined): string[] {
   return (nodes ?? []).flatMap((node) => ('String' in node ? [node.String.sval ?? ''] : []));
+}
+
+/** Whether an option such as FULL or CONCURRENTLY is given and not switched off. */
+export function isOn(options: readonly Node[] | undefined, name: string): boolean {
+  const option = (options ?? [])
+    .flatMap((one): DefElem[] => ('DefElem' in one ? [one.DefElem] : []))
+    .find(({ defname }) => defname === name);
+  if (option === undefined) return false;
+  const { arg } = option;
+  if (arg === undefined) return true;
+  if ('Integer' in arg) return (arg.Integer.ival ?? 0) !== 0;
+  if ('Boolean' in arg) return arg.Boolean.boolval === true;
+  return !('String' in arg && /^(false|off)$/i.test(arg.String.sval ?? ''));
+}
+
+/** Calls `visit` for each named part of a tree, from the outside to the inside. */
+export function walkTree(value: unknown, visit: (name: string, body: object) => void): void {
+  if (Array.isArray(value)) {
+    for (const one of value) walkTree(one, visit);
+    return;
+  }
+  if (typeof value !== 'object' || value === null) return;
+  for (const [name, body] of Object.entries(value)) {
+    if (typeof body === 'object' && body !== null && !Array.isArray(body)) visit(name, body);
+    walkTree(body, visit);
+  }
 }

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { Queryable } from '../../database/queryable.js';
 import { isServerError } from '../database-errors.js';
-import { countedQuery, StatementFailed } from './counted-query.js';
+import { countedQuery, StatementFailed, type StatementResult } from './counted-query.js';
 import { readScript, type SqlStatement } from './parse-script.js';
 import { offsetOfPosition } from './place.js';
 import { executeUnread } from './run-unread.js';
@@ -23,13 +23,92 @@ import { leavesTransaction } from './transaction-rules.js';
  * @example await runSqlFile(session, { path, sql: readSqlFile(path), firstLine: 1 });
  */
 export async function runSqlFile(db: Queryable, source: SqlSource): Promise<number> {
-  const outcome = await readScript(source);
+  const statements = await checkSqlFile(source);
   // a server may be set to read backslashes in strings otherwise than the parser did
   await db.query(`select pg_catalog.set_config('standard_conforming_strings', 'on', true)`);
-  if (!outcome.isRead) return executeUnread(db, source);
-  const { statements } = outcome;
-  for (const statement of statements) refuseOutside(source, statement);
+  if (statements === null) return executeUnread(db, source);
   return statements.length === 0 ? 0 : execute(db, source, statements);
+}
+
+/**
+ * Refuses a file that {@link runSqlFile} would not even begin with, and gives its statements; `null` for one that only a
+ * server can judge.
+ *
+ * @throws ManageDbError `SQL_FAILED` with the place
+ */
+export async function checkSqlFile(source: SqlSource): Promise<readonly SqlStatement[] | null> {
+  const outcome = await readScript(source);
+  if (!outcome.isRead) return null;
+  for (const statement of outcome.statements) refuseOutside(source, statement);
+  return outcome.statements;
+}
+
+/** Single statements of ours around those of a file. */
+export interface Enclosure {
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+}
+
+/** A statement of ours has failed, not one of the file. */
+export class EnclosureFailed extends Error {
+  constructor(
+    override readonly cause: unknown,
+    /** Index into `before` or `after`. */
+    readonly index: number,
+    readonly where: keyof Enclosure,
+  ) {
+    super('A statement around the file failed.');
+  }
+}
+
+/**
+ * Executes the statements of a file, which {@link checkSqlFile} has read, and ours around them, all in one round trip: for
+ * very many small files, what is between them is what takes time. Strings must be read as the parser has read them
+ * (standard_conforming_strings).
+ *
+ * @returns what each statement has ended with
+ * @throws ManageDbError as {@link runSqlFile} for the statements of the file; EnclosureFailed for ours
+ */
+export async function runEnclosed(
+  client: pg.Client,
+  source: SqlSource,
+  statements: readonly SqlStatement[],
+  { before, after }: Enclosure,
+): Promise<readonly StatementResult[]> {
+  const prefix = `${before.join(';\n')};\n`;
+  try {
+    // the file may end in a comment
+    return await countedQuery(client, `${prefix}${source.sql}\n;\n${after.join(';\n')}`);
+  } catch (thrown) {
+    if (!(thrown instanceof StatementFailed)) throw thrown;
+    // a connection that is lost is no statement's fault
+    if (!isServerError(thrown.cause)) throw thrown.cause;
+    const { cause: error, completed } = thrown;
+    const done = completed - before.length;
+    if (done < 0) throw new EnclosureFailed(error, completed, 'before');
+    if (done >= statements.length) throw new EnclosureFailed(error, done - statements.length, 'after');
+    const position =
+      error.position === undefined ? null : offsetOfPosition(`${prefix}${source.sql}`, Number(error.position));
+    const failed = statements[done];
+    const offset = position === null ? (failed?.offset ?? null) : position - prefix.length;
+    throw serverRefusal(error, source, { offset, statement: failed?.text });
+  }
+}
+
+/**
+ * Executes one statement that {@link parseSqlScript} has found in `source`.
+ *
+ * @throws ManageDbError as {@link runSqlFile}, with the place in the file
+ */
+export async function runStatement(db: Queryable, source: SqlSource, statement: SqlStatement): Promise<void> {
+  const { text, offset } = statement;
+  try {
+    await db.query(text);
+  } catch (error) {
+    if (!isServerError(error)) throw error;
+    const within = error.position === undefined ? 0 : offsetOfPosition(text, Number(error.position));
+    throw serverRefusal(error, source, { offset: offset + within, statement: text });
+  }
 }
 
 function refuseOutside(
@@ -47,7 +126,7 @@ function refuseOutside(
   if (cannotRunInTransaction) {
     throw sqlScriptError(source, {
       message: `${kind.toUpperCase()} as it is here cannot run in a transaction, and the file runs in one. Nothing of it was executed.`,
-      hint: 'Leave CONCURRENTLY out where that is what forbids it, or execute the statement with psql.',
+      hint: 'In a migration: write transaction:false behind its marker. Elsewhere: leave CONCURRENTLY out where that is what forbids it.',
       offset,
       statement: text,
     });

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { relative } from 'node:path';
 import { ManageDbError, messageOf } from '../../core/errors.js';
 
@@ -14,27 +14,44 @@ export interface SqlSource {
 /**
  * The text of an SQL file, without byte order mark and with LF line ends.
  *
- * @throws ManageDbError `UNREADABLE_FILE`, also for a file in another encoding than UTF-8
+ * @param mostBytes what is larger is refused
+ * @throws ManageDbError `UNREADABLE_FILE`, also for what is no regular file, and for one in another encoding than UTF-8
  */
-export function readSqlFile(path: string): string {
-  return decode(path, readBytes(path)).replaceAll('\r\n', '\n');
+export function readSqlFile(path: string, mostBytes = Infinity): string {
+  return decode(path, readBytes(path, mostBytes)).replaceAll('\r\n', '\n');
 }
 
 /** `path` as it is shown: from the current folder where it lies below that. */
 export function shownPath(path: string): string {
-  const fromHere = relative(process.cwd(), path);
+  const fromHere = relative(process.cwd(), path) || '.';
   return fromHere.startsWith('..') ? path : fromHere;
 }
 
-function readBytes(path: string): Buffer {
+function readBytes(path: string, mostBytes: number): Buffer {
   try {
+    refuseOther(path, mostBytes);
     return readFileSync(path);
   } catch (error) {
+    if (error instanceof ManageDbError) throw error;
     throw new ManageDbError('UNREADABLE_FILE', `${shownPath(path)} cannot be read: ${messageOf(error)}.`, {
       hint: 'Check the name of the file and its permissions.',
       cause: error,
     });
   }
+}
+
+/** A device may have no end. */
+function refuseOther(path: string, mostBytes: number): void {
+  const stats = statSync(path);
+  if (!stats.isFile()) {
+    const what = stats.isDirectory() ? 'a folder' : 'no regular file';
+    throw new ManageDbError('UNREADABLE_FILE', `${shownPath(path)} is ${what}, and no SQL file.`, {
+      hint: 'Name the files themselves.',
+    });
+  }
+  if (stats.size <= mostBytes) return;
+  const message = `${shownPath(path)} has ${stats.size} bytes: more than ${mostBytes} are not read.`;
+  throw new ManageDbError('UNREADABLE_FILE', message, { hint: 'Make several files of it.' });
 }
 
 /** Bytes that are not UTF-8 would otherwise reach the database as U+FFFD, and nobody would notice. */

@@ -1,5 +1,5 @@
 import type { DefElem, Node, TransactionStmtKind } from 'libpg-query';
-import { type NodeReaders, readNode } from './parse-tree.js';
+import { isOn, type NodeReaders, readNode, textsOf } from './parse-tree.js';
 
 const CONTROLS = {
   TRANS_STMT_BEGIN: 'begin',
@@ -34,6 +34,23 @@ export function cannotRunInTransaction(node: Node): boolean {
   return readNode(node, OUTSIDE_ONLY) ?? false;
 }
 
+/** Whether it changes the session only: SET without LOCAL, RESET, SET ROLE, and `select set_config(…)`, as pg_dump writes it. */
+export function isSessionSetting(node: Node): boolean {
+  return readNode(node, SETTING) ?? false;
+}
+
+const SETTING: NodeReaders<boolean> = {
+  VariableSetStmt: ({ is_local }) => is_local !== true,
+  SelectStmt: ({ fromClause, targetList = [] }) =>
+    fromClause === undefined && targetList.length > 0 && targetList.every(setsConfig),
+};
+
+function setsConfig(target: Node): boolean {
+  if (!('ResTarget' in target)) return false;
+  const { val } = target.ResTarget;
+  return val !== undefined && 'FuncCall' in val && textsOf(val.FuncCall.funcname).at(-1) === 'set_config';
+}
+
 const OUTSIDE_ONLY: NodeReaders<boolean> = {
   IndexStmt: ({ concurrent }) => concurrent === true,
   DropStmt: ({ concurrent }) => concurrent === true,
@@ -61,15 +78,6 @@ function detachesConcurrently(command: Node): boolean {
   if (!('AlterTableCmd' in command)) return false;
   const { def } = command.AlterTableCmd;
   return def !== undefined && 'PartitionCmd' in def && def.PartitionCmd.concurrent === true;
-}
-
-function isOn(options: readonly Node[] | undefined, name: string): boolean {
-  const option = optionOf(options, name);
-  if (option === undefined) return false;
-  const { arg } = option;
-  if (arg === undefined) return true;
-  if ('Integer' in arg) return (arg.Integer.ival ?? 0) !== 0;
-  return !('String' in arg && /^(false|off)$/i.test(arg.String.sval ?? ''));
 }
 
 function optionOf(options: readonly Node[] | undefined, name: string): DefElem | undefined {

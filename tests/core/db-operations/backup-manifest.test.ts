@@ -1,9 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { expect } from 'chai';
 import { type BackupOptions, backupDatabase } from '../../../app/core/db-operations/backup.js';
 import { registerTriggerFunctions } from '../../../app/database/records/trigger-registry.js';
-import { manifestJsonSchema } from '../../../scripts/dev/manifest-schema.js';
 import { dropDatabase, type ScratchDatabase, scratchDatabase, withClient } from '../../support/scratch-database.js';
 import { dropLogins, type ScratchLogin, scratchLogin } from '../../support/scratch-login.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
@@ -25,11 +22,6 @@ describe('the manifest of a backup', function () {
 
   const backup = (options: BackupOptions = {}) => workspace.run(() => backupDatabase({ env: 'testing', ...options }));
   const stamp = () => withClient(db.url, (client) => stampAs(client, 'testing'));
-
-  it('has a JSON schema in the manual', () => {
-    const manual = readFileSync(join(import.meta.dirname, '../../../docs/manifest.schema.json'), 'utf8');
-    expect(JSON.parse(manual), 'run: npm run docs:manifest').to.deep.equal(manifestJsonSchema());
-  });
 
   it('says what the database said that it is, and where its write-ahead log was', async () => {
     await stamp();

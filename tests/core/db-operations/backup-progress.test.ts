@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { DumpProgress } from '../../../app/core/db-operations/backup/dump-progress.js';
+import { DumpProgress } from '../../../app/core/db-operations/backup/dump/dump-progress.js';
 import { type BackupFormat, backupDatabase } from '../../../app/core/db-operations/backup.js';
 import type { ProgressEvent } from '../../../app/core/progress.js';
 import { progressText } from '../../../scripts/presenters/progress.js';

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { compressArgument, parseCompression } from '../../../app/core/db-operations/backup/compression.js';
+import { compressArgument, parseCompression } from '../../../app/core/db-operations/backup/dump/compression.js';
 import { type BackupOptions, type BackupResult, backupDatabase } from '../../../app/core/db-operations/backup.js';
 import { restoreDatabase } from '../../../app/core/db-operations/restore.js';
 import { ManageDbError } from '../../../app/core/errors.js';

@@ -37,7 +37,10 @@ describe('inspect-db', () => {
   it('lists tables with exactly the promised fields', async () => {
     const { tables, ...rest } = await inspect({ tables: true });
     expect(rest).to.deep.equal({});
-    expect(tables?.[0]).to.have.all.keys('schema', 'name', 'kind', 'rowEstimate', 'sizeBytes');
+    expect(tables?.[0]).to.have.all.keys([
+      ...['schema', 'name', 'kind', 'rowEstimate', 'sizeBytes'],
+      ...['tableBytes', 'indexBytes', 'toastBytes', 'comment'],
+    ]);
   });
 
   it('lists triggers and functions together when both are asked for', async () => {
@@ -53,10 +56,16 @@ describe('inspect-db', () => {
       'function',
       'enabled',
       'managed',
+      'constraint',
+      'inherited',
+      'comment',
       'definition',
     ]);
     expect(triggers?.[0]?.managed).to.equal(false);
-    expect(functions?.[0]).to.have.all.keys('schema', 'name', 'arguments', 'returns', 'language', 'securityDefiner');
+    expect(functions?.[0]).to.have.all.keys([
+      ...['schema', 'name', 'arguments', 'returns', 'language', 'securityDefiner'],
+      ...['kind', 'volatility', 'owner', 'comment'],
+    ]);
   });
 
   it('shows the tables, triggers and functions of one schema', async () => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { forEach } from '../../../app/core/db-operations/backup/together.js';
+import { forEach } from '../../../app/core/db-operations/database-state/together.js';
 
 describe('work on many things at the same time', () => {
   it('gives the results in the order of the things', async () => {

@@ -338,6 +338,10 @@ describe('apply-db-triggers', () => {
       await client.query(HOTFIX);
       await apply();
       expect(await states()).to.deep.equal(['manual_override']);
+      const { triggers } = await workspace.run(() => verifyTriggers({ env: 'testing' }));
+      expect(triggers.map(({ recommendation }) => recommendation).join()).to.contain(
+        'without a file, the same takes it as right as it is',
+      );
       expect(await states({ fix: true, overrideDrift: true })).to.deep.equal(['in_sync']);
       expect(await body()).to.contain('a hotfix');
     });

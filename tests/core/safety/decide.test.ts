@@ -1,12 +1,9 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { expect } from 'chai';
 import { SECURITY_SETTINGS, type SecuritySettings } from '../../../app/config/settings.js';
 import { LEVELS, type Level } from '../../../app/core/levels.js';
 import type { Consent } from '../../../app/core/safety/consent.js';
 import { decide, type GateFacts, type GateRequest } from '../../../app/core/safety/decide.js';
 import { OPERATIONS, type OperationName } from '../../../app/core/safety/operations.js';
-import { decisionTable } from '../../../scripts/dev/decision-table.js';
 
 const TEXT = 'EXECUTE IT ON clinic';
 const open = SECURITY_SETTINGS.development as SecuritySettings;
@@ -28,16 +25,32 @@ const LOOKS: OperationName[] = [
   'show-operation-log',
   'verify-operation-log',
   'list-previous-databases',
+  'show-all-migrations',
+  'lint-db-migration',
 ];
-const READS: OperationName[] = [...LOOKS, 'kill-switch-status', 'create-backup', 'verify-backup'];
+const READS: OperationName[] = [
+  ...LOOKS,
+  'kill-switch-status',
+  'create-backup',
+  'verify-backup',
+  'read-for-copy',
+  'create-db-migration',
+  'rehearse-db-migration',
+  'test-db-migration',
+];
 const DESTROYS: OperationName[] = [
   'drop-db-trigger',
   'restore-backup',
   'restore-unmasked-backup',
   'prune-backups',
   'undo-restore',
+  'copy-db',
+  'copy-db-unmasked',
+  'undo-copy',
   'reset-database',
   'drop-all-tables',
+  'rollback-db-migration',
+  'redo-db-migration',
 ];
 const FOR_OPERATORS: OperationName[] = [
   'enable-db-trigger',
@@ -47,7 +60,7 @@ const FOR_OPERATORS: OperationName[] = [
 ];
 const FOR_OPEN_ONLY: OperationName[] = ['test-db-triggers'];
 const WITHOUT_STAMP: OperationName[] = ['stamp-database', 'engage-kill-switch', 'release-kill-switch'];
-const ALWAYS_WITH_CEREMONY: OperationName[] = ['restore-unmasked-backup'];
+const ALWAYS_WITH_CEREMONY: OperationName[] = ['restore-unmasked-backup', 'copy-db-unmasked'];
 const PAST_KILL_SWITCH: OperationName[] = ['engage-kill-switch', 'release-kill-switch'];
 
 const PLACES = {
@@ -296,10 +309,5 @@ describe('the gate', () => {
       code: 'KILL_SWITCH',
       hint: `If that is meant, the same again with KILL_SWITCH_OVERRIDE=true in the environment and --env e --confirm 'EXECUTE RESET_DATABASE ON a"b' --reason "…"`,
     });
-  });
-
-  it('has its table in the manual', () => {
-    const manual = readFileSync(join(import.meta.dirname, '../../../docs/safety.md'), 'utf8');
-    expect(manual, 'run: npm run docs:safety').to.contain(decisionTable());
   });
 });

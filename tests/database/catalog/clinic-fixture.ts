@@ -53,3 +53,9 @@ export const CLINIC = `
   create policy own_mood on shop.clinics for select using (mood = 'calm'::shop.mood);
   create temporary table short_lived (id integer);
 `;
+
+/** Rows for it, some thousands. */
+export const CLINIC_ROWS = `
+  insert into shop.clinics (name, mood) select 'clinic ' || n, case n % 2 when 0 then 'busy'::shop.mood end from generate_series(1, 2000) n;
+  insert into "Ünï Schema"."Benützer" (clinic_id, "Preis", during)
+    select n, n % 90, tstzrange(timestamptz '2026-01-01' + n * interval '1 h', timestamptz '2026-01-01' + (n + 1) * interval '1 h') from generate_series(1, 2000) n`;

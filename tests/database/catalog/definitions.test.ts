@@ -38,7 +38,8 @@ describe('reading definitions', () => {
 
   it('reads triggers in the order in which they fire, without clones and internal ones', async () => {
     const triggers = await readTriggers(db.client);
-    const own = { schema: 'shop', table: 'clinics', level: 'ROW', function: 'shop.touch' };
+    const plain = { constraint: null, inherited: false, comment: null };
+    const own = { schema: 'shop', table: 'clinics', level: 'ROW', function: 'shop.touch', ...plain };
     expect(triggers.filter(({ table }) => table === 'clinics').map(({ definition, ...rest }) => rest)).to.deep.equal([
       { ...own, name: 'Touch It', timing: 'BEFORE', events: ['INSERT', 'UPDATE'], enabled: 'disabled' },
       { ...own, name: 'a_first', timing: 'AFTER', events: ['INSERT'], enabled: 'always' },
@@ -58,7 +59,12 @@ describe('reading definitions', () => {
   it('reads functions, procedures and aggregates, without those of extensions', async () => {
     const functions = await readFunctions(db.client);
     const own = { schema: 'shop', language: 'plpgsql', securityDefiner: false };
-    expect(functions).to.deep.equal([
+    expect(functions.find(({ name }) => name === 'close_day')).to.include({
+      kind: 'procedure',
+      volatility: 'volatile',
+    });
+    const signatures = functions.map(({ kind, volatility, owner, comment, ...signature }) => signature);
+    expect(signatures).to.deep.equal([
       { ...own, name: 'close_day', arguments: `IN day date, INOUT note text DEFAULT 'none'::text`, returns: null },
       { ...own, name: 'secret', arguments: '', returns: 'shop.mood', language: 'sql', securityDefiner: true },
       { ...own, name: 'sum_up', arguments: 'numeric', returns: 'numeric', language: 'internal' },
@@ -100,6 +106,7 @@ describe('reading definitions', () => {
         using: `(mood = 'calm'::shop.mood)`,
         check: null,
         active: false,
+        comment: null,
       },
     ]);
   });

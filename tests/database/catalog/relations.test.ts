@@ -90,7 +90,10 @@ describe('reading relations', () => {
 
   it('reads columns with type, default, identity, generation, comment and collation, without dropped ones', async () => {
     const columns = await readColumns(db.client, { schema: 'shop', relation: 'clinics' });
-    const nothing = { default: null, identity: null, generated: null, comment: null, collation: null };
+    const nothing = {
+      ...{ default: null, identity: null, generated: null, comment: null, collation: null },
+      ...{ storage: 'plain', statisticsTarget: null },
+    };
     const own = { schema: 'shop', table: 'clinics' };
     expect(columns).to.deep.equal([
       { ...own, name: 'id', type: 'bigint', nullable: false, ...nothing, identity: 'always' },
@@ -102,6 +105,7 @@ describe('reading relations', () => {
         ...nothing,
         comment: 'as on the door',
         collation: 'pg_catalog."C"',
+        storage: 'extended',
       },
       { ...own, name: 'mood', type: 'shop.mood', nullable: true, ...nothing, default: `'calm'::shop.mood` },
       {
@@ -111,6 +115,7 @@ describe('reading relations', () => {
         nullable: true,
         ...nothing,
         default: '(id * 2)',
+        storage: 'main',
         generated: 'stored',
       },
     ]);

@@ -16,8 +16,9 @@ import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { expect } from 'chai';
-import { type ErrorCode, ManageDbError, messageOf } from '../../../app/core/errors.js';
+import { type ErrorCode, messageOf } from '../../../app/core/errors.js';
 import { type BackupStorage, folderStorage, type S3StorageOptions, s3Storage } from '../../../app/services/storage.js';
+import { failureOf } from '../../support/failure-of.js';
 import { withVariables } from '../../support/variables.js';
 import { type S3TestServer, startS3Server } from './s3-server.js';
 
@@ -34,15 +35,6 @@ function contentOf(bytes: Buffer, then: 'end' | 'fail' | 'stall' = 'end'): Reada
 }
 
 const sha256Of = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
-
-async function failureOf(work: Promise<unknown>): Promise<ManageDbError> {
-  const failure = await work.then(
-    () => new Error('It succeeded.'),
-    (error: unknown) => error,
-  );
-  if (failure instanceof ManageDbError) return failure;
-  throw new Error(`no ManageDbError: ${messageOf(failure)}`, { cause: failure });
-}
 
 async function codeOf(work: Promise<unknown>): Promise<ErrorCode> {
   return (await failureOf(work)).code;

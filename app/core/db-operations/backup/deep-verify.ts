@@ -6,10 +6,10 @@ import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import { stopIfAborted } from '../failure.js';
 import { findSurprises, type Surprises } from '../restore/check-contents.js';
+import { dropAbandonedScratchDatabases } from '../scratch/scratch-database.js';
+import { withScratchDatabase } from '../scratch/with-scratch-database.js';
 import { fillScratch } from './fill-scratch.js';
 import type { Manifest, TableRows } from './manifest.js';
-import { dropAbandonedScratchDatabases } from './scratch-database.js';
-import { withScratchDatabase } from './with-scratch-database.js';
 
 export interface DeepVerification {
   /** The server that the scratch database is made on: the one that the backup is of. */

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
 import type { BackupStorage } from '../../../services/storage.js';
 import type { OperationControls } from '../../progress.js';
+import { forEach } from '../database-state/together.js';
 import { stopIfAborted } from '../failure.js';
-import { filesBelow } from './backup-files.js';
+import { ENCRYPTED_SUFFIX, KEY_FILE, type Sealing } from './encryption/sealing.js';
 import type { ManifestFile } from './manifest.js';
-import { ENCRYPTED_SUFFIX, KEY_FILE, type Sealing } from './sealing.js';
-import { forEach } from './together.js';
+import { filesBelow } from './repository/backup-files.js';
 
 /** Where the files of a backup that is being made go, where they do not stay as pg_dump writes them. */
 export interface Deposit {

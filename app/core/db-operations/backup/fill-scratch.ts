@@ -6,14 +6,16 @@ import { findClientTools } from '../../../services/client-tools.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
+import { isOfSearchPath, searchPathOf, underSearchPath } from '../database-state/search-path.js';
+import { countTableRows, listTablesWithoutRows } from '../database-state/table-rows.js';
 import { stopIfAborted } from '../failure.js';
+import { loadDump } from './dump/load.js';
 import { type LeftOutParts, NOTHING_LEFT_OUT } from './left-out-parts.js';
-import { loadDump } from './load.js';
 import type { Manifest, TableRows } from './manifest.js';
-import { isOfSearchPath, searchPathOf, underSearchPath } from './search-path.js';
-import { countTableRows, listTablesWithoutRows } from './table-rows.js';
 
 const MOST_JOBS = 4;
+
+import { withoutEventTriggers } from './without-event-triggers.js';
 
 export interface ScratchFilling {
   readonly settings: ConnectionSettings;
@@ -57,7 +59,7 @@ export async function fillScratch(scratch: string, filling: ScratchFilling): Pro
       ? listTablesWithoutRows(client)
       : countTableRows(client, { ...controls, withChecksums, searchPath }));
     refuseDifferences(manifest, tables);
-    await grantAccess(client, settings.database);
+    await withoutEventTriggers(client, () => grantAccess(client, settings.database));
     stopIfAborted(controls.signal);
     controls.onProgress?.({ step: 'analyzing' });
     await underSearchPath(client, searchPath, () => client.query('analyze'));

@@ -7,7 +7,7 @@ import {
   readRoleDefinitions,
 } from '../../../database/catalog/role-definitions.js';
 import type { Queryable } from '../../../database/queryable.js';
-import { propertyStatements, setStatements } from './database-properties.js';
+import { propertyStatements, setStatements } from '../database-state/database-properties.js';
 import type { Manifest } from './manifest.js';
 
 /** In the backup's folder, beside the dump. */

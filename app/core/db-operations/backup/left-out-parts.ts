@@ -1,5 +1,5 @@
 import { ManageDbError } from '../../errors.js';
-import type { Entry } from './contents.js';
+import type { Entry } from '../database-state/contents.js';
 import type { DatabaseProperties, Manifest } from './manifest.js';
 
 /** What a restore leaves out, because the server does not have what it needs. */
@@ -20,24 +20,40 @@ const KINDS = 'owners, grants, tablespaces and extension:NAME';
  * @throws ManageDbError `USAGE`
  */
 export function leftOutParts(without: readonly string[], { id, format, extensions }: Manifest): LeftOutParts {
-  const refuse = (message: string, hint: string) =>
-    new ManageDbError('USAGE', `${message} Nothing was changed.`, { hint });
+  const parts = partsWithout(without, { what: `Backup ${id}`, verb: 'restore', extensions });
+  if (without.length > 0 && format === 'plain') {
+    throw refused(
+      `A plain dump is restored as a whole: nothing of ${id} can be left out.`,
+      'Create what is missing, or choose another backup.',
+    );
+  }
+  return parts;
+}
+
+/** What something is left out of. */
+export interface Divisible {
+  /** `Backup 20261121T…`, `The database of staging`. */
+  readonly what: string;
+  readonly verb: 'restore' | 'copy';
+  readonly extensions: Manifest['extensions'];
+}
+
+/**
+ * The parts that `without` names.
+ *
+ * @throws ManageDbError `USAGE` for what nobody knows how to leave out, and for an extension that is not there
+ */
+export function partsWithout(without: readonly string[], { what, verb, extensions }: Divisible): LeftOutParts {
   const names = without.filter((part) => part.startsWith(EXTENSION)).map((part) => part.slice(EXTENSION.length));
   const unknown = without.find(
     (part) => !['owners', 'grants', 'tablespaces'].includes(part) && !part.startsWith(EXTENSION),
   );
   if (unknown !== undefined)
-    throw refuse(`A restore does not know how to leave out ${unknown}.`, `It can do without ${KINDS}.`);
+    throw refused(`A ${verb} does not know how to leave out ${unknown}.`, `It can do without ${KINDS}.`);
   const strange = names.find((name) => !extensions.some((extension) => extension.name === name));
   if (strange !== undefined) {
     const there = extensions.map(({ name }) => name).join(', ') || 'none';
-    throw refuse(`Backup ${id} has no extension ${strange}.`, `Its extensions: ${there}`);
-  }
-  if (without.length > 0 && format === 'plain') {
-    throw refuse(
-      `A plain dump is restored as a whole: nothing of ${id} can be left out.`,
-      'Create what is missing, or choose another backup.',
-    );
+    throw refused(`${what} has no extension ${strange}.`, `Its extensions: ${there}`);
   }
   return {
     owners: without.includes('owners'),
@@ -45,6 +61,10 @@ export function leftOutParts(without: readonly string[], { id, format, extension
     tablespaces: without.includes('tablespaces'),
     extensions: names,
   };
+}
+
+function refused(message: string, hint: string): ManageDbError {
+  return new ManageDbError('USAGE', `${message} Nothing was changed.`, { hint });
 }
 
 const EXTENSION = 'extension:';

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
+import { mayCreateDatabases } from '../../../database/catalog/create-right.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { PermissionError } from '../../errors.js';
 import { type DeepVerification, verifyDeep } from './deep-verify.js';
+import { type Opening, withOpenBackup } from './encryption/opening.js';
 import { manifestText } from './manifest.js';
-import { type Opening, withOpenBackup } from './opening.js';
 import type { Verification } from './verification.js';
 
 export interface Proof extends Omit<DeepVerification, 'folder' | 'manifest' | 'controls'> {
@@ -34,10 +35,7 @@ export async function proveBackup({ opening, ...server }: Proof): Promise<Verifi
  * @throws ManageDbError `PERMISSION_DENIED`
  */
 export async function requireScratchDatabases(db: Queryable): Promise<void> {
-  const { rows } = await db.query<{ may: boolean }>(
-    'select r.rolcreatedb or r.rolsuper as may from pg_catalog.pg_roles r where r.rolname = current_user',
-  );
-  if (rows[0]?.may === true) return;
+  if (await mayCreateDatabases(db)) return;
   throw new PermissionError('The login may not create the scratch database that --prove restores into.', {
     hint: 'As a superuser: alter role <login> createdb. Or leave out --prove.',
   });

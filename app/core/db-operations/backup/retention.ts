@@ -1,5 +1,5 @@
 import { SAFETY_LABEL } from './backup-id.js';
-import type { BackupSummary } from './summary.js';
+import type { BackupSummary } from './repository/summary.js';
 
 /** How many are kept: the newest ones, and the newest one of each day, ISO week and month, all in UTC. */
 export interface RetentionRules {

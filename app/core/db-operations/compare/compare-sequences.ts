@@ -27,7 +27,7 @@ export async function compareSequences(
 ): Promise<ComparedSequence[]> {
   const unread = new Set(unreadable.filter(({ kind }) => kind === 'sequence').map(keyOf));
   const [ours, theirs] = await onBoth(sides, ({ client }) =>
-    readSequencePositions(client, (sequence) => !unread.has(keyOf(sequence))),
+    readSequencePositions(client, (sequence) => !sequence.isOfExtension && !unread.has(keyOf(sequence))),
   );
   const others = new Map(theirs.map((sequence) => [keyOf(sequence), sequence]));
   return ours
@@ -44,7 +44,8 @@ export async function compareSequences(
 }
 
 /** One that numbers a column is selected with its table. */
-function takesPart({ schema, name, ofTable }: SequencePosition, part: Part): boolean {
+function takesPart({ schema, name, ofTable, isOfExtension }: SequencePosition, part: Part): boolean {
+  if (isOfExtension) return false;
   return isInPart(part, schema, name) || (ofTable !== null && isInPart(part, ofTable.schema, ofTable.name));
 }
 

@@ -83,8 +83,12 @@ function ownersOf(view: FactBase, encodeId: Encode): ReadonlyMap<string, string>
 function isCompared({ id }: Fact, part: Part, owners: ReadonlyMap<string, string>, encodeId: Encode): boolean {
   if (id.kind === 'defaultPrivilege') return part.withGrants;
   if (id.kind !== 'acl') return true;
-  return part.withGrants && (part.withOwners || owners.get(encodeId(id.target)) !== id.grantee);
+  const isOwner = id.grantee === EVERY_OWNER || owners.get(encodeId(id.target)) === id.grantee;
+  return part.withGrants && (part.withOwners || !isOwner);
 }
+
+/** Owns the schema public since PostgreSQL 15, in databases that were not upgraded or restored from an older one. */
+const EVERY_OWNER = 'pg_database_owner';
 
 /** Roles belong to the server. Parts of something take part with it. */
 function takesPart({ id, parent, payload }: Fact, view: FactBase, part: Part): boolean {

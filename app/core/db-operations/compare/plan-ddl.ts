@@ -1,4 +1,4 @@
-import type { FactBase } from '@supabase/pg-delta';
+import type { Action, Delta, FactBase } from '@supabase/pg-delta';
 import { messageOf } from '../../errors.js';
 
 export interface DdlStatement {
@@ -20,8 +20,33 @@ export interface DdlScript {
   readonly problem: string | null;
 }
 
+/** What leads from one schema to another, as pg-delta has it. */
+export interface PlannedActions {
+  /** In the order in which they have to be executed, under `settings`. */
+  readonly actions: readonly Action[];
+  readonly deltas: readonly Delta[];
+  readonly settings: DdlScript['settings'];
+  /** Why there are none, although there may be differences. */
+  readonly problem: string | null;
+}
+
 /** Plans what would have to be done; what cannot be planned is said, and changes nothing about the differences. */
 export async function planDdl(from: FactBase, to: FactBase): Promise<DdlScript> {
+  const { actions, settings, problem } = await planActions(from, to);
+  return {
+    statements: actions.map(({ sql, dataLoss, rewriteRisk, transactionality }) => ({
+      sql,
+      isDestructive: dataLoss === 'destructive',
+      mayRewrite: rewriteRisk,
+      isTransactional: transactionality === 'transactional',
+    })),
+    settings,
+    problem,
+  };
+}
+
+/** {@link planDdl} with what each statement is about. */
+export async function planActions(from: FactBase, to: FactBase): Promise<PlannedActions> {
   const { buildFactBase, plan } = await import('@supabase/pg-delta');
   // where it sees members of extensions, the planner marks them by itself and forgets what else takes no part
   const marked = (base: FactBase): FactBase => {
@@ -30,18 +55,22 @@ export async function planDdl(from: FactBase, to: FactBase): Promise<DdlScript> 
   };
   const assumedRoles = [...from.facts(), ...to.facts()].flatMap(({ id }) => (id.kind === 'role' ? [id.name] : []));
   try {
-    const { actions, preamble } = plan(marked(to), marked(from), { assumedRoles });
+    const { actions, deltas, preamble } = plan(marked(to), marked(from), { assumedRoles });
     return {
-      statements: actions.map(({ sql, dataLoss, rewriteRisk, transactionality }) => ({
-        sql,
-        isDestructive: dataLoss === 'destructive',
-        mayRewrite: rewriteRisk,
-        isTransactional: transactionality === 'transactional',
-      })),
+      actions: actions.map(onPartitions),
+      deltas,
       settings: actions.length === 0 ? [] : preamble,
       problem: null,
     };
   } catch (error) {
-    return { statements: [], settings: [], problem: messageOf(error) };
+    return { actions: [], deltas: [], settings: [], problem: messageOf(error) };
   }
 }
+
+/** The server writes `ON ONLY` for the index of a partitioned table, which would be left without those of its partitions. */
+function onPartitions(action: Action): Action {
+  if (!action.produces.some(({ kind }) => kind === 'index')) return action;
+  return { ...action, sql: action.sql.replace(ON_ONLY, '$1 ') };
+}
+
+const ON_ONLY = /^(CREATE (?:UNIQUE )?INDEX (?:"(?:[^"]|"")*"|[^\s"]+) ON) ONLY /;

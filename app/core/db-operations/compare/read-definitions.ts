@@ -22,7 +22,7 @@ export async function readDefinitions(client: Client, salt: string): Promise<Def
   // it sets what it needs for its transaction, which is ours
   await client.query('savepoint definitions');
   const { factBase: facts, diagnostics } = await extract(inOpenTransaction(client) as Parameters<typeof extract>[0]);
-  await client.query('rollback to savepoint definitions');
+  await client.query('rollback to savepoint definitions; release savepoint definitions');
   const details = [...(await readDefinitionDetails(client, salt)), ...(await readSwitchedConstraints(client))];
   return { facts, details, diagnostics };
 }
@@ -31,10 +31,15 @@ export async function readDefinitions(client: Client, salt: string): Promise<Def
 function inOpenTransaction(client: Client): unknown {
   const connection = {
     query: (text: string) =>
-      /^\s*(begin|commit|rollback)\b/i.test(text) ? Promise.resolve({ rows: [] }) : client.query(text),
+      /^\s*(begin|commit|rollback)\b/i.test(text) ? Promise.resolve({ rows: [] }) : client.query(plain(text)),
     release: () => undefined,
   };
   return { connect: () => Promise.resolve(connection) };
+}
+
+/** Its comments have signs that not every encoding of a server has. */
+function plain(text: string): string {
+  return text.replace(/^\s*--.*$/gm, (line) => line.replace(/[^\x20-\x7e\s]/g, '*'));
 }
 
 /** The triggers of foreign keys and deferrable keys, which have no names of their own. */

@@ -1,5 +1,5 @@
 import type { Fact, FactBase } from '@supabase/pg-delta';
-import { parseTree } from '../../../services/sql-script/parse-tree.js';
+import { parseTree } from '../../../services/sql-script.js';
 import type { Part } from './part.js';
 
 /** Since this version the server writes `select name from users` where older ones write `select users.name from users`. */

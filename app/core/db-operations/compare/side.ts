@@ -1,12 +1,12 @@
 import type { Client } from 'pg';
-import { readObservation } from '../../../database/records/observation.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
-import { readDatabaseProperties } from '../backup/database-properties.js';
 import type { DatabaseProperties } from '../backup/manifest.js';
-import { withSnapshot } from '../backup/snapshot.js';
-import { together } from '../backup/together.js';
+import { readDatabaseProperties } from '../database-state/database-properties.js';
+import { withSnapshot } from '../database-state/snapshot.js';
+import { together } from '../database-state/together.js';
+import { refuseSameDatabase } from '../same-database.js';
 
 /** One of two databases, in one transaction that only reads and sees one moment. */
 export interface Side {
@@ -45,7 +45,7 @@ export function withSides<T>(
   return withSnapshot(from.settings, snapshot, (ours) =>
     withSnapshot(to.settings, snapshot, async (theirs) => {
       try {
-        await refuseSame(from, to, ours.client, theirs.client);
+        await refuseSameDatabase(from, to, ours.client, theirs.client);
         const [one, other] = [await sideOf(from, ours.client), await sideOf(to, theirs.client)];
         return await work({ from: one, to: other, signal: either, onProgress });
       } catch (error) {
@@ -75,15 +75,4 @@ async function sideOf(target: Target, client: Client): Promise<Side> {
     throw new ManageDbError('DATABASE_MISSING', `${target.database} of ${target.environment} has gone in this moment.`);
   }
   return { target, client, major: target.serverMajor, properties };
-}
-
-/** It would be equal to itself, and nothing would be known about what was meant. */
-async function refuseSame(from: Target, to: Target, ours: Client, theirs: Client): Promise<void> {
-  const [one, other] = [await readObservation(ours), await readObservation(theirs)];
-  if (one.systemIdentifier !== other.systemIdentifier || one.databaseOid !== other.databaseOid) return;
-  throw new ManageDbError(
-    'USAGE',
-    `${from.environment} and ${to.environment} are one and the same database: ${to.database} at ${to.host}:${to.port}.`,
-    { hint: `See where their settings come from: manage_db show-config --env ${to.environment}` },
-  );
 }

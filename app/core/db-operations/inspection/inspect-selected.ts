@@ -3,7 +3,7 @@ import { readRelations } from '../../../database/catalog/relations.js';
 import { readTriggers } from '../../../database/catalog/triggers.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { readTriggerRecords } from '../../../database/records/trigger-registry.js';
-import { asInspectedRelation, asInspectedTriggers, type InspectResult, type InspectSelection } from './inspected.js';
+import { asInspectedTriggers, type InspectResult, type InspectSelection } from './inspected.js';
 
 /** The lists that `options` asks for; a schema without any flag asks for all three. Empty when nothing is asked for. */
 export async function inspectSelected(db: Queryable, options: InspectSelection): Promise<InspectResult> {
@@ -23,5 +23,5 @@ async function triggersOf(db: Queryable, filter: { schema?: string }) {
 
 async function tablesOf(db: Queryable, filter: { schema?: string }) {
   const relations = await readRelations(db, filter);
-  return relations.filter(({ kind }) => kind !== 'sequence').map(asInspectedRelation);
+  return relations.filter(({ kind }) => kind !== 'sequence');
 }

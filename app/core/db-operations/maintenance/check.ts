@@ -19,6 +19,9 @@ export interface CheckContext {
   readonly isProtected: boolean;
   readonly host: string;
   readonly port: number;
+  readonly user: string;
+  readonly signal?: AbortSignal | undefined;
+  readonly settings: { readonly server: 'embedded' | 'external' };
 }
 
 /** Looks at one thing. It may throw: whoever runs it reports that as a finding and goes on with the next one. */

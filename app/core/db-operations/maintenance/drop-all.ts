@@ -1,66 +1,104 @@
-import { type DroppableSchema, readDroppableSchemas } from '../../../database/catalog/droppable-schemas.js';
+import { escapeIdentifier } from 'pg';
 import { readExtensions } from '../../../database/catalog/extensions.js';
-import { readUserObjects, type UserObject } from '../../../database/catalog/user-objects.js';
 import type { Queryable } from '../../../database/queryable.js';
+import { ownTables } from '../../../database/records/own-tables.js';
 import { errorCodeOf } from '../../../services/database-errors.js';
 import { getOperationSession } from '../../../services/database-service.js';
+import { liftTimeouts, withConnection } from '../../../services/with-connection.js';
 import { codeOf, ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
+import type { SafetyBackup } from '../backup/safety-backup.js';
+import { CURRENT_TRANSACTION, isCommitted, UnknownOutcome } from '../commit-outcome.js';
 import { explained } from '../failure.js';
-import { dropStatements } from './drop-statements.js';
+import { type DropPlan, type DroppedObject, isSamePlan, planDrop } from './drop-plan.js';
 import { lockTimeout } from './lock-timeout.js';
-import { notOwned } from './not-owned.js';
 import { tooManyLocks } from './too-many-locks.js';
 
-export interface DroppedObject {
-  readonly kind: string;
-  readonly schema: string;
-  /** Of routines and operators with the types of their arguments. */
-  readonly name: string;
+export interface DropResult {
+  readonly dropped: readonly DroppedObject[];
+  readonly largeObjects: number;
+  /** The backup that was made before; `null`: there was nothing to drop. */
+  readonly safetyBackup: string | null;
+  /** The command that brings everything back. */
+  readonly undo: string | null;
+  readonly warnings: readonly string[];
 }
 
 /** Without a lockTimeoutMs setting: a DROP that waits makes every later query on the table wait behind it. */
 const LOCK_TIMEOUT_MS = 10_000;
 const OUT_OF_LOCKS = '53200';
+/** dependent_objects_still_exist */
+const NOT_EMPTY = '2BP01';
+const UNCHANGED = 'Nothing was dropped.';
 
 /**
- * Drops every user object of the target in one transaction; it is the raw work of `drop-all-tables`, without the gate.
+ * Backs up the target, then drops every user object of it in one transaction; it is the raw work of `drop-all-tables`,
+ * without the gate. From before the backup on nobody else writes, so nothing is lost in between. Where nothing is
+ * dropped, the backup is removed again.
  *
  * Extensions and what came with them stay, and so does the schema `public`. The schema `manage_db` stays too, but its
  * record of applied migrations is emptied, because what they made is gone.
  *
- * @throws ManageDbError `PERMISSION_DENIED`, `LOCK_TIMEOUT`, `SQL_FAILED`; in each case nothing is dropped
+ * @throws ManageDbError `PERMISSION_DENIED`, `LOCK_TIMEOUT`, `DATABASE_IN_USE` when objects were made or dropped meanwhile,
+ *   `SQL_FAILED`, and what making a backup throws; in each case nothing is dropped. UnknownOutcome
  */
-export async function dropAllObjects(target: Target, options: OperationControls): Promise<readonly DroppedObject[]> {
+export async function dropAllObjects(target: Target, options: OperationControls): Promise<DropResult> {
   const { signal } = options;
+  // Loaded here: check-database, which is in the same module, makes no backup.
+  const { SafetyBackup } = await import('../backup/safety-backup.js');
+  const safety = await SafetyBackup.prepare(target, { encryption: null }, options);
+  const progress: Progress = { xid: null, plan: null, left: [] };
   try {
-    return await getOperationSession((session) => dropWithin(session, target, options), {
+    await getOperationSession((session) => dropWithin(session, { target, options, safety, progress }), {
       env: target.environment,
       signal,
     });
   } catch (error) {
-    const code = codeOf(error) ?? '';
-    if (errorCodeOf(code) === 'LOCK_TIMEOUT') throw await lockTimeout(target, lockTimeoutMs(target), error);
-    if (code === OUT_OF_LOCKS) throw await tooManyLocks(target, error);
-    if (error instanceof ManageDbError) throw error;
-    throw explained(error, 'Nothing was dropped.', signal);
+    if (!(await wasCommitted(target, safety, progress))) {
+      throw await safety.discard(await nothingDropped(error, target, signal));
+    }
   }
+  const { plan, left } = progress;
+  return {
+    dropped: plan?.objects ?? [],
+    largeObjects: plan?.largeObjects.length ?? 0,
+    safetyBackup: safety.id,
+    undo: safety.id === null ? null : `manage_db restore-backup ${safety.id} --env ${target.environment}`,
+    warnings: [...safety.warnings, ...left],
+  };
 }
 
-async function dropWithin(
-  db: Queryable,
-  target: Target,
-  options: OperationControls,
-): Promise<readonly DroppedObject[]> {
+interface Dropping {
+  readonly target: Target;
+  readonly options: OperationControls;
+  readonly safety: SafetyBackup;
+  readonly progress: Progress;
+}
+
+/** How far it has come, also where it fails. */
+interface Progress {
+  /** Of the transaction, once everything in it is done. */
+  xid: string | null;
+  plan: DropPlan | null;
+  /** What stays and will not work any more. */
+  left: readonly string[];
+}
+
+async function dropWithin(db: Queryable, { target, options, safety, progress }: Dropping): Promise<void> {
+  await liftTimeouts(db, 'transaction');
   await db.query(LIMITS, [String(lockTimeoutMs(target))]);
-  const objects = await readUserObjects(db);
-  const schemas = await readDroppableSchemas(db);
-  refuseForeignObjects(target, objects, schemas);
+  const plan = await planDrop(db, target);
+  progress.plan = plan;
+  if (plan.statements.length > 0) {
+    await keepWritersOut(db, plan);
+    await backUp(safety, options);
+    await requireUnchanged(db, target, plan);
+  }
   const extensions = await readExtensions(db);
-  const total = objects.length + schemas.length;
+  const total = plan.statements.reduce((sum, { count }) => sum + count, 0);
   let done = 0;
-  for (const { kind, count, sql } of dropStatements(objects, schemas)) {
+  for (const { kind, count, sql } of plan.statements) {
     options.signal?.throwIfAborted();
     options.onProgress?.({ step: `dropping ${kind}`, done, total });
     await db.query(sql);
@@ -68,30 +106,55 @@ async function dropWithin(
   }
   await requireExtensions(db, target, extensions);
   await forgetMigrations(db);
-  return [
-    ...objects.map(({ kind, schema, name }) => ({ kind, schema, name })),
-    ...schemas.map(({ name }) => ({ kind: 'schema', schema: name, name })),
-  ];
+  progress.left = await readIdleSubscriptions(db);
+  progress.xid = (await db.query<{ xid: string }>(CURRENT_TRANSACTION)).rows[0]?.xid ?? null;
 }
 
 function lockTimeoutMs({ settings }: Target): number {
   return settings.pool.lockTimeoutMs > 0 ? settings.pool.lockTimeoutMs : LOCK_TIMEOUT_MS;
 }
 
-/* Thousands of notices about what a CASCADE took along, and statement timeouts meant for queries, have no place here. */
+/* Thousands of notices about what a CASCADE took along have no place here. */
 const LIMITS = `
-  select pg_catalog.set_config('lock_timeout', $1, true), pg_catalog.set_config('statement_timeout', '0', true),
-    pg_catalog.set_config('client_min_messages', 'error', true)`;
+  select pg_catalog.set_config('lock_timeout', $1, true), pg_catalog.set_config('client_min_messages', 'error', true)`;
 
-function refuseForeignObjects(
-  target: Target,
-  objects: readonly UserObject[],
-  schemas: readonly DroppableSchema[],
-): void {
-  const foreign = [...objects, ...schemas.map((schema) => ({ kind: 'schema', ...schema }))].filter(
-    ({ droppable }) => !droppable,
+const TABLES_A_STATEMENT = 500;
+
+/** Readers still read, pg_dump among them; what somebody writes from now on would be in no backup. */
+function keepWritersOut(db: Queryable, plan: DropPlan): Promise<void> {
+  return lockTables(db, plan, 'exclusive');
+}
+
+async function lockTables(db: Queryable, { tables }: DropPlan, mode: 'exclusive' | 'access exclusive'): Promise<void> {
+  for (let start = 0; start < tables.length; start += TABLES_A_STATEMENT) {
+    await db.query(`lock table ${tables.slice(start, start + TABLES_A_STATEMENT).join(', ')} in ${mode} mode`);
+  }
+}
+
+/**
+ * What was made since the plan is in no backup, and a CASCADE would take it along. Once nobody else has a lock on a table,
+ * whatever was built on one is committed, and seen. What is made in a schema later than this, DROP SCHEMA refuses.
+ */
+async function requireUnchanged(db: Queryable, target: Target, plan: DropPlan): Promise<void> {
+  await lockTables(db, plan, 'access exclusive');
+  if (!isSamePlan(plan, await planDrop(db, target))) throw changedMeanwhile(target);
+}
+
+function changedMeanwhile({ database }: Target, cause?: unknown): ManageDbError {
+  return new ManageDbError(
+    'DATABASE_IN_USE',
+    `Objects of ${database} were made or dropped while it was backed up. ${UNCHANGED}`,
+    { hint: 'Run it again when nobody else works in it.', ...(cause === undefined ? {} : { cause }) },
   );
-  if (foreign.length > 0) throw notOwned(target, foreign);
+}
+
+async function backUp(safety: SafetyBackup, { signal, onProgress }: OperationControls): Promise<void> {
+  onProgress?.({ step: 'backing up what will be dropped' });
+  try {
+    await safety.make({ signal });
+  } catch (error) {
+    throw explained(error, UNCHANGED, signal);
+  }
 }
 
 /** A CASCADE that reaches a part of an extension would take the whole extension: nobody asked for that. */
@@ -101,15 +164,55 @@ async function requireExtensions(db: Queryable, target: Target, before: readonly
   if (lost.length === 0) return;
   throw new ManageDbError(
     'SQL_FAILED',
-    `Extensions of ${target.database} are built on objects that would be dropped: ${lost.join(', ')}. Nothing was dropped.`,
-    { hint: `Drop them first: drop extension ${lost.join(', ')} cascade;`, details: { extensions: lost } },
+    `Extensions of ${target.database} are built on objects that would be dropped: ${lost.join(', ')}. ${UNCHANGED}`,
+    {
+      hint: `Drop them first: drop extension ${lost.map(escapeIdentifier).join(', ')} cascade;`,
+      details: { extensions: lost },
+    },
   );
 }
 
 /** initialize-db applies everything again afterwards. */
 async function forgetMigrations(db: Queryable): Promise<void> {
-  const { rows } = await db.query<{ present: boolean }>(
-    `select pg_catalog.to_regclass('manage_db.migrations') is not null as present`,
+  for (const table of ownTables('history').filter((name) => name !== 'schema_versions')) {
+    const { rows } = await db.query<{ present: boolean }>('select pg_catalog.to_regclass($1) is not null as present', [
+      `manage_db.${table}`,
+    ]);
+    if (rows[0]?.present) await db.query(`delete from manage_db.${table}`);
+  }
+}
+
+/** Their slots are on other servers, which may not answer: whether they are dropped too is not for us to say. */
+async function readIdleSubscriptions(db: Queryable): Promise<readonly string[]> {
+  const { rows } = await db.query<{ name: string }>(`
+    select pg_catalog.quote_ident(s.subname) as name from pg_catalog.pg_subscription s
+    join pg_catalog.pg_database d on d.oid = s.subdbid
+    where d.datname = pg_catalog.current_database() order by 1`);
+  return rows.map(
+    ({ name }) => `The subscription ${name} stays, and has no tables any more. To end it: drop subscription ${name};`,
   );
-  if (rows[0]?.present) await db.query('delete from manage_db.migrations');
+}
+
+/** Asked of the server only where everything was done before it failed. */
+async function wasCommitted(target: Target, safety: SafetyBackup, { xid }: Progress): Promise<boolean> {
+  if (xid === null) return false;
+  try {
+    return await isCommitted({ xid, what: 'the drop', anew: (work) => withConnection(target.settings, {}, work) });
+  } catch (error) {
+    if (error instanceof UnknownOutcome) throw error.saying(`What ${target.database} was is backup ${safety.id}.`);
+    throw error;
+  }
+}
+
+async function nothingDropped(error: unknown, target: Target, signal: AbortSignal | undefined): Promise<unknown> {
+  const code = codeOf(error) ?? '';
+  if (errorCodeOf(code) === 'LOCK_TIMEOUT') return lockTimeout(target, lockTimeoutMs(target), error);
+  if (code === OUT_OF_LOCKS || isOutOfLocksInDump(error)) return tooManyLocks(target, error);
+  if (code === NOT_EMPTY) return changedMeanwhile(target, error);
+  return error instanceof ManageDbError ? error : explained(error, UNCHANGED, signal);
+}
+
+/** pg_dump locks every table beside us. */
+function isOutOfLocksInDump(error: unknown): boolean {
+  return error instanceof ManageDbError && /out of shared memory/.test(`${error.message}${error.details.stderr ?? ''}`);
 }

@@ -13,7 +13,7 @@ export interface DropStatement {
 const OBJECTS_A_STATEMENT = 500;
 
 /**
- * The statements that drop `objects` and then `schemas`. Every one cascades and forgives what an earlier one took along,
+ * The statements that drop `objects` and then `schemas`, which have to be empty by then. Every other one cascades and forgives what an earlier one took along,
  * so circular foreign keys and views across schemas need no sorting. The order only keeps the work small: with its table
  * gone, a type has no columns left that would have to be dropped one by one.
  */
@@ -30,7 +30,7 @@ export function dropStatements(
         objects.filter((object) => wordOf(object) === word),
       ),
     ),
-    ...chunked('schema', schemas),
+    ...chunked('schema', schemas, 'restrict'),
   ];
 }
 
@@ -53,12 +53,20 @@ function rank(kind: string): number {
   return place === -1 ? ORDER.length : place;
 }
 
-function chunked(word: string, objects: readonly { readonly identity: string }[]): DropStatement[] {
+function chunked(
+  word: string,
+  objects: readonly { readonly identity: string }[],
+  behaviour: 'cascade' | 'restrict' = 'cascade',
+): DropStatement[] {
   const size = ONE_A_STATEMENT.has(word) ? 1 : OBJECTS_A_STATEMENT;
   const chunks: DropStatement[] = [];
   for (let start = 0; start < objects.length; start += size) {
     const names = objects.slice(start, start + size).map(({ identity }) => identity);
-    chunks.push({ kind: `${word}s`, count: names.length, sql: `drop ${word} if exists ${names.join(', ')} cascade` });
+    chunks.push({
+      kind: `${word}s`,
+      count: names.length,
+      sql: `drop ${word} if exists ${names.join(', ')} ${behaviour}`,
+    });
   }
   return chunks;
 }

@@ -1,3 +1,4 @@
+import { escapeIdentifier } from 'pg';
 import { type ManageDbError, PermissionError } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
 import { listed } from './check.js';
@@ -15,7 +16,7 @@ export function notOwned(target: Target, objects: readonly ForeignObject[]): Man
   return new PermissionError(
     `${target.user} may not drop ${objects.length} objects of ${target.database}, which belong to others: ${listed(names, 10)}. Nothing was dropped.`,
     {
-      hint: `Connect as their owner or a superuser, or become a member: grant ${owners.join(', ')} to ${target.user};`,
+      hint: `Connect as their owner or a superuser, or become a member: grant ${owners.map(escapeIdentifier).join(', ')} to ${escapeIdentifier(target.user)};`,
       details: { objects: objects.map(({ kind, identity, owner }) => ({ kind, identity, owner })) },
     },
   );

@@ -7,7 +7,7 @@ export async function inTransaction<T>(client: Queryable, fn: () => Promise<T>):
   await client.query('begin');
   // for a login called manage_db, "$user" in the search_path is our own schema: what a file creates does not belong there
   await client.query(
-    `select pg_catalog.set_config('search_path', 'public', true) where pg_catalog.current_schema() = 'manage_db'`,
+    `select pg_catalog.set_config('search_path', 'public', true) where pg_catalog.current_schema() operator(pg_catalog.=) 'manage_db'`,
   );
   // also for a connection whose limits were not lifted
   await liftTimeouts(client, 'transaction');

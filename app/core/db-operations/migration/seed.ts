@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import type { Queryable } from '../../../database/queryable.js';
 import { readSqlFile, runSqlFile } from '../../../services/sql-script.js';
 import type { OperationControls } from '../../progress.js';
-import { takeAdvisoryLock } from './advisory-lock.js';
+import { takeAdvisoryLock } from '../advisory-lock.js';
 import { inTransaction } from './in-transaction.js';
 
 export interface SeedResult {

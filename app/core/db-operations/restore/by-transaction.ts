@@ -3,15 +3,15 @@ import { ensureSchema } from '../../../database/schema/ensure-schema.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
 import { NOTHING_LEFT_OUT } from '../backup/left-out-parts.js';
-import { dropAbandonedScratchDatabases, lockRestoreOf } from '../backup/scratch-database.js';
-import { endSessionsOf, refuseIfInUse } from '../backup/sessions.js';
+import { SafetyBackup } from '../backup/safety-backup.js';
 import { UnknownOutcome } from '../commit-outcome.js';
+import { endSessionsOf, refuseIfInUse } from '../database-state/sessions.js';
 import { stopIfAborted } from '../failure.js';
+import { dropAbandonedScratchDatabases, lockRestoreOf } from '../scratch/scratch-database.js';
 import { checkContents } from './check-contents.js';
 import { readSubscriptionsToRefresh, restoreInTransaction } from './in-transaction.js';
 import { raisedStamp } from './other-environment.js';
 import { refuseIfChanged } from './recheck.js';
-import { SafetyBackup } from './safety-backup.js';
 import { refuseOtherArchivedStamp } from './stamp-of-contents.js';
 import type { Replaced, WholeRestore } from './whole-restore.js';
 

@@ -5,9 +5,9 @@ import {
 import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
-import { triggersChecksumOf } from '../backup/database-description.js';
 import type { Manifest } from '../backup/manifest.js';
-import { searchPathOf } from '../backup/search-path.js';
+import { triggersChecksumOf } from '../database-state/database-description.js';
+import { searchPathOf } from '../database-state/search-path.js';
 import { stopIfAborted } from '../failure.js';
 import { readDrift } from '../trigger-work/read-drift.js';
 import { readLaggingSequences } from './lagging-sequences.js';
@@ -29,6 +29,23 @@ export interface Surprises {
   readonly triggers: readonly string[];
 }
 
+/** What would surprise in contents, whatever they are of. */
+export interface ContentLook {
+  /** Of the database that they are from. */
+  readonly searchPath: string;
+  /** The environment that they come to. */
+  readonly environment: string;
+  readonly controls: OperationControls;
+}
+
+/** Looks for what would surprise, without anything to compare with. In sentences; changes nothing. */
+export function lookForSurprises(contents: Queryable, look: ContentLook): Promise<string[]> {
+  return looking(contents, look, async (found) => {
+    const { sequences, unfinished, triggers } = await found();
+    return [...sequences, ...unfinished, ...triggers];
+  });
+}
+
 /** {@link findSurprises} as warnings. */
 export async function checkContents(contents: Queryable, check: ContentCheck): Promise<string[]> {
   const { sequences, unfinished, triggers } = await findSurprises(contents, check);
@@ -45,22 +62,31 @@ export async function findSurprises(
   contents: Queryable,
   { manifest, environment, controls }: ContentCheck,
 ): Promise<Surprises> {
+  const look = { searchPath: searchPathOf(manifest.properties), environment, controls };
+  return looking(contents, look, async (found) => {
+    if (hasRegistry(manifest)) await refuseOtherTriggers(contents, manifest);
+    const { triggers, ...others } = await found();
+    const constraints = await readOtherConstraintTriggers(contents, manifest);
+    return { ...others, triggers: [...triggers, ...shortened(constraints)] };
+  });
+}
+
+async function looking<T>(
+  contents: Queryable,
+  { searchPath, environment, controls }: ContentLook,
+  work: (found: () => Promise<Surprises>) => Promise<T>,
+): Promise<T> {
   stopIfAborted(controls.signal);
   controls.onProgress?.({ step: 'checking triggers, sequences and indexes' });
   await contents.query('begin read only');
   try {
     // a table of which policies hide rows is an error, not a table with a smaller maximum
     await contents.query('set local row_security = off');
-    const sequences = await readLaggingSequences(contents, searchPathOf(manifest.properties), controls);
-    const unfinished = await readUnfinished(contents);
-    if (hasRegistry(manifest)) await refuseOtherTriggers(contents, manifest);
-    const triggers = await readStrangeTriggers(contents, environment);
-    const constraints = await readOtherConstraintTriggers(contents, manifest);
-    return {
-      sequences: shortened(sequences),
-      unfinished: shortened(unfinished),
-      triggers: [...shortened(triggers), ...shortened(constraints)],
-    };
+    return await work(async () => ({
+      sequences: shortened(await readLaggingSequences(contents, searchPath, controls)),
+      unfinished: shortened(await readUnfinished(contents)),
+      triggers: shortened(await readStrangeTriggers(contents, environment)),
+    }));
   } finally {
     await contents.query('rollback');
   }

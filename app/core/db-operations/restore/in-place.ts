@@ -6,11 +6,12 @@ import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
 import { shellQuote } from '../../shell-quote.js';
-import { DUMP_NAMES } from '../backup/dump.js';
+import { DUMP_NAMES } from '../backup/dump/dump.js';
 import { type LeftOutParts, leavingOut } from '../backup/left-out-parts.js';
 import type { Manifest, TableRows } from '../backup/manifest.js';
-import { lockRestoreOf } from '../backup/scratch-database.js';
+import { SafetyBackup } from '../backup/safety-backup.js';
 import { qualified } from '../inspection/find-relation.js';
+import { lockRestoreOf } from '../scratch/scratch-database.js';
 import { type FreeSpace, readFreeSpace } from './free-space.js';
 import { Archive } from './in-place/archive.js';
 import { chooseTables, type WantedPart } from './in-place/choose-tables.js';
@@ -19,7 +20,6 @@ import { lookAround } from './in-place/look-around.js';
 import { replaceAndCommit } from './in-place/replace-and-commit.js';
 import type { RestoredSequence } from './in-place/sequences.js';
 import { raisedStamp, type Source } from './other-environment.js';
-import { SafetyBackup } from './safety-backup.js';
 import { refuseOtherArchivedStamp } from './stamp-of-contents.js';
 
 export interface InPlaceRestore {
@@ -128,7 +128,7 @@ async function openArchive({ target, folder, manifest, parts, controls }: InPlac
     path: join(folder, DUMP_NAMES[manifest.format]),
     backup: manifest.id,
     pgRestore: tools.pgRestore,
-    settings,
+    environment: manifest.environment,
     signal: controls.signal,
     args: leavingOut(parts),
   });

@@ -1,3 +1,4 @@
+import type { Queryable } from '../../../database/queryable.js';
 import { grantAccess } from '../../../database/records/access-roles.js';
 import { readObservation } from '../../../database/records/observation.js';
 import { ensureSchema } from '../../../database/schema/ensure-schema.js';
@@ -5,14 +6,16 @@ import { withConnection } from '../../../services/with-connection.js';
 import { carryKillSwitch, carryRecords, forgetRecords } from '../../safety/carry-records.js';
 import type { Target } from '../../safety/gate.js';
 import { carryLateEntries } from '../../safety/operation-log/carry-over.js';
-import { type StampedSource, stampRestored } from '../../safety/write-stamp.js';
+import { type Arrival, type StampedSource, stampRestored } from '../../safety/write-stamp.js';
+import { withoutEventTriggers } from '../backup/without-event-triggers.js';
 import { refuseIfChanged } from './recheck.js';
 
 export interface KeptRecords {
+  /** For messages: `the restore`. */
+  readonly work: string;
   readonly target: Target;
   readonly hasLive: boolean;
-  /** The backup's id; `null` where the contents are those of a previous database. */
-  readonly backup: string | null;
+  readonly arrival: Arrival;
   /** Whether the contents are of the environment that they come to. */
   readonly isSameEnvironment: boolean;
   /** Where the contents are from; `null`: it is known by their stamp alone. */
@@ -23,30 +26,38 @@ export interface KeptRecords {
 
 /** The stamp of what it becomes, and what manage_db knows about the database that it replaces. */
 export async function keepRecords(candidate: string, records: KeptRecords): Promise<void> {
-  const { target, hasLive, backup, isSameEnvironment, source, reason, signal } = records;
+  const { work, target, hasLive, arrival, isSameEnvironment, source, reason, signal } = records;
   const { settings } = target;
-  await withConnection(settings, { database: candidate, signal }, async (contents) => {
-    await ensureSchema(contents);
-    const isCarried =
-      hasLive &&
-      (await withConnection(settings, {}, async (present) => {
-        await refuseIfChanged(present, target);
-        const { hasRecords } = await readObservation(present);
-        if (hasRecords) await carryRecords(present, contents);
-        return hasRecords;
-      }));
-    // what a previous database knows is about itself
-    if (!isCarried && backup !== null) await forgetRecords(contents, { isSameEnvironment });
-    await grantAccess(contents, target.database);
-    const live = target.stamp?.says ?? null;
-    await stampRestored(contents, target, {
-      live,
-      source: source ?? { isProtected: false, killSwitch: false },
-      database: target.database,
-      backup,
-      reason,
-    });
-  });
+  // a scratch database is dropped when anything fails; a previous one is not, and must stay as it is
+  const quietly = arrival.became === 'returned' ? loudly : withoutEventTriggers;
+  await withConnection(settings, { database: candidate, signal }, (contents) =>
+    quietly(contents, async () => {
+      await ensureSchema(contents);
+      const isCarried =
+        hasLive &&
+        (await withConnection(settings, {}, async (present) => {
+          await refuseIfChanged(present, target, work);
+          const { hasRecords } = await readObservation(present);
+          if (hasRecords) await carryRecords(present, contents);
+          return hasRecords;
+        }));
+      // what a previous database knows is about itself
+      if (!isCarried && arrival.became !== 'returned') await forgetRecords(contents, { isSameEnvironment });
+      await grantAccess(contents, target.database);
+      const live = target.stamp?.says ?? null;
+      await stampRestored(contents, target, {
+        live,
+        source: source ?? { isProtected: false, killSwitch: false },
+        database: target.database,
+        arrival,
+        reason,
+      });
+    }),
+  );
+}
+
+function loudly(_contents: Queryable, work: () => Promise<void>): Promise<void> {
+  return work();
 }
 
 /**

@@ -1,11 +1,11 @@
 import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
-import { readDatabaseProperties } from '../backup/database-properties.js';
 import type { DatabaseProperties } from '../backup/manifest.js';
-import { dropAbandonedScratchDatabases, lockRestoreOf } from '../backup/scratch-database.js';
-import { refuseIfInUse } from '../backup/sessions.js';
-import { refuseIfNotSwappable } from '../backup/swap-preconditions.js';
+import { readDatabaseProperties } from '../database-state/database-properties.js';
+import { refuseIfInUse } from '../database-state/sessions.js';
+import { dropAbandonedScratchDatabases, lockRestoreOf } from '../scratch/scratch-database.js';
+import { refuseIfNotSwappable } from '../swap/swap-preconditions.js';
 import { dropOverduePrevious } from './overdue.js';
 import { ownComment } from './previous-database.js';
 

@@ -1,7 +1,8 @@
+import { mayCreateDatabases } from '../../../database/catalog/create-right.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
-import { readSwapObstacles } from '../backup/swap-preconditions.js';
+import { readSwapObstacles } from '../swap/swap-preconditions.js';
 
 export const RESTORE_METHODS = ['swap', 'transaction'] as const;
 
@@ -42,10 +43,8 @@ export async function chooseMethod(
     });
   }
   if (wanted !== undefined) return { method: wanted, because: 'It was asked for.' };
-  const { rows } = await maintenance.query<{ may: boolean }>(
-    'select r.rolsuper or r.rolcreatedb as may from pg_catalog.pg_roles r where r.rolname = current_user',
-  );
-  if (rows[0]?.may !== true) return { method: 'transaction', because: `${user} may not create databases.` };
+  if (!(await mayCreateDatabases(maintenance)))
+    return { method: 'transaction', because: `${user} may not create databases.` };
   const tied = (await readSwapObstacles(maintenance, database)).filter(({ kind }) => kind === 'tied');
   if (tied.length === 0) return { method: 'swap', because: 'Nothing is in the way of it.' };
   return { method: 'transaction', because: `A swap would lose ${tied.map(({ what }) => what).join(', ')}.` };

@@ -2,7 +2,7 @@ import type { ConnectionSettings } from '../../../config/connection-settings.js'
 import type { Queryable } from '../../../database/queryable.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { hasWholeLog } from '../../safety/operation-log/carry-over.js';
-import { dropDatabase } from '../backup/scratch-database.js';
+import { dropDatabase } from '../scratch/scratch-database.js';
 import { listPrevious } from './previous-database.js';
 
 /**

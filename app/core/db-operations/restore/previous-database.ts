@@ -1,6 +1,6 @@
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import type { Queryable } from '../../../database/queryable.js';
-import { previousName } from '../backup/swap.js';
+import { previousName } from '../swap/swap.js';
 
 /** A database that a restore has put aside. Times in ISO, by the clock of the server. */
 export interface PreviousDatabase {

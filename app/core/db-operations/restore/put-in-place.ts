@@ -1,21 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client } from 'pg';
+import { type Client, escapeIdentifier } from 'pg';
 import type { Queryable } from '../../../database/queryable.js';
 import { closeEngines } from '../../../services/database-service.js';
 import { withConnection } from '../../../services/with-connection.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
 import type { DatabaseProperties } from '../backup/manifest.js';
-import { dropDatabase } from '../backup/scratch-database.js';
-import { type Swap, swapDatabases, takeFreeName } from '../backup/swap.js';
 import { UnknownOutcome } from '../commit-outcome.js';
 import { stopIfAborted } from '../failure.js';
+import { dropDatabase } from '../scratch/scratch-database.js';
+import { type Swap, swapDatabases, takeFreeName } from '../swap/swap.js';
 import { carryLate } from './keep-records.js';
 import { KEPT_BY_DEFAULT_MS } from './keeping.js';
 import { planPrevious, previousStatement } from './previous-database.js';
 import { refuseIfChanged } from './recheck.js';
 
 export interface Placing {
+  /** For messages: `the restore`. */
+  readonly work: string;
   readonly target: Target;
   /** The database that takes the place, complete and checked. */
   readonly candidate: string;
@@ -23,6 +25,8 @@ export interface Placing {
   readonly live: DatabaseProperties | null;
   /** What is done to the candidate in the transaction of the renaming, under its new name. */
   readonly statements: readonly string[];
+  /** A template cannot be dropped: what is put aside is none any more. */
+  readonly wasTemplate?: boolean;
   readonly disconnectUsers: boolean;
   /** Milliseconds that the replaced database is kept; `null`: it is dropped. */
   readonly keepMs: number | null;
@@ -65,7 +69,8 @@ export async function putInPlace(maintenance: Client, maintenanceDatabase: strin
   }
   const previous = await planPrevious(maintenance, database, keepMs ?? KEPT_BY_DEFAULT_MS);
   const marking = previousStatement(previous, { database, comment: live.comment });
-  await withConnection(settings, {}, (present) => refuseIfChanged(present, target));
+  const noTemplate = placing.wasTemplate ? [`alter database ${escapeIdentifier(previous.name)} is_template false`] : [];
+  await withConnection(settings, {}, (present) => refuseIfChanged(present, target, placing.work));
   await swapped(
     anew((second) =>
       swapDatabases(maintenance, second, {
@@ -73,7 +78,7 @@ export async function putInPlace(maintenance: Client, maintenanceDatabase: strin
         scratch: candidate,
         previous: previous.name,
         disconnectUsers,
-        statements: [...statements, marking],
+        statements: [...statements, marking, ...noTemplate],
         anew,
       }),
     ),

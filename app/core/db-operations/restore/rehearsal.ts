@@ -5,7 +5,22 @@ import type { Target } from '../../safety/gate.js';
 import type { LeftOutParts } from '../backup/left-out-parts.js';
 import type { DatabaseProperties, Manifest } from '../backup/manifest.js';
 import { type FreeSpace, readFreeSpace } from './free-space.js';
-import { judgeSpace, readSizeOf } from './space-needed.js';
+import { judgeSpace, leastBytesOf, readSizeOf } from './space-needed.js';
+
+/** What a server must have for a database that comes to it. */
+export interface Needs
+  extends Pick<Manifest, 'extensions' | 'roles' | 'properties' | 'tablespaces' | 'serverMajor' | 'serverVersion'> {
+  /** What it is of: `backup 20261121T…`, `the copy of staging`. */
+  readonly what: string;
+  readonly verb: 'restore' | 'copy';
+  /** How large it will be at least. */
+  readonly leastBytes: number;
+}
+
+/** What a backup needs. */
+export function needsOf(manifest: Manifest): Needs {
+  return { ...manifest, what: `backup ${manifest.id}`, verb: 'restore', leastBytes: leastBytesOf(manifest) };
+}
 
 export interface Rehearsed {
   /** Roles that the backup refers to and the server does not have. */
@@ -21,48 +36,54 @@ interface Lack {
 }
 
 /**
- * Looks whether the server of the target has what the backup needs, before anything is created there: extensions, roles,
+ * Looks whether the server of the target has what is needed, before anything is created there: extensions, roles,
  * tablespaces, locale, space.
  *
  * @throws ManageDbError `NOT_FOUND` with everything that is missing, `USAGE` where the space is not enough
  */
-export function rehearse(target: Target, manifest: Manifest, parts: LeftOutParts): Promise<Rehearsed> {
+export function rehearse(target: Target, needs: Needs, parts: LeftOutParts): Promise<Rehearsed> {
   return withMaintenanceConnection(target.settings, async (db) => {
     const freeBytes = await readFreeSpace(db);
     const liveBytes = await readSizeOf(db, target.database);
-    const crowded = judgeSpace(manifest, { free: freeBytes, liveBytes });
-    const extensions = await judgeExtensions(db, manifest, parts);
-    const missingRoles = await readMissingRoles(db, manifest);
+    const crowded = judgeSpace(needs, { free: freeBytes, liveBytes });
+    const extensions = await judgeExtensions(db, needs, parts);
+    const missingRoles = await readMissingRoles(db, needs);
     const lacks = [
       ...extensions.lacks,
-      ...lackOfRoles(missingRoles, { manifest, parts, exists: target.exists }),
-      ...(parts.tablespaces ? [] : await lackOfTablespaces(db, manifest)),
-      ...(await judgeLocale(db, manifest.properties, target)),
+      ...lackOfRoles(missingRoles, { needs, parts, exists: target.exists }),
+      ...(parts.tablespaces ? [] : await lackOfTablespaces(db, needs)),
+      ...(await judgeLocale(db, needs.properties, target)),
     ];
-    if (lacks.length > 0) throw refusal(target, manifest, lacks);
-    const older = target.serverMajor !== null && target.serverMajor < manifest.serverMajor;
+    if (lacks.length > 0) throw refusal(target, needs, lacks);
+    const older = target.serverMajor !== null && target.serverMajor < needs.serverMajor;
     const version = older
-      ? [`The backup is of PostgreSQL ${manifest.serverVersion}, and the server is older: ${target.serverVersion}.`]
+      ? [
+          `${capitalized(needs.what)} is of PostgreSQL ${needs.serverVersion}, and the server is older: ${target.serverVersion}.`,
+        ]
       : [];
     return { missingRoles, freeBytes, warnings: [...crowded, ...extensions.warnings, ...version] };
   });
 }
 
-function refusal({ host, port }: Target, { id }: Manifest, lacks: readonly Lack[]): ManageDbError {
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function refusal({ host, port }: Target, { what }: Needs, lacks: readonly Lack[]): ManageDbError {
   const missing = lacks.map(({ what }) => what);
   return new ManageDbError(
     'NOT_FOUND',
-    `The server ${host}:${port} does not have what backup ${id} needs: ${missing.join('; ')}.`,
-    { hint: [...new Set(lacks.map(({ remedy }) => remedy))].join(' '), details: { id, missing } },
+    `The server ${host}:${port} does not have what ${what} needs: ${missing.join('; ')}.`,
+    { hint: [...new Set(lacks.map(({ remedy }) => remedy))].join(' '), details: { missing } },
   );
 }
 
 async function judgeExtensions(
   db: Client,
-  manifest: Manifest,
+  { extensions, verb }: Needs,
   parts: LeftOutParts,
 ): Promise<{ readonly lacks: Lack[]; readonly warnings: string[] }> {
-  const wanted = manifest.extensions.filter(({ name }) => !parts.extensions.includes(name));
+  const wanted = extensions.filter(({ name }) => !parts.extensions.includes(name));
   const { rows } = await db.query<{ name: string; version: string | null }>(
     `select e.name::text as name, e.default_version as version from pg_catalog.pg_available_extensions e
      where e.name::text = any($1::text[])`,
@@ -74,7 +95,7 @@ async function judgeExtensions(
   return {
     lacks: missing.map(({ name, version }) => ({
       what: `the extension ${name} (${version})`,
-      remedy: `Install the packages of the extensions on the server, or restore --without extension:${name} where nothing needs it.`,
+      remedy: `Install the packages of the extensions on the server, or ${verb} --without extension:${name} where nothing needs it.`,
     })),
     warnings: others.map(
       ({ name, version }) => `The extension ${name} will be ${available.get(name)}; it was ${version}.`,
@@ -82,7 +103,7 @@ async function judgeExtensions(
   };
 }
 
-async function readMissingRoles(db: Client, { roles, properties }: Manifest): Promise<string[]> {
+async function readMissingRoles(db: Client, { roles, properties }: Needs): Promise<string[]> {
   const { rows } = await db.query<{ name: string }>(
     `select w.name from pg_catalog.unnest($1::text[]) w (name)
      where not exists (select from pg_catalog.pg_roles r where r.rolname::text = w.name) order by 1`,
@@ -102,10 +123,10 @@ function rolesOf({ owner, grants, settings }: DatabaseProperties): string[] {
  */
 function lackOfRoles(
   missing: readonly string[],
-  { manifest, parts, exists }: { manifest: Manifest; parts: LeftOutParts; exists: boolean },
+  { needs, parts, exists }: { needs: Needs; parts: LeftOutParts; exists: boolean },
 ): Lack[] {
   if (parts.owners && parts.grants) return [];
-  const unneeded = exists ? rolesOf(manifest.properties) : [];
+  const unneeded = exists ? rolesOf(needs.properties) : [];
   const needed = missing.filter((role) => !unneeded.includes(role) && !LEVEL_ROLE.test(role));
   // which of them own and which are granted something is not known: one of the two may be all that is in the way
   if (needed.length === 0 || parts.owners || parts.grants) return [];
@@ -113,14 +134,14 @@ function lackOfRoles(
   return [
     {
       what: `${roles} ${needed.join(', ')}`,
-      remedy: 'Create the roles (create role … nologin), or restore --without owners --without grants.',
+      remedy: `Create the roles (create role … nologin), or ${needs.verb} --without owners --without grants.`,
     },
   ];
 }
 
 const LEVEL_ROLE = /(^|_)manage_db_(viewer|operator|admin)$/;
 
-async function lackOfTablespaces(db: Client, { tablespaces }: Manifest): Promise<Lack[]> {
+async function lackOfTablespaces(db: Client, { tablespaces }: Needs): Promise<Lack[]> {
   const { rows } = await db.query<{ name: string }>(
     `select w.name from pg_catalog.unnest($1::text[]) w (name)
      where not exists (select from pg_catalog.pg_tablespace t where t.spcname::text = w.name) order by 1`,
@@ -133,7 +154,7 @@ async function lackOfTablespaces(db: Client, { tablespaces }: Manifest): Promise
 }
 
 async function judgeLocale(db: Client, { locale }: DatabaseProperties, { serverMajor }: Target): Promise<Lack[]> {
-  const remedy = 'Restore to a server that has it.';
+  const remedy = 'Choose a server that has it.';
   const needed = { libc: 0, icu: 15, builtin: 17 }[locale.provider];
   if (serverMajor !== null && serverMajor < needed)
     return [{ what: `databases with locales of ${locale.provider} (PostgreSQL ${needed})`, remedy }];

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { filterPlainDump } from '../backup/plain-dump-filter.js';
+import { filterPlainDump } from '../backup/dump/plain-dump-filter.js';
 
 /** The first statement of what pg_restore writes with --single-transaction, and the last. */
 const BEGIN = 'BEGIN;';

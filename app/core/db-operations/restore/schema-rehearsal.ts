@@ -1,15 +1,16 @@
+import { mayCreateDatabases } from '../../../database/catalog/create-right.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { findClientTools } from '../../../services/client-tools.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
-import type { FailedObject } from '../backup/failed-objects.js';
+import type { FailedObject } from '../backup/dump/failed-objects.js';
+import { loadSchema } from '../backup/dump/load.js';
 import type { LeftOutParts } from '../backup/left-out-parts.js';
-import { loadSchema } from '../backup/load.js';
 import type { Manifest } from '../backup/manifest.js';
-import { isAboutSearchPath, searchPathOf } from '../backup/search-path.js';
-import { withScratchDatabase } from '../backup/with-scratch-database.js';
+import { isAboutSearchPath, searchPathOf } from '../database-state/search-path.js';
 import { stopIfAborted } from '../failure.js';
+import { withScratchDatabase } from '../scratch/with-scratch-database.js';
 import type { RestoreMethod } from './method.js';
 
 export interface SchemaRehearsal {
@@ -62,14 +63,6 @@ export async function rehearseSchema(
   if (failures.length > 0) throw refusal(target, manifest, failures);
 }
 
-/** Without it only the transaction itself shows what cannot be created, and takes everything back. */
-async function mayCreateDatabases(db: Queryable): Promise<boolean> {
-  const { rows } = await db.query<{ may: boolean }>(
-    'select r.rolsuper or r.rolcreatedb as may from pg_catalog.pg_roles r where r.rolname = current_user',
-  );
-  return rows[0]?.may === true;
-}
-
 function refusal(
   { host, port, serverVersion }: Target,
   { id, serverVersion: was }: Manifest,
@@ -83,7 +76,7 @@ function refusal(
     'NOT_FOUND',
     `The server ${host}:${port}${versions} cannot create what is in backup ${id}:\n${shown.join('\n')}${more}\nNo row was restored.`,
     {
-      hint: 'The first one is often the cause of the others: install on the server what it lacks, or restore to one that has it.',
+      hint: 'The first one is often the cause of the others: install on the server what it lacks, or restore to one that has it. Without roles: restore --without owners --without grants.',
       details: { id, failures: failures.slice(0, 100) },
     },
   );

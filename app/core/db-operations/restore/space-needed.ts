@@ -4,27 +4,34 @@ import type { Manifest } from '../backup/manifest.js';
 import type { FreeSpace } from './free-space.js';
 
 /** Bytes of an empty database, at least. */
-const EMPTY_DATABASE = 7_000_000;
+export const EMPTY_DATABASE = 7_000_000;
+
+/** How large what is restored will be at least: hardly smaller than its compressed dump. */
+export function leastBytesOf({ compression, files }: Pick<Manifest, 'compression' | 'files'>): number {
+  // text can be larger than what it becomes
+  const dumpBytes = compression === 'none' ? 0 : files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  return EMPTY_DATABASE + dumpBytes;
+}
 
 /**
- * Refuses a restore that cannot fit beside the live database. How large a database will be is not known before; it is
- * hardly smaller than its compressed dump. Returns warnings: that it may not fit.
+ * Refuses what cannot fit beside the live database. Returns warnings: that it may not fit.
  *
  * @param liveBytes of the database that is there, as a measure; `null`: not known
  * @throws ManageDbError `USAGE`
  */
 export function judgeSpace(
-  { id, compression, files }: Pick<Manifest, 'id' | 'compression' | 'files'>,
+  {
+    what,
+    verb,
+    leastBytes: needed,
+  }: { readonly what: string; readonly verb: 'restore' | 'copy'; readonly leastBytes: number },
   { free, liveBytes }: { readonly free: FreeSpace; readonly liveBytes: number | null },
 ): string[] {
   if (free === 'unknown') return [];
-  // text can be larger than what it becomes
-  const dumpBytes = compression === 'none' ? 0 : files.reduce((sum, file) => sum + file.sizeBytes, 0);
-  const needed = EMPTY_DATABASE + dumpBytes;
   if (free < needed) {
     throw new ManageDbError(
       'USAGE',
-      `Backup ${id} cannot be restored beside the live database: it takes at least ${megabytes(needed)}, and the server has ${megabytes(free)} free.`,
+      `There is no room to ${verb} ${what} beside the live database: it takes at least ${megabytes(needed)}, and the server has ${megabytes(free)} free.`,
       {
         hint: 'Make room; see also: manage_db list-previous-databases',
         details: { neededBytes: needed, freeBytes: free },

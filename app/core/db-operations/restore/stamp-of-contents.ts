@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { readStamp } from '../../../database/records/identity.js';
-import { findClientTools, runClientTool } from '../../../services/client-tools.js';
+import { findClientTools, runOffline } from '../../../services/client-tools.js';
 import { ManageDbError } from '../../errors.js';
-import { DUMP_NAMES } from '../backup/dump.js';
+import { DUMP_NAMES } from '../backup/dump/dump.js';
 import type { Manifest } from '../backup/manifest.js';
 
 /** What a database said that it was. */
@@ -41,7 +41,7 @@ export async function refuseOtherArchivedStamp(archive: ArchivedContents): Promi
   const { pgRestore } = await findClientTools({ serverMajor, binDir: settings.pgBinDir });
   const path = join(folder, DUMP_NAMES[manifest.format]);
   const args = ['--data-only', '--schema=manage_db', '--table=identity', '--file=-', path];
-  const { stdout } = await runClientTool(pgRestore, args, { settings, signal });
+  const { stdout } = await runOffline(pgRestore, args, { environment: manifest.environment, signal });
   compare(manifest, archivedStamp(stdout));
 }
 

@@ -18,7 +18,7 @@ export async function tooManyObjects(settings: ConnectionSettings, cause: unknow
     const large = await countLargeObjects(db);
     const perTransaction = capacity.maxLocksPerTransaction;
     // what is dropped, and about as much that is made
-    return { locks: capacity.locks, needed: 2 * (capacity.needed + large.all), perTransaction };
+    return { locks: capacity.locks, needed: 2 * (capacity.needed + large), perTransaction };
   });
   const sufficient = Math.ceil((1.2 * Math.max(needed, 2 * locks)) / (locks / perTransaction) / STEP) * STEP;
   return new ManageDbError(

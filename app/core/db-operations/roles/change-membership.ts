@@ -10,8 +10,8 @@ import { codeOf, ManageDbError, messageOf, PermissionError } from '../../errors.
 import type { Level } from '../../levels.js';
 import { nearest } from '../../nearest.js';
 import type { Target } from '../../safety/gate.js';
+import { takeAdvisoryLock } from '../advisory-lock.js';
 import { explained } from '../failure.js';
-import { takeAdvisoryLock } from '../migration/advisory-lock.js';
 
 export interface DbRoleResult {
   readonly database: string;

@@ -14,8 +14,8 @@ import { getOperationSession } from '../../../services/database-service.js';
 import { codeOf, ManageDbError, messageOf, PermissionError } from '../../errors.js';
 import { LEVELS, type Level } from '../../levels.js';
 import type { Target } from '../../safety/gate.js';
+import { takeAdvisoryLock } from '../advisory-lock.js';
 import { explained } from '../failure.js';
-import { takeAdvisoryLock } from '../migration/advisory-lock.js';
 import { levelRoleNames } from './level-role-names.js';
 
 export interface SetupDbRolesResult {

@@ -1,4 +1,4 @@
-import { parseTree } from '../../../services/sql-script/parse-tree.js';
+import { parseTree } from '../../../services/sql-script.js';
 
 /** What stands in an SQL expression. */
 export interface ReadExpression {

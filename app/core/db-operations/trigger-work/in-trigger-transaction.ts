@@ -4,8 +4,8 @@ import { type DbSession, getOperationSession } from '../../../services/database-
 import { errorWith } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
 import { asLockError, explainLockError, readTriggerLockHolders } from '../../triggers/locks.js';
+import { takeAdvisoryLock } from '../advisory-lock.js';
 import { explained } from '../failure.js';
-import { takeAdvisoryLock } from '../migration/advisory-lock.js';
 
 export interface LockPatience {
   /** Milliseconds that one wait for locks may last. */

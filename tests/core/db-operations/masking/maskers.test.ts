@@ -240,7 +240,7 @@ describe('the salt of a masked copy', () => {
 
   const rules = '  public.people: { n: keep, name: name, mail: email }';
   const statement = async (): Promise<string> => {
-    const select = selectionOf(await planFor(db.url, rules))({ schema: 'public', name: 'people' });
+    const select = selectionOf(await planFor(db.url, rules))({ schema: 'public', name: 'people' }) ?? [];
     return `copy (select ${select.map(({ expression }) => expression).join(', ')} from only public.people) to '/dev/null'`;
   };
 

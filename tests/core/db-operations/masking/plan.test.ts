@@ -80,13 +80,17 @@ describe('a masking plan', () => {
     );
     expect([plan.problems, plan.undecided]).to.deep.equal([[], []]);
     const select = selectionOf(plan);
-    expect(select({ schema: 'public', name: 'patients' }).map(({ column }) => column)).not.to.include('full_name');
-    expect(select({ schema: 'public', name: 'events_2024_0' }).map(({ column }) => column)).to.deep.equal([
+    expect(select({ schema: 'public', name: 'patients' })?.map(({ column }) => column)).not.to.include('full_name');
+    expect(select({ schema: 'public', name: 'events_2024_0' })?.map(({ column }) => column)).to.deep.equal([
       'id',
       'at',
       'who',
     ]);
     expect(() => select({ schema: 'public', name: 'made_meanwhile' })).to.throw('is not part of the masking plan');
+    const columns = ['id', 'at', 'who', 'since'];
+    expect(() => select({ schema: 'public', name: 'events_2024_0', columns })).to.throw(
+      'events_2024_0.since is not part',
+    );
     const rules =
       PATIENTS({}) +
       VISITS +
@@ -229,7 +233,7 @@ describe('a masking plan', () => {
     const select = selectionOf(await planFor(db.url, both));
     const code = (name: string) =>
       select({ schema: 'public', name })
-        .find(({ column }) => column === 'code')
+        ?.find(({ column }) => column === 'code')
         ?.expression.replace(/::[^:]*$/, '');
     expect(code('visits')).to.equal(code('patients'));
     expect(
@@ -309,6 +313,17 @@ describe('a masking plan', () => {
 describe('masking rules', () => {
   const read = (text: string) => parseYamlRules(text, 'masking.yaml').catch((error: Error) => error.message);
 
+  it('show ten mistakes: one line that is no YAML makes all those below it wrong', async () => {
+    const columns = Array.from({ length: 30 }, (_, number) => `    column_${number}: keep\n`).join('');
+    const message = String(
+      await read(`  keep  { date-shift: <key column> }  { fixed: <value> }\n#\ntables:\n  public.a:\n${columns}`),
+    );
+    const lines = message.split('\n');
+    expect(lines).to.have.length(11);
+    expect(lines[0]).to.match(/^masking\.yaml:\d+:/);
+    expect(lines[10]).to.match(/^And \d+ more\.$/);
+  });
+
   for (const [what, text, message] of [
     [
       'a rule that there is not',
@@ -346,6 +361,26 @@ describe('masking rules', () => {
       'tables:\n  a.b:\n    drop: [c]\n',
       'masking.yaml:3:5: only keep takes a list of columns.',
     ],
+    [
+      'what is no digest',
+      '# first\ntables: {}\nliterals:\n  default a.b.c: keep\n',
+      'masking.yaml:4:3: default a.b.c takes the digest that masking check prints: 8 to 64 hex digits.',
+    ],
+    [
+      'one definition twice',
+      'tables: {}\nliterals:\n  default a.b.c: 01234567\n  "default a.b.c": 01234567\n',
+      'masking.yaml:4:3: Map keys must be unique.',
+    ],
+    [
+      'another way with comments',
+      'tables: {}\nliterals:\n  comments: all\n',
+      'masking.yaml:3:3: comments are left out with none; else take the line out.',
+    ],
+    [
+      'no definition',
+      'tables: {}\nliterals: [default a.b.c]\n',
+      'masking.yaml:2:1: it takes names of definitions with their digests.',
+    ],
   ] as const) {
     it(`say where there is ${what}`, async () => {
       expect(await read(text))
@@ -365,5 +400,17 @@ describe('masking rules', () => {
       .to.equal(one.checksum)
       .and.match(/^[0-9a-f]{64}$/);
     expect((await parseYamlRules('tables:\n  a.b: { c: keep }', 'x')).checksum).not.to.equal(one.checksum);
+  });
+
+  it('read digests as they stand there, also those that look like numbers', async () => {
+    const { literals, checksum } = await parseYamlRules(
+      '# why\nliterals:\n  default a.b.c: 00123456\n  default a.b.d: 1234e567\n  check a.b.e:\n  comments: none\ntables: {}\n',
+      'x',
+    );
+    expect(literals.hasComments).to.equal(false);
+    expect(literals.acknowledged.map(({ digest }) => digest)).to.deep.equal(['00123456', '1234e567', null]);
+    const nothing = await parseYamlRules('tables: {}\nliterals:\n', 'x');
+    expect(nothing.literals).to.deep.equal({ hasComments: true, acknowledged: [] });
+    expect(nothing.checksum).not.to.equal(checksum);
   });
 });

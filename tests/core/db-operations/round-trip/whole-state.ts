@@ -7,7 +7,7 @@ import {
   contentChecksum,
   contentStatement,
   pinOutput,
-} from '../../../../app/core/db-operations/backup/table-content.js';
+} from '../../../../app/core/db-operations/database-state/table-content.js';
 import { findClientTools } from '../../../../app/services/client-tools.js';
 
 /** Everything of the users in a database that two readers see who know nothing of each other, and every byte of the data. */

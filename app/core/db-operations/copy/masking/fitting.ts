@@ -1,4 +1,4 @@
-import { parseTree } from '../../../../services/sql-script/parse-tree.js';
+import { parseTree } from '../../../../services/sql-script.js';
 import { qualified, quotedWhereNeeded } from '../../inspection/find-relation.js';
 import { type Family, familyOf, isTextual, valueType } from './column-family.js';
 import { SHORTEST_EMAIL_LENGTH } from './maskers/email.js';

@@ -103,6 +103,8 @@ interface Logging {
 }
 
 async function silenceParameters(db: Queryable): Promise<void> {
+  // with that, what is written about a statement for another reason has its parameters, too
+  await db.query(`select pg_catalog.set_config('log_parameter_max_length_on_error', '0', true)`);
   const { rows } = await db.query<{ [Key in keyof Logging]: Logging[Key] }>(LOGGED);
   const [found] = rows;
   if (found === undefined) return;

@@ -4,16 +4,20 @@ import { readMaskingChecks } from '../../../../database/catalog/masking-checks.j
 import { readMaskingForeignKeys } from '../../../../database/catalog/masking-foreign-keys.js';
 import { readUniqueKeys } from '../../../../database/catalog/masking-keys.js';
 import type { Queryable } from '../../../../database/queryable.js';
+import { withoutJit } from '../../../../database/without-jit.js';
 import { ManageDbError } from '../../../errors.js';
 import { qualified } from '../../inspection/find-relation.js';
+import type { SelectedColumn, TableToSelect } from '../selected-column.js';
 import { columnExpression } from './column-expression.js';
 import { problemsOfRules } from './fitting.js';
 import { findingsOfUniqueKeys, Limits, problemsOfForeignKeys } from './keys.js';
+import { literalLines } from './literals/literal-lines.js';
+import { type LiteralPlan, planLiterals } from './literals/plan-literals.js';
 import { Proposer } from './propose.js';
 import { type LeftOutTable, type MaskingProblem, type RuledTable, resolveRules } from './resolve-rules.js';
 import { ruleLines, type Undecided } from './rule-lines.js';
 import type { MaskingRules, Rule } from './rules.js';
-import { type PlannedTable, type SelectedColumn, tryMasking } from './trial.js';
+import { type PlannedTable, tryMasking } from './trial.js';
 
 /** A table of the copy. */
 export interface MaskedTable {
@@ -28,13 +32,17 @@ export interface MaskedTable {
   readonly maskedColumns: readonly string[];
 }
 
-/** What masking a database by certain rules means. Only a plan without problems and undecided columns may be carried out. */
+/** What masking a database by certain rules means. Only one that `requireDecided` lets pass may be carried out. */
 export interface MaskingPlan {
   /** SHA-256 of the rules, for the lineage of the copy. */
   readonly checksum: string;
   readonly tables: readonly MaskedTable[];
   readonly undecided: readonly Undecided[];
   readonly problems: readonly MaskingProblem[];
+  /** What definitions say, and nobody has acknowledged. */
+  readonly literals: LiteralPlan;
+  /** Whether no comment may come along: then none of them is among the literals. */
+  readonly commentsLeftOut: boolean;
   /** What cannot be known before the copy is built, which fails then and changes nothing. */
   readonly warnings: readonly string[];
 }
@@ -53,12 +61,20 @@ export interface PlanMaskingOptions {
  * @throws ManageDbError `USAGE` outside of a transaction, and what the server says when it cannot be asked
  * @example
  * const plan = await planMasking(session, await readMaskingRules());
- * requireDecided(plan);
+ * await requireDecided(plan);
  */
-export async function planMasking(
+export function planMasking(
   db: Queryable,
   rules: MaskingRules,
-  { leftOut = () => [], isTried = true }: PlanMaskingOptions = {},
+  options: PlanMaskingOptions = {},
+): Promise<MaskingPlan> {
+  return withoutJit(db, () => plan(db, rules, options));
+}
+
+async function plan(
+  db: Queryable,
+  rules: MaskingRules,
+  { leftOut = () => [], isTried = true }: PlanMaskingOptions,
 ): Promise<MaskingPlan> {
   const tables = await readMaskableTables(db);
   const foreignKeys = await readMaskingForeignKeys(db);
@@ -87,62 +103,95 @@ export async function planMasking(
     tables: planned.map(maskedTable),
     undecided: resolved.tables.filter(({ hasRows }) => hasRows).flatMap((one) => undecidedOf(one, proposer)),
     problems: [...problems, ...tried],
+    literals: await planLiterals(db, rules.literals),
+    commentsLeftOut: !rules.literals.hasComments,
     warnings: [...new Set([...unique.warnings, ...foreign.warnings])],
   };
 }
 
 /**
- * Refuses a plan that cannot be carried out: something in it is undecided, or does not fit.
+ * Refuses a plan that cannot be carried out: something in it is undecided or not acknowledged, or does not fit. What definitions
+ * say stands in the hint alone: messages are kept in operation logs.
  *
  * @throws ManageDbError `DRIFT` with the lines to add to the rules, and every problem with its place
  */
 export async function requireDecided(plan: MaskingPlan): Promise<void> {
-  const { undecided, problems } = plan;
-  if (undecided.length === 0 && problems.length === 0) return;
+  const { undecided, problems, literals } = plan;
+  const { unacknowledged } = literals;
+  if (undecided.length === 0 && problems.length === 0 && unacknowledged.length === 0) return;
   const lines = await ruleLines(undecided);
+  const broken = problems.filter(({ definition }) => definition !== undefined).map(problemText);
+  const acknowledging = await literalLines(unacknowledged);
   const message = [
-    ...problems.map(problemText),
+    ...problems.map(({ definition, ...problem }) => problemText(problem)),
     ...(undecided.length === 0
       ? []
       : [`${countOf(undecided.length)} no rule. To add below "tables:", with what you decide:`, ...lines]),
+    ...(unacknowledged.length === 0
+      ? []
+      : [
+          `What ${unacknowledged.length === 1 ? 'one definition says' : `${unacknowledged.length} definitions say`} is not acknowledged:`,
+          ...unacknowledged.map(({ name, isChanged }) => `  ${name}${isChanged ? ' (changed)' : ''}`),
+        ]),
   ].join('\n');
   throw new ManageDbError('DRIFT', message, {
-    hint: 'Complete the masking rules, and run: manage_db masking check',
-    details: { undecided: undecided.map(({ proposal, ...column }) => column), problems, lines },
+    hint: [
+      'Complete the masking rules, and run: manage_db masking check',
+      ...broken,
+      ...(acknowledging.length === 0
+        ? []
+        : ['To add below "literals:", once somebody has looked at each:', ...acknowledging]),
+    ].join('\n'),
+    details: {
+      undecided: undecided.map(({ proposal, ...column }) => column),
+      problems,
+      lines,
+      literals: unacknowledged.map(({ name, digest, isChanged }) => ({ name, digest, isChanged })),
+      literalLines: acknowledging,
+    },
   });
 }
 
-/** A problem as one line. */
-export function problemText({ table, column, message, place }: MaskingProblem): string {
+function problemText({ table, column, message, place, definition }: MaskingProblem): string {
   const what = column === null ? table : `${table}.${column}`;
-  return `${place === null ? '' : `${place}: `}${what}: ${message}.`;
+  return `${place === null ? '' : `${place}: `}${what}: ${message}${definition === undefined ? '' : `: ${definition}`}.`;
 }
 
 /**
- * What is selected from a table instead of its rows, for the engine that copies.
+ * What is selected from a table instead of its rows, for the engine that copies; `null`: as it is, what manage_db itself needs.
  *
- * @throws ManageDbError `INTERNAL` for a table that the plan does not know: it was made meanwhile, and nobody has decided
- * @example streamInto({ …, select: selectionOf(plan), prepareSource: (client) => setMaskingSalt(client, salt) })
+ * @throws ManageDbError `INTERNAL` for a table, or a column, that the plan does not know: it was made meanwhile, and nobody has
+ *   decided; and for a table that comes without rows
+ * @example streamInto({ …, select: selectionOf(plan), prepareSource: (client) => setMaskingSalt(client, salt),
+ *   leaveOut: { largeObjects: true, rowsOf: emptyInMasked(plan, tables) } })
  */
 export function selectionOf({
   tables,
-}: MaskingPlan): (table: { schema: string; name: string }) => readonly SelectedColumn[] {
-  const selects = new Map(
-    tables.flatMap(({ schema, name, select, partitions }) =>
-      [{ schema, name }, ...partitions].map((one) => [JSON.stringify([one.schema, one.name]), select] as const),
+}: MaskingPlan): (
+  table: Pick<TableToSelect, 'schema' | 'name'> & Partial<TableToSelect>,
+) => readonly SelectedColumn[] | null {
+  const planned = new Map(
+    tables.flatMap((table) =>
+      [table, ...table.partitions].map((one) => [JSON.stringify([one.schema, one.name]), table] as const),
     ),
   );
-  return ({ schema, name }) => {
-    const select = selects.get(JSON.stringify([schema, name]));
-    if (select !== undefined) return select;
-    throw new ManageDbError(
-      'INTERNAL',
-      `${qualified({ schema, name })} is not part of the masking plan: it was made meanwhile.`,
-      {
-        hint: 'Run the same again.',
-      },
-    );
+  return ({ schema, name, columns = [] }) => {
+    const table = planned.get(JSON.stringify([schema, name]));
+    if (table === undefined) throw madeMeanwhile(qualified({ schema, name }));
+    if (!table.hasRows) {
+      const message = `The rows of ${qualified({ schema, name })} are no part of a masked copy.`;
+      throw new ManageDbError('INTERNAL', message);
+    }
+    const unknown = columns.find((column) => !table.select.some((one) => one.column === column));
+    if (unknown !== undefined) throw madeMeanwhile(`${qualified({ schema, name })}.${unknown}`);
+    return table.select;
   };
+}
+
+function madeMeanwhile(what: string): ManageDbError {
+  return new ManageDbError('INTERNAL', `${what} is not part of the masking plan: it was made meanwhile.`, {
+    hint: 'Run the same again.',
+  });
 }
 
 function selectOf({ table, columns }: RuledTable, limits: Limits): SelectedColumn[] {

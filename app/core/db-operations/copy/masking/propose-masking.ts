@@ -3,22 +3,34 @@ import { readMaskableTables } from '../../../../database/catalog/maskable-tables
 import { readMaskingForeignKeys } from '../../../../database/catalog/masking-foreign-keys.js';
 import { readUniqueKeys } from '../../../../database/catalog/masking-keys.js';
 import type { Queryable } from '../../../../database/queryable.js';
+import { withoutJit } from '../../../../database/without-jit.js';
 import { qualified } from '../../inspection/find-relation.js';
+import type { UnacknowledgedLiterals } from './literals/plan-literals.js';
 import { type PlanMaskingOptions, planMasking } from './plan.js';
 import { Proposer } from './propose.js';
 import type { Undecided } from './rule-lines.js';
-import type { ColumnRule, TableRules } from './rules.js';
+import { type ColumnRule, NO_LITERALS, type TableRules } from './rules.js';
+
+export interface MaskingProposal {
+  readonly columns: readonly Undecided[];
+  /** Nobody but people acknowledges them. */
+  readonly literals: readonly UnacknowledgedLiterals[];
+}
 
 /**
  * A proposal for every column whose rows would be copied. One that does not fit its table is taken back: the column is
- * undecided then, and says why.
+ * undecided then, and says why. What definitions say is listed.
  *
  * @param db in a transaction, with the search_path pinned
  */
-export async function proposeMasking(
+export function proposeMasking(
   db: Queryable,
   { leftOut = () => [] }: Pick<PlanMaskingOptions, 'leftOut'> = {},
-): Promise<readonly Undecided[]> {
+): Promise<MaskingProposal> {
+  return withoutJit(db, () => propose(db, leftOut));
+}
+
+async function propose(db: Queryable, leftOut: NonNullable<PlanMaskingOptions['leftOut']>): Promise<MaskingProposal> {
   const all = await readMaskableTables(db);
   const without = leftOut(all);
   const tables = all.filter(({ schema, name }) => !without.some((one) => one.schema === schema && one.name === name));
@@ -39,11 +51,13 @@ export async function proposeMasking(
       }),
     ),
   );
-  const { problems } = await planMasking(db, { file: null, checksum: '', tables: rulesOf(columns) }, { leftOut });
-  return columns.map((one) => {
+  const rules = { file: null, checksum: '', tables: rulesOf(columns), literals: NO_LITERALS };
+  const { problems, literals } = await planMasking(db, rules, { leftOut });
+  const proposed = columns.map((one) => {
     const problem = problems.find(({ table, column }) => column === one.column && table === tableOf(one));
     return problem === undefined ? one : { ...one, proposal: { rule: null, why: `decide (${problem.message})` } };
   });
+  return { columns: proposed, literals: literals.unacknowledged };
 }
 
 function rulesOf(columns: readonly Undecided[]): TableRules[] {

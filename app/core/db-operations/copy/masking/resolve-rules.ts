@@ -11,6 +11,8 @@ export interface MaskingProblem {
   readonly column: string | null;
   readonly message: string;
   readonly place: string | null;
+  /** The definition that does not fit, with its literals: for people to look at, and not for logs. */
+  readonly definition?: string;
 }
 
 export interface RuledColumn {

@@ -1,6 +1,9 @@
 import { qualified } from '../../inspection/find-relation.js';
+import { literalLines } from './literals/literal-lines.js';
+import type { UnacknowledgedLiterals } from './literals/plan-literals.js';
 import type { Proposal } from './propose.js';
 import type { Rule } from './rules.js';
+import { yamlScalar } from './yaml-scalar.js';
 
 /** A column that nobody has decided about, and what could become of it. */
 export interface Undecided {
@@ -13,12 +16,7 @@ export interface Undecided {
 
 /** Columns with their proposals, as they stand in `masking.yaml` below `tables:`. */
 export async function ruleLines(columns: readonly Undecided[]): Promise<string[]> {
-  const { stringify } = await import('yaml');
-  // a key is one line, also where its name has several
-  const scalar = (text: string): string => {
-    const type = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text) ? 'QUOTE_DOUBLE' : 'PLAIN';
-    return stringify(text, { lineWidth: 0, defaultStringType: type, doubleQuotedAsJSON: true }).replace(/\n$/, '');
-  };
+  const scalar = await yamlScalar();
   const tables = new Map<string, Undecided[]>();
   for (const one of columns) {
     const name = qualified({ schema: one.schema, name: one.table });
@@ -36,8 +34,12 @@ export async function ruleLines(columns: readonly Undecided[]): Promise<string[]
   });
 }
 
-/** A rules file for all columns of `tables`, for people to go through. */
-export async function rulesText(columns: readonly Undecided[], source: string): Promise<string> {
+/** A rules file for all columns and definitions, for people to go through. */
+export async function rulesText(
+  columns: readonly Undecided[],
+  literals: readonly UnacknowledgedLiterals[],
+  source: string,
+): Promise<string> {
   return `${[
     `# What becomes of each column when ${oneLine(source)} is copied with --mask. Proposed from names, types and statistics: go through`,
     '# it line by line. A column with nothing behind its colon is undecided; so is one that is not listed, and both refuse the copy.',
@@ -47,6 +49,11 @@ export async function rulesText(columns: readonly Undecided[], source: string): 
     '# Check it, also after each migration: manage_db masking check',
     'tables:',
     ...(await ruleLines(columns)),
+    '',
+    '# Definitions come along as they are, and so does what they say. Look at each, and take the # away where it is nothing to hide;',
+    '# what stays behind its # refuses the copy. "comments: none" leaves all comments out.',
+    'literals:',
+    ...(await literalLines(literals)).map((line) => `#${line}`),
   ].join('\n')}\n`;
 }
 

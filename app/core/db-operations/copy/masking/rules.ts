@@ -44,7 +44,26 @@ export interface MaskingRules {
   /** SHA-256 of what the rules say, in hex; comments, order and spelling of the file do not matter. */
   readonly checksum: string;
   readonly tables: readonly TableRules[];
+  readonly literals: LiteralRules;
 }
+
+/** What a definition says, and somebody has looked at. */
+export interface Acknowledgement {
+  /** `default clinic.patients.status` */
+  readonly name: string;
+  /** How the SHA-256 of its literals begins, in hex; `null`: it stands there, and nobody has decided. */
+  readonly digest: string | null;
+  readonly place: string;
+}
+
+export interface LiteralRules {
+  /** Whether comments come along. */
+  readonly hasComments: boolean;
+  readonly acknowledged: readonly Acknowledgement[];
+}
+
+/** Nothing is acknowledged. */
+export const NO_LITERALS: LiteralRules = { hasComments: true, acknowledged: [] };
 
 const ALL_RULES = [...PLAIN_RULES, '{ date-shift: <key column> }', '{ fixed: <value> }', '{ sql: <expression> }'];
 
@@ -65,7 +84,13 @@ type RuleValue = z.infer<typeof ruleSchema>;
 const columnsSchema = z.record(z.string(), z.unknown(), {
   error: 'it takes rules for its columns, or no-rows',
 });
-const rulesSchema = z.strictObject({ tables: z.record(z.string(), z.unknown()) });
+const rulesSchema = z.strictObject({
+  tables: z.record(z.string(), z.unknown()),
+  literals: z.optional(
+    z.nullable(z.record(z.string(), z.unknown(), { error: 'it takes names of definitions with their digests' })),
+  ),
+});
+const digestSchema = z.string().check(z.regex(/^[0-9a-f]{8,64}$/));
 const namesSchema = z.array(z.string());
 
 /** What a rules file holds, as TypeScript sees it: `null` empties a column, `undefined` leaves it undecided. */
@@ -73,6 +98,8 @@ export interface MaskingFile {
   readonly tables: Readonly<
     Record<string, 'no-rows' | { readonly [column: string]: RuleValue | readonly string[] | undefined }>
   >;
+  /** What definitions say as it is, by their names, with the digests that `masking check` prints; `comments: 'none'` leaves comments out. */
+  readonly literals?: Readonly<Record<string, string | undefined>>;
 }
 
 /**
@@ -106,7 +133,9 @@ export function parseMaskingRules(value: unknown, { file, placeOf }: RulesSource
     problems.push(...parsed.error.issues.map((issue) => `${placeOf([...path, ...issue.path])}: ${issue.message}.`));
     return null;
   };
-  const tables = Object.entries(read(rulesSchema, value, [])?.tables ?? {}).map(([table, held]): TableRules => {
+  const held = read(rulesSchema, value, []);
+  const literals = parseLiterals(held?.literals ?? {}, { placeOf, problems });
+  const tables = Object.entries(held?.tables ?? {}).map(([table, held]): TableRules => {
     const path = ['tables', table];
     const place = placeOf(path);
     if (held === 'no-rows') return { table, place, hasRows: false, columns: [] };
@@ -122,12 +151,35 @@ export function parseMaskingRules(value: unknown, { file, placeOf }: RulesSource
     return { table, place, hasRows: true, columns: rules };
   });
   if (problems.length > 0) throw invalidRules(problems);
-  return { file, checksum: checksumOf(tables), tables };
+  return { file, checksum: checksumOf(tables, literals), tables, literals };
 }
+
+function parseLiterals(
+  held: Readonly<Record<string, unknown>>,
+  { placeOf, problems }: Pick<RulesSource, 'placeOf'> & { readonly problems: string[] },
+): LiteralRules {
+  const acknowledged: Acknowledgement[] = [];
+  for (const [name, said] of Object.entries(held)) {
+    const place = placeOf(['literals', name]);
+    if (name === 'comments') {
+      if (said !== 'none') problems.push(`${place}: comments are left out with none; else take the line out.`);
+      continue;
+    }
+    const digest = said === undefined || said === null ? null : digestSchema.safeParse(said).data;
+    if (digest === undefined) {
+      problems.push(`${place}: ${name} takes the digest that masking check prints: 8 to 64 hex digits.`);
+    } else acknowledged.push({ name, digest, place });
+  }
+  return { hasComments: !('comments' in held), acknowledged };
+}
+
+/** One line that YAML does not understand makes all those below it wrong. */
+const MOST_SHOWN = 10;
 
 /** @param problems sentences with their places */
 export function invalidRules(problems: readonly string[]): ManageDbError {
-  return new ManageDbError('INVALID_CONFIGURATION', problems.join('\n'), {
+  const more = problems.length > MOST_SHOWN ? [`And ${problems.length - MOST_SHOWN} more.`] : [];
+  return new ManageDbError('INVALID_CONFIGURATION', [...problems.slice(0, MOST_SHOWN), ...more].join('\n'), {
     hint: 'Correct the masking rules, and run: manage_db masking check',
     details: { problems },
   });
@@ -148,14 +200,20 @@ function notARule(input: unknown): string {
   return `${said} is no rule; ${meant === null ? `there are ${ALL_RULES.join(', ')}` : `did you mean ${meant}`}`;
 }
 
-function checksumOf(tables: readonly TableRules[]): string {
+function checksumOf(tables: readonly TableRules[], { hasComments, acknowledged }: LiteralRules): string {
   const said = tables.map(({ table, hasRows, columns }) => [
     table,
     hasRows,
     sorted(columns.map(({ column, rule }) => [column, rule === null ? null : Object.entries(rule).sort(byFirst)])),
   ]);
   return createHash('sha256')
-    .update(JSON.stringify(sorted(said as [string, ...unknown[]][])))
+    .update(
+      JSON.stringify([
+        sorted(said),
+        hasComments,
+        sorted(acknowledged.map(({ name, digest }) => [name, digest] as const)),
+      ]),
+    )
     .digest('hex');
 }
 

@@ -4,6 +4,7 @@ import type { MaskingCheck } from '../../../../database/catalog/masking-checks.j
 import type { Queryable } from '../../../../database/queryable.js';
 import { codeOf, messageOf } from '../../../errors.js';
 import { qualified } from '../../inspection/find-relation.js';
+import type { SelectedColumn } from '../selected-column.js';
 import { familyOf, isTextual } from './column-family.js';
 import { setPassingSalt } from './keyed-hash.js';
 import type { MaskingProblem, RuledColumn, RuledTable } from './resolve-rules.js';
@@ -13,11 +14,6 @@ export interface PlannedTable {
   readonly ruled: RuledTable;
   readonly select: readonly SelectedColumn[];
   readonly checks: readonly MaskingCheck[];
-}
-
-export interface SelectedColumn {
-  readonly column: string;
-  readonly expression: string;
 }
 
 /** Rows of each table. */
@@ -117,13 +113,14 @@ async function tryChecks(
     const [first] = ruled.columns.filter(
       ({ column, rule }) => check.columns.includes(column.column) && rule !== null && rule.kind !== 'keep',
     );
-    const message = `masked values break the constraint ${check.name}: CHECK ${check.expression}`;
+    const message = `masked values break the constraint ${check.name}`;
     return [
       {
         table: qualified(ruled.table),
         column: first?.column.column ?? null,
         message,
         place: first?.place ?? ruled.place,
+        definition: `CHECK ${check.expression}`,
       },
     ];
   });

@@ -23,24 +23,39 @@ export async function parseYamlRules(text: string, file: string): Promise<Maskin
   });
   if (problems.length > 0) throw invalidRules(problems);
   const placeOf = (path: readonly PropertyKey[]): string => at(file, lines, offsetOf(yaml, document, path));
-  return parseMaskingRules(withUndecided(yaml, document.contents), { file, placeOf });
+  return parseMaskingRules(contentOf(yaml, document.contents), { file, placeOf });
 }
 
 type Yaml = typeof import('yaml');
 
-/** What the nodes say; a scalar without a text is `undefined`, where `toJS()` would give `null`. */
-function withUndecided(yaml: Yaml, node: Node | null): unknown {
+/** What the nodes say. Digests are texts, also where they have digits only. */
+function contentOf(yaml: Yaml, node: Node | null): unknown {
+  return nodeValue(yaml, node, (name, value) =>
+    nodeValue(yaml, value, name === 'literals' ? (_, digest) => sourceOf(yaml, digest) : undefined),
+  );
+}
+
+/** A scalar without a text is `undefined`, where `toJS()` would give `null`. */
+function nodeValue(
+  yaml: Yaml,
+  node: Node | null,
+  entryOf: (name: string, value: Node | null) => unknown = (_, value) => nodeValue(yaml, value),
+): unknown {
   if (yaml.isMap(node)) {
     return Object.fromEntries(
-      node.items.map(({ key, value }) => [
-        String(yaml.isScalar(key) ? (key.source ?? key.value) : key),
-        withUndecided(yaml, value as Node | null),
-      ]),
+      node.items.map(({ key, value }) => {
+        const name = String(yaml.isScalar(key) ? (key.source ?? key.value) : key);
+        return [name, entryOf(name, value as Node | null)];
+      }),
     );
   }
-  if (yaml.isSeq(node)) return node.items.map((item) => withUndecided(yaml, item as Node | null));
+  if (yaml.isSeq(node)) return node.items.map((item) => nodeValue(yaml, item as Node | null));
   if (!yaml.isScalar(node)) return undefined;
   return node.value === null && !node.source ? undefined : node.value;
+}
+
+function sourceOf(yaml: Yaml, node: Node | null): unknown {
+  return yaml.isScalar(node) ? node.source || undefined : nodeValue(yaml, node);
 }
 
 /** Where the deepest part of `path` that is there begins: the key of a pair. */

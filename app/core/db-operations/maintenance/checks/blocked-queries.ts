@@ -10,13 +10,21 @@ export const checkBlockedQueries: RunCheck = async (db) => {
   const blockers = [...new Set(rows.flatMap((row) => row.blockers))];
   // The head of the queue is what to end: a blocker that itself waits goes on by itself.
   const heads = blockers.filter((pid) => !waiting.has(pid));
+  const ends = (heads.length > 0 ? heads : blockers).map((pid) =>
+    // a prepared transaction has no session
+    pid === 0
+      ? { words: 'a prepared transaction', fix: PREPARED }
+      : { words: `pid ${pid}`, fix: `select pg_terminate_backend(${pid})` },
+  );
   return {
     status: longest.seconds >= CRITICAL_SECONDS ? 'critical' : 'warning',
     value: rows.length,
-    detail: `${rows.length} waiting for a lock, the longest for ${Math.round(longest.seconds)} s, behind pid ${listed((heads.length > 0 ? heads : blockers).map(String))}.`,
-    fix: statements((heads.length > 0 ? heads : blockers).map((pid) => `select pg_terminate_backend(${pid})`)),
+    detail: `${rows.length} waiting for a lock, the longest for ${Math.round(longest.seconds)} s, behind ${listed(ends.map(({ words }) => words))}.`,
+    fix: statements(ends.map(({ fix }) => fix)),
   };
 };
+
+const PREPARED = `select format('rollback prepared %L', gid) from pg_prepared_xacts order by prepared`;
 
 /* pg_blocking_pids locks the whole lock table: it is asked only about sessions that wait. */
 const BLOCKED_QUERIES = `
@@ -25,4 +33,4 @@ const BLOCKED_QUERIES = `
   from pg_catalog.pg_stat_activity a
   join pg_catalog.pg_locks l on l.pid = a.pid and not l.granted
   where a.datname = pg_catalog.current_database()
-  order by 3 desc`;
+  order by 3 desc nulls last`;

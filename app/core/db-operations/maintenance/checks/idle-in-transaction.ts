@@ -1,14 +1,15 @@
-import { listed, ok, type RunCheck, statements } from '../check.js';
+import { listed, type RunCheck, statements } from '../check.js';
+import { nothingSeen } from './unseen-sessions.js';
 
 const WARNING_SECONDS = 60;
 const CRITICAL_SECONDS = 15 * 60;
 
-export const checkIdleInTransaction: RunCheck = async (db) => {
+export const checkIdleInTransaction: RunCheck = async (db, context) => {
   const { rows } = await db.query<{ pid: number; session: string; seconds: number }>(IDLE_IN_TRANSACTION, [
     WARNING_SECONDS,
   ]);
   const [longest] = rows;
-  if (longest === undefined) return ok(0, 'No session sits idle in an open transaction.');
+  if (longest === undefined) return nothingSeen(db, context, 'No session sits idle in an open transaction.');
   return {
     status: longest.seconds >= CRITICAL_SECONDS ? 'critical' : 'warning',
     value: Math.round(longest.seconds),

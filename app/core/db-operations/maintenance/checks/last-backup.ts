@@ -13,7 +13,7 @@ export const checkLastBackup: RunCheck = async (_db, { environment, isProtected 
   const fix = `manage_db create-backup --env ${environment}`;
   if (newest === undefined) {
     return {
-      status: 'warning',
+      status: isProtected ? 'critical' : 'warning',
       value: null,
       detail: `There is no complete backup of ${environment} in the workspace.`,
       fix,
@@ -21,8 +21,11 @@ export const checkLastBackup: RunCheck = async (_db, { environment, isProtected 
   }
   const hours = Math.floor((Date.now() - Date.parse(newest.createdAt)) / HOUR_MS);
   const detail = `The newest backup, ${newest.id}, is ${age(hours)} old.`;
-  const isStale = hours >= (isProtected ? OLDEST_HOURS.protected : OLDEST_HOURS.unprotected);
-  return isStale ? { status: 'warning', value: hours, detail, fix } : ok(hours, detail);
+  const { protected: expected, unprotected: longest } = OLDEST_HOURS;
+  if (isProtected && hours >= longest) return { status: 'critical', value: hours, detail, fix };
+  return hours >= (isProtected ? expected : longest)
+    ? { status: 'warning', value: hours, detail, fix }
+    : ok(hours, detail);
 };
 
 function age(hours: number): string {

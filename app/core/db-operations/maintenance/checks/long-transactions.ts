@@ -1,15 +1,17 @@
-import { listed, ok, type RunCheck, statements } from '../check.js';
+import { listed, type RunCheck, statements } from '../check.js';
+import { nothingSeen } from './unseen-sessions.js';
 
 const WARNING_SECONDS = 5 * 60;
 const CRITICAL_SECONDS = 60 * 60;
 
-export const checkLongTransactions: RunCheck = async (db) => {
+export const checkLongTransactions: RunCheck = async (db, context) => {
   const { rows } = await db.query<{ pid: number; session: string; seconds: number }>(LONG_TRANSACTIONS, [
     WARNING_SECONDS,
   ]);
   const [oldest] = rows;
-  if (oldest === undefined)
-    return ok(0, `No transaction has been running for more than ${WARNING_SECONDS / 60} minutes.`);
+  if (oldest === undefined) {
+    return nothingSeen(db, context, `No transaction has been running for more than ${WARNING_SECONDS / 60} minutes.`);
+  }
   return {
     status: oldest.seconds >= CRITICAL_SECONDS ? 'critical' : 'warning',
     value: Math.round(oldest.seconds),

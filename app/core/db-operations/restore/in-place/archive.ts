@@ -1,11 +1,10 @@
 import type { Writable } from 'node:stream';
 import type { AlterTableStmt, RawStmt } from 'libpg-query';
-import type { ConnectionSettings } from '../../../../config/connection-settings.js';
-import { runClientTool } from '../../../../services/client-tools.js';
-import { parseTree } from '../../../../services/sql-script/parse-tree.js';
-import { withTemporaryFile } from '../../../../services/work-folder.js';
+import { runOffline } from '../../../../services/client-tools.js';
+import { parseTree } from '../../../../services/sql-script.js';
 import { ManageDbError } from '../../../errors.js';
-import { type Entry, type EntryKind, parseContents, useList } from '../../backup/contents.js';
+import { type ArchiveToRead, textOfEntries, withoutUnrestrict } from '../../backup/dump/archive-text.js';
+import { type Entry, type EntryKind, parseContents } from '../../database-state/contents.js';
 import {
   afterName,
   constraintOf,
@@ -32,15 +31,9 @@ export interface ArchivedKey {
   readonly referenced: Named;
 }
 
-export interface ArchiveFile {
-  readonly path: string;
+export interface ArchiveFile extends ArchiveToRead {
   /** Of the backup, for messages. */
   readonly backup: string;
-  readonly pgRestore: string;
-  readonly settings: ConnectionSettings;
-  readonly signal: AbortSignal | undefined;
-  /** What is left out of it: see `leavingOut`. */
-  readonly args: readonly string[];
 }
 
 /**
@@ -59,9 +52,9 @@ export class Archive {
 
   /** @throws ManageDbError `CLIENT_TOOL_FAILED`, `INTERRUPTED` */
   static async open(file: ArchiveFile): Promise<Archive> {
-    const { pgRestore, path, settings, signal } = file;
-    const { stdout } = await runClientTool(pgRestore, ['--list', '--verbose', path], { settings, signal });
-    const { stdout: head } = await restore(file, [], {});
+    const { pgRestore, path, environment, signal } = file;
+    const { stdout } = await runOffline(pgRestore, ['--list', '--verbose', path], { environment, signal });
+    const { stdout: head } = await textOfEntries(file, []);
     const encoding = /^SET client_encoding = '(\w+)';$/m.exec(head)?.[1];
     return new Archive(file, parseContents(stdout), encoding ?? 'an unknown encoding');
   }
@@ -129,13 +122,13 @@ export class Archive {
   /** What restores these, as SQL without settings of limits and of the search_path: they are the caller's. Rows are no part of it. */
   async sqlOf(entries: readonly Entry[]): Promise<string> {
     if (entries.length === 0) return '';
-    const { stdout } = await restore(this.file, entries, {});
+    const { stdout } = await textOfEntries(this.file, entries);
     return withoutLimits(stdout);
   }
 
   /** Writes what restores the rows of `entries`, table after table, into `stdout`. */
   async writeRows(entries: readonly Entry[], stdout: Writable, signal: AbortSignal): Promise<void> {
-    await restore(this.file, entries, { stdout, signal });
+    await textOfEntries(this.file, entries, { stdout, signal });
   }
 
   /** One statement of the kind `tag` for each of `entries`, in their order. */
@@ -207,22 +200,12 @@ interface Statement {
   readonly text: Buffer;
 }
 
-function restore(
-  { pgRestore, path, settings, signal, args }: ArchiveFile,
-  entries: readonly Entry[],
-  options: { readonly stdout?: Writable; readonly signal?: AbortSignal },
-): Promise<{ readonly stdout: string }> {
-  return withTemporaryFile('list', useList(entries), (list) =>
-    runClientTool(pgRestore, [`--use-list=${list}`, '--file=-', ...args, path], { settings, signal, ...options }),
-  );
-}
-
 /** The settings that pg_restore begins with, without those that are the transaction's own, and without psql's commands. */
 function withoutLimits(sql: string): string {
   const start = sql.search(/^-- (?:Data for )?Name: /m);
   const [head, body] = start === -1 ? [sql, ''] : [sql.slice(0, start), sql.slice(start)];
   const kept = head.split('\n').filter((line) => !OF_THE_CALLER.test(line));
-  return `${kept.join('\n')}${body.replace(/\n\\unrestrict \w+\s*$/, '\n')}`;
+  return `${kept.join('\n')}${withoutUnrestrict(body)}`;
 }
 
 const OF_THE_CALLER =

@@ -1,4 +1,4 @@
-import type { Entry, EntryKind } from '../../backup/contents.js';
+import type { Entry, EntryKind } from '../../database-state/contents.js';
 import type { Archive, ArchivedKey, ArchivedTable } from './archive.js';
 import type { Named } from './parsed-statements.js';
 

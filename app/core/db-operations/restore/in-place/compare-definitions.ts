@@ -7,7 +7,7 @@ import type { RelationInPlace } from '../../../../database/catalog/tables-in-pla
 import type { Queryable } from '../../../../database/queryable.js';
 import { errorCodeOf, isServerError } from '../../../../services/database-errors.js';
 import { PermissionError } from '../../../errors.js';
-import { isOfSearchPath, underSearchPath } from '../../backup/search-path.js';
+import { isOfSearchPath, underSearchPath } from '../../database-state/search-path.js';
 import { qualified } from '../../inspection/find-relation.js';
 import type { ChosenTable } from './choose-tables.js';
 

@@ -1,11 +1,12 @@
 import { PassThrough, type Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { Client } from 'pg';
-import { beginCopy, type CopyIn } from '../../../../services/connection/copy-in.js';
 import { isServerError } from '../../../../services/database-errors.js';
 import { ManageDbError } from '../../../errors.js';
 import type { OperationControls } from '../../../progress.js';
-import type { Entry } from '../../backup/contents.js';
-import { underSearchPath } from '../../backup/search-path.js';
+import { type DumpPiece, dumpPieces } from '../../backup/dump/dump-pieces.js';
+import type { Entry } from '../../database-state/contents.js';
+import { underSearchPath } from '../../database-state/search-path.js';
 import type { Archive } from './archive.js';
 
 export interface RowsToLoad {
@@ -30,7 +31,7 @@ export async function loadRows(
   const written = new PassThrough();
   let done = 0;
   const onTable = (statement: string) => {
-    const table = /^COPY (.*?)(?: \(.*\) | +)FROM stdin;$/.exec(statement)?.[1] ?? '';
+    const table = /^COPY (.*?)(?: \(.*\) | +)FROM stdin;$/s.exec(statement)?.[1] ?? '';
     controls.onProgress?.({ step: `restoring ${table}`, done, total: entries.length, isDetail: true });
     done++;
   };
@@ -60,46 +61,29 @@ function isInterruption(error: unknown): boolean {
   return error instanceof ManageDbError && error.code === 'INTERRUPTED';
 }
 
-const NEWLINE = 0x0a;
-const BEGIN_OF_ROWS = /^COPY .* FROM stdin;$/;
-const END_OF_ROWS = Buffer.from('\n\\.\n');
-
 /** What pg_restore writes between the rows of two tables. */
 const BETWEEN =
   /^(?:--.*|SET \w+ = .*;|SELECT pg_catalog\.set_config\('search_path', '', false\);|\\(?:un)?restrict \w+|)$/;
 
 async function copyAll(client: Client, written: Readable, onTable: (statement: string) => void): Promise<void> {
-  let data: Buffer = Buffer.alloc(0);
-  let copy: CopyIn | null = null;
-  let isFirst = false;
-  for await (const chunk of written as AsyncIterable<Buffer>) {
-    data = data.length === 0 ? chunk : Buffer.concat([data, chunk]);
-    for (;;) {
-      if (copy !== null) {
-        const end = data.indexOf(END_OF_ROWS);
-        // the end of the rows may begin with the last bytes
-        const length = end === -1 ? Math.max(0, data.length - END_OF_ROWS.length + 1) : end + 1;
-        // the newline of the statement is no row
-        if (length > (isFirst ? 1 : 0)) await copy.write(data.subarray(isFirst ? 1 : 0, length));
-        if (length > 0) isFirst = false;
-        data = data.subarray(end === -1 ? length : end + END_OF_ROWS.length);
-        if (end === -1) break;
-        await copy.end();
-        copy = null;
-      }
-      const newline = data.indexOf(NEWLINE);
-      if (newline === -1) break;
-      const line = data.toString('utf8', 0, newline);
-      const begins = BEGIN_OF_ROWS.test(line);
-      if (!begins && !BETWEEN.test(line)) throw new Error(`pg_restore has written what is no row: ${line}`);
-      if (begins) {
-        onTable(line);
-        copy = await beginCopy(client, line);
-        isFirst = true;
-      }
-      // the end is looked for from the newline of the statement on: there may be no rows at all
-      data = data.subarray(begins ? newline : newline + 1);
-    }
+  const { from } = await import('pg-copy-streams');
+  const pieces = dumpPieces(written as AsyncIterable<Buffer>);
+  for await (const { kind, bytes, ...more } of pieces) {
+    const statement = 'statement' in more ? more.statement : null;
+    if (kind === 'line' && !BETWEEN.test(bytes.toString().trimEnd()))
+      throw new Error(`pg_restore has written what is no row: ${bytes.toString().trimEnd()}`);
+    if (statement === null) continue;
+    onTable(statement);
+    await pipeline(rowsOf(pieces), client.query(from(statement)));
   }
-  if (copy !== null) throw new Error('pg_restore has not written the end of the rows.');
+}
+
+/** Up to the end of these rows: what comes then is left in `pieces`. */
+async function* rowsOf(pieces: AsyncGenerator<DumpPiece>): AsyncGenerator<Buffer> {
+  for (;;) {
+    const { value, done } = await pieces.next();
+    if (done || value.kind === 'line') throw new Error('pg_restore has not written the end of the rows.');
+    if (value.kind === 'end') return;
+    yield value.bytes;
+  }
 }

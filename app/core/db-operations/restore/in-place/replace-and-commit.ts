@@ -7,9 +7,9 @@ import { ManageDbError } from '../../../errors.js';
 import type { OperationControls } from '../../../progress.js';
 import type { Target } from '../../../safety/gate.js';
 import type { Manifest } from '../../backup/manifest.js';
-import { isOfSearchPath, searchPathOf } from '../../backup/search-path.js';
+import type { SafetyBackup } from '../../backup/safety-backup.js';
 import { isCommitted, UnknownOutcome } from '../../commit-outcome.js';
-import type { SafetyBackup } from '../safety-backup.js';
+import { isOfSearchPath, searchPathOf } from '../../database-state/search-path.js';
 import { type Planning, planInPlace } from './plan.js';
 import { LOCK_TIMEOUT_MS, type Replaced, replaceInPlace } from './replace.js';
 

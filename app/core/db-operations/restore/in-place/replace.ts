@@ -1,11 +1,12 @@
 import type { Client } from 'pg';
 import { readFiringTriggers, readRelationsInPlace } from '../../../../database/catalog/tables-in-place.js';
+import { endWithUs } from '../../../../services/end-with-us.js';
 import { ManageDbError } from '../../../errors.js';
 import type { OperationControls } from '../../../progress.js';
-import type { Entry } from '../../backup/contents.js';
 import type { Manifest, TableRows } from '../../backup/manifest.js';
-import { searchPathOf, underSearchPath } from '../../backup/search-path.js';
-import { countTableRows } from '../../backup/table-rows.js';
+import type { Entry } from '../../database-state/contents.js';
+import { searchPathOf, underSearchPath } from '../../database-state/search-path.js';
+import { countTableRows } from '../../database-state/table-rows.js';
 import { stopIfAborted } from '../../failure.js';
 import { qualified } from '../../inspection/find-relation.js';
 import { listed } from '../../maintenance/check.js';
@@ -96,8 +97,7 @@ export async function replaceInPlace(client: Client, replacing: Replacing): Prom
 }
 
 async function beginLimited(client: Client): Promise<string> {
-  // where the server can, it looks whether we are still there, so that locks go with us; not every system can
-  await client.query(`set client_connection_check_interval = '1s'`).catch(() => undefined);
+  await endWithUs(client);
   await client.query('begin read write');
   await client.query(`set local role none; set local lock_timeout = ${LOCK_TIMEOUT_MS}; set local row_security = off;
     set constraints all immediate`);

@@ -1,10 +1,10 @@
 import { escapeIdentifier } from 'pg';
 import { ManageDbError } from '../../../errors.js';
-import { type Entry, type EntryKind, parseContents, useList } from '../../backup/contents.js';
 import type { Manifest } from '../../backup/manifest.js';
+import { type Entry, type EntryKind, parseContents, useList } from '../../database-state/contents.js';
 
 /** manage_db's records of what is in a database; the others are of the database itself, and stay. */
-export const OF_CONTENTS = ['trigger_registry', 'trigger_functions', 'migrations'];
+export const OF_CONTENTS = ['trigger_registry', 'trigger_functions', 'migrations', 'migration_journal'];
 
 export interface RestoredContents {
   /** For `pg_restore --use-list`. */

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
-import { type ClientTools, runClientTool } from '../../../../services/client-tools.js';
+import { type ClientTools, runClientTool, runOffline } from '../../../../services/client-tools.js';
 import { withTemporaryFile } from '../../../../services/work-folder.js';
 import { ManageDbError } from '../../../errors.js';
-import { DUMP_NAMES } from '../../backup/dump.js';
-import { tableProgress } from '../../backup/table-progress.js';
+import { DUMP_NAMES } from '../../backup/dump/dump.js';
+import { tableProgress } from '../../backup/dump/table-progress.js';
 import { restoredContents } from './archive-contents.js';
 import type { Dropping } from './dropping.js';
 import type { TransactionRestore } from './request.js';
@@ -27,10 +27,10 @@ export interface Executed {
 /** Has psql do everything in one transaction, and pg_restore write what it loads. What fails while they run is returned. */
 export async function execute(restore: TransactionRestore, attempt: Attempt): Promise<Executed> {
   const { tools, plan } = attempt;
-  const { folder, manifest, target, controls } = restore;
+  const { folder, manifest, controls } = restore;
   const archive = join(folder, DUMP_NAMES[manifest.format]);
-  const { settings } = target;
-  const { stdout } = await runClientTool(tools.pgRestore, ['--list', archive], { settings, signal: controls.signal });
+  const { environment } = manifest;
+  const { stdout } = await runOffline(tools.pgRestore, ['--list', archive], { environment, signal: controls.signal });
   const { list, owners } = restoredContents(stdout, manifest, plan.keptSchemas);
   return withTemporaryFile('list', list, (path) => executeList(restore, attempt, { archive, list: path, owners }));
 }
@@ -103,7 +103,7 @@ async function executeList(
       },
       async (signal) => {
         const args = [`--use-list=${list}`, '--single-transaction', '--file=-', archive];
-        await runClientTool(tools.pgRestore, args, { settings, signal, stdout: loaded });
+        await runOffline(tools.pgRestore, args, { environment: manifest.environment, signal, stdout: loaded });
         whole.open();
       },
     );
@@ -129,7 +129,13 @@ async function inOrder(
       controller.abort();
       throw error;
     });
-  const [a, b] = await Promise.allSettled([guarded(first(either)), guarded(second(either))]);
+  const one = guarded(first(either));
+  const other = second(either).catch(async (error: unknown) => {
+    // nobody reads any more what it writes: why, the first one says, which is about to end by itself
+    if (!(error instanceof ManageDbError)) await one.catch(() => undefined);
+    throw error;
+  });
+  const [a, b] = await Promise.allSettled([one, guarded(other)]);
   const isOwn = (result: PromiseSettledResult<void>): result is PromiseRejectedResult =>
     result.status === 'rejected' && !(result.reason instanceof ManageDbError && result.reason.code === 'INTERRUPTED');
   for (const result of [a, b]) if (isOwn(result)) throw result.reason;

@@ -1,0 +1,37 @@
+import type { Client } from 'pg';
+import { isServerError } from '../../../../services/database-errors.js';
+import { messageOf } from '../../../errors.js';
+import type { PlannedDirection } from './plan-changes.js';
+import { settingsOf } from './render-migration.js';
+import type { ReplayedDatabase } from './replay.js';
+
+/**
+ * Tries each statement in its order, so that one that the server refuses does not withhold all others: that one is marked, and so
+ * is what cannot be done without it. Nothing stays of it.
+ *
+ * @throws what ends the connection
+ */
+export function withoutFailing({ connect }: ReplayedDatabase, direction: PlannedDirection): Promise<PlannedDirection> {
+  return connect(async (client) => {
+    await client.query(['begin', ...settingsOf(direction)].join('; '));
+    const statements = [];
+    for (const statement of direction.statements) {
+      statements.push({ ...statement, problem: await problemOf(client, statement.sql) });
+    }
+    await client.query('rollback');
+    return { ...direction, statements };
+  });
+}
+
+async function problemOf(client: Client, sql: string): Promise<string | null> {
+  await client.query('savepoint trying');
+  try {
+    await client.query(sql);
+    await client.query('release savepoint trying');
+    return null;
+  } catch (error) {
+    if (!isServerError(error) || error.code.startsWith('57P')) throw error;
+    await client.query('rollback to savepoint trying; release savepoint trying');
+    return messageOf(error);
+  }
+}

@@ -1,0 +1,96 @@
+import type { RehearsalOrigin } from '../../app/core/db-operations/rehearse-migrations.js';
+import { ManageDbError } from '../../app/core/errors.js';
+import { type CommandContext, type CommandOutcome, defineCommand } from '../command.js';
+import { type MigrationArgs, migrationFlags, runOptionsOf } from '../migration-flags.js';
+import { planLines, renderRun } from '../presenters/migrations.js';
+import { rehearsalOutcome } from '../presenters/rehearsal.js';
+
+interface Args extends MigrationArgs {
+  readonly allowOutOfOrder?: boolean;
+  readonly allowMissing?: boolean;
+  readonly rehearse?: boolean;
+  readonly rehearseFrom?: RehearsalOrigin;
+  readonly allowServerWide?: boolean;
+  readonly rehearsal?: string;
+}
+
+export const command = defineCommand<Args>({
+  isMutating: ({ rehearse }) => rehearse !== true,
+  examples: [
+    ['apply-db-migration', 'all that are pending'],
+    ['apply-db-migration --dry-run', 'which ones, what is lost, and nothing happens'],
+    ['apply-db-migration --rehearse', 'on a copy: time, locks, rewritten tables, whether it can be taken back'],
+    ['apply-db-migration --to 20261121093000', 'up to this one'],
+    [
+      'apply-db-migration --env production --reason "release 42" --confirm "EXECUTE APPLY_DB_MIGRATION ON clinic"',
+      'where the database is protected',
+    ],
+  ],
+  exitCodes: { 1: 'with --rehearse, when a migration fails on the copy or cannot be taken back cleanly' },
+  builder: (yargs) =>
+    migrationFlags(yargs, { to: 'Up to this version, which is the last one', steps: 'At most this many' })
+      .option('allow-out-of-order', {
+        type: 'boolean',
+        describe: 'Also those that are older than one that is applied',
+      })
+      .option('allow-missing', {
+        type: 'boolean',
+        describe: 'Also where files of applied migrations are not in the folder',
+      })
+      .option('rehearse', {
+        type: 'boolean',
+        describe: 'Only try them out, on a copy of the database that is dropped again',
+      })
+      .option('rehearse-from', {
+        choices: ['template', 'backup', 'stream'] as const,
+        describe: 'With --rehearse: where the copy comes from; by default whatever is possible, in this order',
+      })
+      .option('allow-server-wide', {
+        type: 'boolean',
+        describe: 'With --rehearse: also statements that reach beyond the copy, such as CREATE ROLE',
+      })
+      .option('rehearsal', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'Apply only what the rehearsal with this checksum has shown',
+      }),
+  async run({ rehearse: isRehearsal, rehearseFrom, allowServerWide, ...args }, context) {
+    if (isRehearsal === true) return rehearse({ ...args, rehearseFrom, allowServerWide }, context);
+    refuseAlone({ rehearseFrom, allowServerWide });
+    const { allowOutOfOrder, allowMissing, rehearsal } = args;
+    const { operation, say } = context;
+    const { applyMigration } = await import('../../app/core/db-operations/migrations.js');
+    const result = await applyMigration({
+      ...operation,
+      ...runOptionsOf(args),
+      allowOutOfOrder,
+      allowMissing,
+      rehearsal,
+      onPlan: (plan) => {
+        if (args.dryRun !== true) planLines(plan).forEach(say);
+      },
+    });
+    return { data: result, warnings: result.warnings, text: (paint) => renderRun(result, paint) };
+  },
+});
+
+type RehearseArgs = Pick<Args, 'to' | 'steps' | 'dryRun' | 'rehearsal' | 'rehearseFrom' | 'allowServerWide'>;
+
+async function rehearse(args: RehearseArgs, { operation }: CommandContext): Promise<CommandOutcome> {
+  const { to, steps, dryRun, rehearsal, rehearseFrom, allowServerWide } = args;
+  if (dryRun === true || rehearsal !== undefined) {
+    const other = dryRun === true ? '--dry-run' : '--rehearsal';
+    throw new ManageDbError('USAGE', `--rehearse and ${other} cannot be given together.`, {
+      hint: 'Rehearse first, then apply.',
+    });
+  }
+  const { rehearseMigrations } = await import('../../app/core/db-operations/rehearse-migrations.js');
+  return rehearsalOutcome(await rehearseMigrations({ ...operation, to, steps, rehearseFrom, allowServerWide }));
+}
+
+/** A flag that does nothing is a flag that was misunderstood. */
+function refuseAlone({ rehearseFrom, allowServerWide }: Pick<Args, 'rehearseFrom' | 'allowServerWide'>): void {
+  if (rehearseFrom === undefined && allowServerWide === undefined) return;
+  const flag = rehearseFrom === undefined ? '--allow-server-wide' : '--rehearse-from';
+  throw new ManageDbError('USAGE', `${flag} belongs to --rehearse.`, { hint: `Add --rehearse, or leave ${flag} out.` });
+}

@@ -1,0 +1,54 @@
+import type { Argv } from 'yargs';
+import type { MigrationRunOptions } from '../app/core/db-operations/migrations.js';
+import { durationMs } from './duration.js';
+
+/** The flags of every command that runs migrations. */
+export interface MigrationArgs {
+  readonly to?: string;
+  readonly steps?: number;
+  readonly dryRun?: boolean;
+  readonly lockTimeout?: string;
+  readonly lockBudget?: string;
+  readonly unknownStatement?: 'done' | 'again';
+  readonly schemaFile?: string | false;
+}
+
+export function migrationFlags<T>(yargs: Argv<T>, { to, steps }: { readonly to: string; readonly steps: string }) {
+  return yargs
+    .option('to', { type: 'string', requiresArg: true, describe: to })
+    .option('steps', { type: 'number', requiresArg: true, describe: steps })
+    .option('dry-run', { type: 'boolean', describe: 'Only say what would be done' })
+    .option('lock-timeout', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'How long one attempt waits for a lock, and the application behind it: 2s by default',
+    })
+    .option('lock-budget', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'How long it tries to get the locks of one migration: 60s by default',
+    })
+    .option('schema-file', {
+      type: 'string',
+      describe: 'Where the schema is written afterwards, for review; --no-schema-file: nowhere',
+    })
+    .option('unknown-statement', {
+      choices: ['done', 'again'] as const,
+      describe: 'What a statement counts as of which nobody can tell whether a killed run has finished it',
+    });
+}
+
+/** @throws ManageDbError `USAGE` */
+export function runOptionsOf({ lockTimeout, lockBudget, ...args }: MigrationArgs): MigrationRunOptions {
+  const { to, steps, dryRun, unknownStatement, schemaFile } = args;
+  return {
+    to,
+    steps,
+    dryRun,
+    unknownStatement,
+    // without a name, the usual one
+    schemaFile: schemaFile === '' ? 'schema.sql' : schemaFile,
+    lockTimeoutMs: lockTimeout === undefined ? undefined : durationMs(lockTimeout, 'lock-timeout'),
+    lockBudgetMs: lockBudget === undefined ? undefined : durationMs(lockBudget, 'lock-budget'),
+  };
+}

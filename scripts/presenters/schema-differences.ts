@@ -1,0 +1,27 @@
+import type { SchemaDifference } from '../../app/core/db-operations/rehearse-migrations.js';
+import { printable } from './printable.js';
+
+const MOST_SHOWN = 20;
+
+/** One line a difference: what is left over, missing or changed. */
+export function differenceLines(differences: readonly SchemaDifference[]): readonly string[] {
+  const shown = differences.slice(0, MOST_SHOWN).map((one) => printable(`${one.kind} ${one.name} ${stateOf(one)}`));
+  const more = differences.length - shown.length;
+  return more > 0 ? [...shown, `and ${more} more`] : shown;
+}
+
+function stateOf({ kind, state, changes }: SchemaDifference): string {
+  if (state === 'left_over') return 'is left over';
+  if (state === 'missing') return 'is missing';
+  const [first] = changes;
+  if (kind === 'rows' || kind === 'values')
+    return first === undefined ? 'are others' : `are ${textOf(first.to)}, and were ${textOf(first.from)}`;
+  const properties = [...new Set(changes.map(({ property }) => property))];
+  const values = properties.length === 1 && first !== undefined ? `: ${textOf(first.from)} → ${textOf(first.to)}` : '';
+  return `is another one${properties.length === 0 ? '' : ` (${properties.join(', ')}${values})`}`;
+}
+
+function textOf(value: unknown): string {
+  const text = typeof value === 'string' ? value : value === null ? 'nothing' : JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}

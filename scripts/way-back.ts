@@ -1,0 +1,30 @@
+import type { MigrationRun, MigrationRunOptions } from '../app/core/db-operations/migrations.js';
+import { type CommandModule, defineCommand } from './command.js';
+import { type MigrationArgs, migrationFlags, runOptionsOf } from './migration-flags.js';
+import { planLines, renderRun } from './presenters/migrations.js';
+
+/** A command that rolls migrations back, and may apply them again. */
+export function wayBack(
+  examples: CommandModule['examples'],
+  run: (options: MigrationRunOptions) => Promise<MigrationRun>,
+): CommandModule {
+  return defineCommand<MigrationArgs>({
+    isMutating: true,
+    examples,
+    builder: (yargs) =>
+      migrationFlags(yargs, {
+        to: 'Back to this version, which stays; 0: all of them',
+        steps: 'How many, the newest first; 1 by default',
+      }),
+    async run(args, { operation, say }) {
+      const result = await run({
+        ...operation,
+        ...runOptionsOf(args),
+        onPlan: (plan) => {
+          if (args.dryRun !== true) planLines(plan).forEach(say);
+        },
+      });
+      return { data: result, warnings: result.warnings, text: (paint) => renderRun(result, paint) };
+    },
+  });
+}

@@ -1,0 +1,187 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import pg from 'pg';
+import { backupDatabase } from '../../../app/core/db-operations/backup.js';
+import { verifyOperationLog } from '../../../app/core/db-operations/operation-log.js';
+import { type RestoreOptions, restoreDatabase } from '../../../app/core/db-operations/restore.js';
+import { readStampStatus } from '../../../app/core/db-operations/stamp.js';
+import { undoRestore } from '../../../app/core/db-operations/undo-restore.js';
+import {
+  dropDatabase,
+  onServer,
+  type ScratchDatabase,
+  scratchDatabase,
+  withClient,
+} from '../../support/scratch-database.js';
+import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
+import { stampAs } from '../../support/stamp.js';
+
+const file = new URL('../../../app/core/db-operations/restore.ts', import.meta.url).href;
+
+/** Says every step, so that it can be killed there. */
+const PROGRAM = `
+  import { restoreDatabase } from '${file}';
+  await restoreDatabase({ env: 'testing', id: 'latest', consent: { yes: true }, disconnectUsers: true,
+    onProgress: ({ step }) => process.stdout.write(step + '\\n') });
+  process.stdout.write('the end\\n');`;
+
+describe('a restore that is killed', function () {
+  this.timeout(60_000);
+  let db: ScratchDatabase;
+  let workspace: ScratchWorkspace;
+  beforeEach(async () => {
+    db = await scratchDatabase(`
+      create table public.patients (id int primary key);
+      insert into public.patients select n from generate_series(1, 20000) n`);
+    await onServer((server) => server.query(`comment on database ${db.name} is 'the clinic'`));
+    await withClient(db.url, (client) => stampAs(client, 'testing'));
+    workspace = scratchWorkspace({ '.env.testing': `TESTING_DATABASE_URL=${db.url}\n` });
+    await workspace.run(() => backupDatabase(env));
+    await db.query('insert into public.patients values (-1)');
+  });
+  afterEach(async () => {
+    await workspace.remove();
+    for (const name of await databases(`${db.name}_previous_%`)) await dropDatabase(name);
+    await dropDatabase(db.name);
+  });
+
+  const env = { env: 'testing', consent: { yes: true } } as const;
+  const restore = (options: Partial<RestoreOptions> = {}) =>
+    workspace.run(() => restoreDatabase({ ...env, id: 'latest', ...options }));
+  const databases = (pattern: string) =>
+    onServer(async (server) => {
+      const { rows } = await server.query<{ name: string }>(
+        'select datname::text as name from pg_database where datname like $1',
+        [pattern],
+      );
+      return rows.map(({ name }) => name);
+    });
+  const count = async () =>
+    Number((await db.query<{ count: string }>('select count(*) from public.patients')).rows[0]?.count);
+  const start = (): ChildProcess =>
+    spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', PROGRAM], {
+      env: { ...process.env, MANAGE_DB_WORKSPACE: workspace.root },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+  const said = async (child: ChildProcess, step: string) => {
+    let text = '';
+    for await (const chunk of child.stdout ?? []) {
+      text += String(chunk);
+      if (text.split('\n').some((line) => line.startsWith(step))) return;
+    }
+    throw new Error(`it ended without ${step}: ${text}`);
+  };
+
+  for (const [step, afterMs] of [
+    ['verifying checksums', 0],
+    ['creating a scratch database', 30],
+    ['restoring public.patients', 0],
+    ['comparing row counts', 0],
+    ['checking triggers', 0],
+    ['swapping', 0],
+    ['swapping', 20],
+    ['swapping', 60],
+  ] as const) {
+    it(`leaves a whole database, and nothing else after the next one (${step}, ${afterMs} ms later)`, async () => {
+      const child = start();
+      const exited = once(child, 'exit');
+      await said(child, step);
+      await sleep(afterMs);
+      child.kill('SIGKILL');
+      await exited;
+
+      // either all of the old one or all of the new one
+      const rows = await count();
+      if (step === 'swapping') expect(rows).to.be.oneOf([20_000, 20_001]);
+      else expect(rows).to.equal(20_001);
+      expect((await workspace.run(() => readStampStatus('testing'))).status).to.include({ state: 'trusted' });
+      await gone();
+      await restore({ disconnectUsers: true });
+      expect(await count()).to.equal(20_000);
+      expect(await databases('manage_db_scratch%')).to.deep.equal([]);
+      expect(await workspace.run(() => verifyOperationLog(env))).to.include({ ok: true });
+      // what was replaced by the killed one is kept, and leads back
+      if (rows === 20_000 && (await databases(`${db.name}_previous_%`)).length > 0) {
+        await workspace.run(() => undoRestore(env));
+        expect(await count()).to.equal(20_001);
+      }
+    });
+  }
+
+  /** The sessions and tools of a killed process end a little after it. */
+  const gone = async () => {
+    for (let waited = 0; waited < 10_000; waited += 50) {
+      const { rowCount } = await onServer((server) =>
+        server.query(
+          `select from pg_locks l where l.locktype = 'advisory' and l.classid = 1835295346
+            and l.objid = (hashtext($1)::bigint & 4294967295)::oid`,
+          [`restore of ${db.name}`],
+        ),
+      );
+      if (rowCount === 0) return;
+      await sleep(50);
+    }
+  };
+
+  it('is no reason to refuse the next, but one that still runs is', async () => {
+    const child = start();
+    const exited = once(child, 'exit');
+    try {
+      await said(child, 'restoring public.patients');
+      child.kill('SIGSTOP');
+      const error = await restore().catch((reason: unknown) => reason);
+      expect(error).to.include({ code: 'DATABASE_IN_USE' });
+      expect(String(error))
+        .to.include(`Another restore or copy into ${db.name} is running`)
+        .and.include('was not changed');
+    } finally {
+      child.kill('SIGKILL');
+      await exited;
+    }
+  });
+
+  it('or not, keeps ten clients that come back at once out for less than 300 ms', async () => {
+    let isOver = false;
+    const gaps: number[] = [];
+    const client = async () => {
+      let last = performance.now();
+      while (!isOver) {
+        const one = new pg.Client({ connectionString: db.url });
+        one.on('error', () => undefined);
+        try {
+          await one.connect();
+          gaps.push(performance.now() - last);
+          last = performance.now();
+          // works until it is disconnected, as an application does
+          while (!isOver) {
+            await one.query('select count(*) from public.patients where id < 10');
+            last = performance.now();
+          }
+        } catch {
+          await sleep(5);
+        } finally {
+          await one.end().catch(() => undefined);
+        }
+      }
+    };
+    const clients = Array.from({ length: 10 }, client);
+    const longest: number[] = [];
+    try {
+      for (let round = 0; round < 3; round++) {
+        await sleep(200);
+        gaps.length = 0;
+        await restore({ disconnectUsers: true });
+        await sleep(500);
+        expect(gaps.length).to.be.at.least(10);
+        longest.push(Math.max(...gaps));
+      }
+    } finally {
+      isOver = true;
+      await Promise.all(clients);
+    }
+    // the machine may have been busy with something else, once or twice
+    expect(Math.min(...longest), longest.join(', ')).to.be.lessThan(300);
+  });
+});
