@@ -27,12 +27,18 @@ const NEUTRAL: Readonly<Record<string, string>> = {
 const NAMES = Object.keys(NEUTRAL);
 const VALUES = Object.values(NEUTRAL);
 
+const WITHOUT_LIMIT = 'set statement_timeout = 0';
+
 /** Some may be changed by superusers only; to others they stay what they are. */
-const DIFFERENT = `
+const TO_CHANGE = `
   from pg_catalog.pg_settings s
   join rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) as n (name, value) on n.name = s.name
-  where s.setting <> n.value and s.source <> 'client'
-    and (s.context = 'user' or pg_catalog.current_setting('is_superuser') = 'on')`;
+  where (s.context = 'user' or pg_catalog.current_setting('is_superuser') = 'on')`;
+
+const DIFFERENT = `${TO_CHANGE} and s.setting <> n.value and s.source <> 'client'`;
+
+/** What the session began with, the client's own options as well: what sets them for a tool comes after these settings. */
+const DIFFERENT_AT_START = `${TO_CHANGE} and s.reset_val <> n.value`;
 
 /**
  * A role that the database or the login is set to, and that keeps the login from what it may do by itself. One with the
@@ -60,8 +66,11 @@ export const DROP_SET_ROLE = `select pg_catalog.set_config('role', 'none', true)
  * Gives the session of `db` the settings that ours need, until its end.
  *
  * @param db with the search_path pinned
+ * @param options the environment's own, which stay
  */
-export async function neutralize(db: Queryable): Promise<void> {
+export async function neutralize(db: Queryable, options: string | null): Promise<void> {
+  // first and unseen: asking for what is set takes long enough to run into it
+  if (!options?.includes('statement_timeout')) await db.query(WITHOUT_LIMIT);
   await db.query(`select pg_catalog.set_config('role', 'none', false) ${SET_ROLE}`);
   await db.query(`select pg_catalog.set_config(s.name, n.value, false) ${DIFFERENT}`, [NAMES, VALUES]);
 }
@@ -72,9 +81,10 @@ export async function neutralize(db: Queryable): Promise<void> {
  * @param db a session as the tool will have one, but with the search_path pinned, and which does nothing else
  */
 export async function neutralOptions(db: Queryable): Promise<string[]> {
-  // first, as it decides which of the others may be changed
+  await db.query(WITHOUT_LIMIT);
+  // before the settings, as it decides which of them may be changed
   const { rows: roles } = await db.query(`select pg_catalog.set_config('role', 'none', false) ${SET_ROLE}`);
-  const { rows } = await db.query<{ name: string; value: string }>(`select s.name, n.value ${DIFFERENT}`, [
+  const { rows } = await db.query<{ name: string; value: string }>(`select s.name, n.value ${DIFFERENT_AT_START}`, [
     NAMES,
     VALUES,
   ]);

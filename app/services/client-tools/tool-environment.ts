@@ -32,13 +32,15 @@ export function withToolEnvironment<T>(
  */
 async function optionsFor(settings: ConnectionSettings, database: string): Promise<string | null> {
   const own = settings.options === null ? [] : [settings.options];
-  const neutral = await withoutSettings(settings, database).catch(() => []);
+  const neutral = await withoutSettings(settings, database);
   return [...neutral, ...own].join(' ') || null;
 }
 
 async function withoutSettings(settings: ConnectionSettings, database: string): Promise<string[]> {
   const connection = { ...settings, hosts: settings.hosts.slice(0, 1), database, targetSessionAttrs: 'any' } as const;
-  const { client } = await openConnection(connection, SINGLE_CLIENT);
+  const opened = await openConnection(connection, SINGLE_CLIENT).catch(() => null);
+  if (opened === null) return [];
+  const { client } = opened;
   try {
     await client.query(PIN_SESSION);
     return await neutralOptions(client);

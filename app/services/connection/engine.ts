@@ -67,7 +67,7 @@ export async function connectForOperation(
   const client = await connectTo(settings, options);
   try {
     await client.query(PIN_SESSION);
-    await neutralize(client);
+    await neutralize(client, settings.options);
     return client;
   } catch (error) {
     await client.end().catch(() => undefined);
