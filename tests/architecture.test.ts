@@ -17,7 +17,7 @@ const FLOORS: readonly (readonly string[])[] = [
     'app/core/workspace-root',
     'app/types',
   ],
-  ['app/core/environment'],
+  ['app/core/environment', 'app/core/next-command'],
   ['app/config'],
   ['app/database', 'app/services'],
   ['app/core/triggers', 'app/core/safety'],

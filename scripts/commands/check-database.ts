@@ -1,6 +1,7 @@
 import type { Check, CheckStatus } from '../../app/core/db-operations/maintenance.js';
 import { ManageDbError } from '../../app/core/errors.js';
 import { defineCommand } from '../command.js';
+import { envFlag } from '../env-flag.js';
 import { renderChecks } from '../presenters/checks.js';
 
 interface Args {
@@ -52,7 +53,7 @@ function failure(
   if (worst === undefined) return null;
   const others = failed.length === 1 ? '' : ` ${failed.length - 1} more: ${names(failed.slice(1))}.`;
   return new ManageDbError('CHECK_FAILED', `${worst.name} is ${worst.status}: ${worst.detail}${others}`, {
-    hint: worst.fix ?? `See all of them: manage_db check-database${env === undefined ? '' : ` --env ${env}`}`,
+    hint: worst.fix ?? `See all of them: manage_db check-database${envFlag(env)}`,
     details: { failOn, failed: failed.map(({ name, status }) => ({ name, status })) },
   });
 }

@@ -66,13 +66,13 @@ function isSameDatabase(old: Stamp | null, now: Stamp): boolean {
 }
 
 /** The consent was given for what the gate has seen. */
-function refuseIfChanged({ stamp, database }: Target, now: Stamp | null): void {
+function refuseIfChanged({ stamp, database, environment }: Target, now: Stamp | null): void {
   const seen = stamp?.says ?? null;
   if (seen?.stampedAt === now?.stampedAt && seen?.environment === now?.environment) return;
   throw new ManageDbError(
     'STAMP_MISMATCH',
     `Somebody has stamped ${database} as ${now?.environment ?? 'nothing'} in this moment. Nothing was changed.`,
-    { hint: 'See: manage_db switch-env --status' },
+    { hint: `See: manage_db switch-env --status --env ${environment}` },
   );
 }
 
