@@ -11,6 +11,7 @@ const FLOORS: readonly (readonly string[])[] = [
     'app/core/files',
     'app/core/levels',
     'app/core/nearest',
+    'app/core/plural',
     'app/core/progress',
     'app/core/schema',
     'app/core/shell-quote',
