@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { EXIT, ManageDbError, messageOf } from '../../app/core/errors.js';
 import { makeFolder, writeFileAtomically } from '../../app/core/files.js';
 import { type CommandContext, type CommandOutcome, defineCommand } from '../command.js';
+import { envFlag } from '../env-flag.js';
 import type { FeatureTestReport } from '../feature-tests/report.js';
 import { liveLines, renderInstallation, renderReport } from '../presenters/feature-tests.js';
 import { type Paint, paintFor } from '../presenters/paint.js';
@@ -153,7 +154,7 @@ function interruption(report: FeatureTestReport, env: string | undefined): Manag
     'INTERRUPTED',
     `The feature tests were interrupted after ${formatCounted(tests, 'test')}. ${were} ${isKept ? 'kept' : 'dropped'}, the scratch folder was removed, and the active environment is what it was.${left}`,
     {
-      hint: `Run them again: manage_db test-db-features${env === undefined ? '' : ` --env ${env}`}`,
+      hint: `Run them again: manage_db test-db-features${envFlag(env)}`,
       details: { tests, databases },
     },
   );

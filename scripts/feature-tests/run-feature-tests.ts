@@ -5,6 +5,7 @@ import { redactDeep } from '../../app/config/redaction.js';
 import { asManageDbError } from '../../app/services/database-errors.js';
 import { packageVersion } from '../../app/services/package-root.js';
 import { withWorkFolder } from '../../app/services/work-folder.js';
+import { envFlag } from '../env-flag.js';
 import type { ActiveEnvironment } from './active-environment.js';
 import type { Category } from './categories.js';
 import { NotTested, Unexpected } from './expectations.js';
@@ -241,7 +242,7 @@ class LazyWorkspace {
 function tooSlow({ env }: FeatureTestRun): Unexpected {
   return new Unexpected(
     `It was not done after ${LONGEST_TEST_MS / 1000} s.`,
-    `See what the server is busy with: manage_db check-database${env === undefined ? '' : ` --env ${env}`}`,
+    `See what the server is busy with: manage_db check-database${envFlag(env)}`,
   );
 }
 

@@ -3,6 +3,7 @@ import { type RelationName, readRelationNames } from '../../../database/catalog/
 import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
 import { nearest } from '../../nearest.js';
+import { nextCommand } from '../../next-command.js';
 
 /**
  * The relation that a user means by `typed`: `clinic.users`, `users`, `"My Schema"."My Table"`. A name that is found as
@@ -54,7 +55,7 @@ function notFound(names: readonly RelationName[], typed: string): ManageDbError 
         ),
       );
   return new ManageDbError('NOT_FOUND', `There is no table or view ${typed}.`, {
-    hint: suggestion ? `Did you mean ${suggestion}?` : 'manage_db inspect-db --tables lists what there is.',
+    hint: suggestion ? `Did you mean ${suggestion}?` : `${nextCommand('inspect-db --tables')} lists what there is.`,
     details: { table: typed, suggestion },
   });
 }

@@ -4,6 +4,7 @@ import { getWorkspace } from '../../../config/workspace.js';
 import { ensureSchema } from '../../../database/schema/ensure-schema.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { ManageDbError, messageOf } from '../../errors.js';
+import { nextCommand } from '../../next-command.js';
 import type { OperationControls } from '../../progress.js';
 import type { OperationOptions, Target } from '../../safety/gate.js';
 import type { OperationName } from '../../safety/operations.js';
@@ -322,7 +323,7 @@ function refuseBuried({ history }: Situation, steps: readonly CheckedStep[]): vo
   throw new ManageDbError(
     'DATABASE_IN_USE',
     `Another runner has applied ${above.map(({ version }) => version).join(', ')} since this was planned: nothing more is rolled back.`,
-    { hint: 'Look at the new plan, and run it again: manage_db show-all-migrations' },
+    { hint: `Look at the new plan, and run it again: ${nextCommand('show-all-migrations')}` },
   );
 }
 
