@@ -389,6 +389,38 @@ describe('the feature tests', function () {
       await server.query(production, `delete from manage_db.migrations where name = 'forgotten'`);
     });
 
+    it('find a record of a migration that is gone, and leave alone what only is pending', async () => {
+      const { workspace } = server;
+      const later = 'migrations/29990101000000_create_tags.sql';
+      workspace.write({ [later]: '-- migrate:up\ncreate table tags (id int);\n' });
+      expect((await look()).report.categories.filter(({ ok }) => !ok)).to.deep.equal([]);
+      const forget = () =>
+        server.query<{ version: string }>(
+          production,
+          `delete from manage_db.migrations where name = 'create_notes' returning version`,
+        );
+      const [{ version = '' } = {}] = await forget();
+      const said = [
+        'migrations/',
+        'create_notes.sql makes is there: table notes',
+        `manage_db baseline-db-migration --to ${version} --env production`,
+      ];
+      await onlyFails('migration', 'create_notes is not recorded as applied', ...said);
+      const record = async () => {
+        const line = ['baseline-db-migration', '--to', version, ...ceremony('BASELINE_DB_MIGRATION')];
+        const { code, stderr } = await workspace.cli(line, override);
+        expect(code, stderr).to.equal(0);
+      };
+      await record();
+      const applied = await workspace.cli(['apply-db-migration', ...ceremony('APPLY_DB_MIGRATION')], override);
+      expect(applied.code, applied.stderr).to.equal(0);
+      // now it is one in the middle
+      await forget();
+      await onlyFails('migration', 'create_notes is not recorded as applied', ...said);
+      await record();
+      expect((await look()).code).to.equal(0);
+    });
+
     it('find an environment file that is broken', async () => {
       const { workspace } = server;
       workspace.write({ '.env.testing': 'DATABASE_URL=postgres//nobody\n' });
