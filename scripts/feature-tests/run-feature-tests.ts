@@ -153,6 +153,8 @@ class Runner {
     if (test.subject !== 'installation' || test.needs === 'nothing') return null;
     if (installation.environment === null)
       return 'it cannot be told which environment is active: see the category environment';
+    if (installation.problem?.code === 'UNKNOWN_ENVIRONMENT')
+      return `${installation.environment} is no environment of this workspace: see the category environment`;
     if (test.needs === 'environment') return null;
     if (installation.problem !== null)
       return `${installation.environment} has no usable configuration: see the category configuration`;
