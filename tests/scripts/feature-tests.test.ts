@@ -12,7 +12,7 @@ describe('the scratch databases of the feature tests', () => {
 
   it('are swept by one of several runs that begin at the same time, and only that one says so', async () => {
     const settings = await settingsOf(testUrl('postgres'));
-    for (const name of left) await onServer((server) => server.query(`create database ${name} strategy file_copy`));
+    for (const name of left) await onServer((server) => server.query(`create database ${name}`));
     const runs = [1, 2, 3].map(() => withScratchServer(settings, async ({ swept }) => swept));
     expect((await Promise.all(runs)).flat().sort()).to.deep.equal(left);
   });
@@ -21,7 +21,7 @@ describe('the scratch databases of the feature tests', () => {
     const settings = await settingsOf(testUrl('postgres'));
     const [name, others] = await withScratchServer(settings, async (server) => {
       const made = server.newDatabase('testing').name;
-      await onServer((client) => client.query(`create database ${made} strategy file_copy`));
+      await onServer((client) => client.query(`create database ${made}`));
       return [made, await withScratchServer(settings, async ({ swept }) => swept)] as const;
     });
     expect(others).not.to.include(name);
