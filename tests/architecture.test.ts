@@ -10,6 +10,7 @@ const FLOORS: readonly (readonly string[])[] = [
     'app/core/errors',
     'app/core/files',
     'app/core/levels',
+    'app/core/listed',
     'app/core/nearest',
     'app/core/progress',
     'app/core/schema',

@@ -1,5 +1,7 @@
 import type { Queryable } from '../../../database/queryable.js';
 
+export { listed } from '../../listed.js';
+
 /** One finding about a database. */
 export interface Check {
   readonly name: string;
@@ -30,12 +32,6 @@ export type RunCheck = (db: Queryable, context: CheckContext) => Promise<Omit<Ch
 /** Nothing to mend. */
 export function ok(value: Check['value'], detail: string): Omit<Check, 'name'> {
   return { status: 'ok', value, detail, fix: null };
-}
-
-/** `a, b, c and 4 more`. */
-export function listed(names: readonly string[], shown = 5): string {
-  const rest = names.length - shown;
-  return rest > 0 ? `${names.slice(0, shown).join(', ')} and ${rest} more` : names.join(', ');
 }
 
 /** The statements that mend the first few of what was found. */

@@ -4,6 +4,7 @@ import {
 } from '../../../database/catalog/constraint-trigger-modes.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
+import { shortened } from '../../listed.js';
 import type { OperationControls } from '../../progress.js';
 import type { Manifest } from '../backup/manifest.js';
 import { triggersChecksumOf } from '../database-state/database-description.js';
@@ -67,7 +68,7 @@ export async function findSurprises(
     if (hasRegistry(manifest)) await refuseOtherTriggers(contents, manifest);
     const { triggers, ...others } = await found();
     const constraints = await readOtherConstraintTriggers(contents, manifest);
-    return { ...others, triggers: [...triggers, ...shortened(constraints)] };
+    return { ...others, triggers: [...triggers, ...firstOf(constraints)] };
   });
 }
 
@@ -83,9 +84,9 @@ async function looking<T>(
     // a table of which policies hide rows is an error, not a table with a smaller maximum
     await contents.query('set local row_security = off');
     return await work(async () => ({
-      sequences: shortened(await readLaggingSequences(contents, searchPath, controls)),
-      unfinished: shortened(await readUnfinished(contents)),
-      triggers: shortened(await readStrangeTriggers(contents, environment)),
+      sequences: firstOf(await readLaggingSequences(contents, searchPath, controls)),
+      unfinished: firstOf(await readUnfinished(contents)),
+      triggers: firstOf(await readStrangeTriggers(contents, environment)),
     }));
   } finally {
     await contents.query('rollback');
@@ -94,9 +95,8 @@ async function looking<T>(
 
 const MOST_OF_A_KIND = 20;
 
-function shortened(warnings: readonly string[]): string[] {
-  const more = warnings.length - MOST_OF_A_KIND;
-  return more > 0 ? [...warnings.slice(0, MOST_OF_A_KIND), `And ${more} more of that kind.`] : [...warnings];
+function firstOf(warnings: readonly string[]): string[] {
+  return shortened(warnings, MOST_OF_A_KIND, (rest) => `And ${rest} more of that kind.`);
 }
 
 /** The registry is rows. */

@@ -1,11 +1,11 @@
 import type { Action, LockClass, StableId } from '@supabase/pg-delta';
 import type { TableName } from '../../../../database/catalog/rows-at-stake.js';
+import { listed } from '../../../listed.js';
 import type { Target } from '../../../safety/gate.js';
 import type { DefinitionDifference } from '../../compare/found-difference.js';
 import type { NotCompared } from '../../compare/incomparable.js';
 import { kindOf, nameOf } from '../../compare/object-names.js';
 import { qualified, quotedWhereNeeded } from '../../inspection/find-relation.js';
-import { listed } from '../../maintenance/check.js';
 import { usedLabels } from './labels.js';
 import { makesUpOptions, type OwnOptions } from './own-options.js';
 import { type StatementRisk, tablesOf } from './risks.js';
