@@ -1,7 +1,7 @@
 import type { OperationOptions, Target } from '../../safety/gate.js';
 import type { CheckedStep } from './check-steps.js';
 import type { Extent } from './choose-steps.js';
-import type { LiveDifference } from './live-differences/compare-with-live.js';
+import type { LiveDifference } from './live-differences/live-difference.js';
 import type { Loss } from './losses/loss.js';
 import type { PlannedMigration, Situation } from './plan.js';
 import type { MigrationStep, RanMigration } from './runner.js';
