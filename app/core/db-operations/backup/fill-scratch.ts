@@ -16,7 +16,7 @@ import type { Manifest, TableRows } from './manifest.js';
 
 const MOST_JOBS = 4;
 
-import { withoutEventTriggers } from './without-event-triggers.js';
+import { withoutEventTriggers } from '../database-state/without-triggers.js';
 
 export interface ScratchFilling {
   readonly settings: ConnectionSettings;

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
-import { readFiringTriggers, readRelationsInPlace } from '../../../../database/catalog/tables-in-place.js';
+import { readFiringTriggers } from '../../../../database/catalog/firing-triggers.js';
+import { readRelationsInPlace } from '../../../../database/catalog/tables-in-place.js';
 import { endWithUs } from '../../../../services/end-with-us.js';
 import { ManageDbError } from '../../../errors.js';
 import { listed } from '../../../listed.js';
