@@ -12,6 +12,7 @@ const FLOORS: readonly (readonly string[])[] = [
     'app/core/levels',
     'app/core/listed',
     'app/core/nearest',
+    'app/core/os-user',
     'app/core/progress',
     'app/core/schema',
     'app/core/shell-quote',

@@ -2,14 +2,15 @@
  * Which environment is active. The single source of truth: nothing else reads these variables or files.
  * Imports nothing of the rest of `app/` but its leaves (errors, the workspace's root).
  */
+
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { existsSync, readFileSync } from 'node:fs';
-import { userInfo } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse as parseDotenv } from 'dotenv';
 import { assertKnownEnvironment, normalizeEnv } from './environment-names.js';
-import { codeOf, ManageDbError, messageOf } from './errors.js';
-import { appendLine, writeFileAtomically } from './files.js';
+import { ManageDbError, messageOf } from './errors.js';
+import { appendLine, readIfThere, writeFileAtomically } from './files.js';
+import { osUser } from './os-user.js';
 import { STATE_FOLDER, workspaceRoot } from './workspace-root.js';
 
 /** Where a name for the active environment was found. `value` is as written; `environment` is its normal form. */
@@ -108,7 +109,7 @@ export function setEnvironment(name: string, options: { readonly workspace?: str
     at: new Date().toISOString(),
     from: previousEnvironment(root),
     to: environment,
-    actor: loginName(),
+    actor: osUser(),
     pid: process.pid,
   };
   try {
@@ -207,7 +208,7 @@ function normalizeFrom(source: string, value: string): string {
 }
 
 function readEnvironmentFile(root: string): string | undefined {
-  return readOptional(environmentFile(root));
+  return readIfThere(environmentFile(root));
 }
 
 /** The variables of older systems that the workspace opts into, from the process or from the shared `.env`. */
@@ -220,20 +221,8 @@ function legacyVariables(root: string): readonly string[] {
 }
 
 function sharedDotenv(root: string): Readonly<Record<string, string>> {
-  const text = readOptional(join(root, '.env'));
+  const text = readIfThere(join(root, '.env'));
   return text === undefined ? {} : parseDotenv(text);
-}
-
-function readOptional(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
-    throw new ManageDbError('UNREADABLE_FILE', `${path} cannot be read: ${messageOf(error)}.`, {
-      hint: `Check its permissions: ls -l ${path}`,
-      cause: error,
-    });
-  }
 }
 
 function previousEnvironment(root: string): string {
@@ -241,13 +230,5 @@ function previousEnvironment(root: string): string {
     return discover(root).environment;
   } catch {
     return 'unknown';
-  }
-}
-
-function loginName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return String(process.getuid?.() ?? 'unknown');
   }
 }
