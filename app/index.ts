@@ -294,10 +294,10 @@ export {
   isDevelopment,
   isProduction,
   isTesting,
-  normalizeEnv,
   setEnvironment,
   withEnvironment,
 } from './core/environment.js';
+export { normalizeEnv } from './core/environment-names.js';
 export { type ErrorCode, EXIT, type ExitCode, ManageDbError, PermissionError } from './core/errors.js';
 export { LEVELS, type Level } from './core/levels.js';
 export type { OperationControls, ProgressEvent } from './core/progress.js';

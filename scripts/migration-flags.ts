@@ -1,6 +1,13 @@
 import type { Argv } from 'yargs';
-import type { MigrationRunOptions } from '../app/core/db-operations/migrations.js';
+import type { MigrationRun, MigrationRunOptions } from '../app/core/db-operations/migrations.js';
+import type { CommandOutcome } from './command.js';
 import { durationMs } from './duration.js';
+import { planLines, renderRun } from './presenters/migrations.js';
+
+/** What comes of such a command. */
+export function ranOutcome(result: MigrationRun): CommandOutcome {
+  return { data: result, warnings: result.warnings, text: (paint) => renderRun(result, paint) };
+}
 
 /** The flags of every command that runs migrations. */
 export interface MigrationArgs {
@@ -38,8 +45,14 @@ export function migrationFlags<T>(yargs: Argv<T>, { to, steps }: { readonly to: 
     });
 }
 
-/** @throws ManageDbError `USAGE` */
-export function runOptionsOf({ lockTimeout, lockBudget, ...args }: MigrationArgs): MigrationRunOptions {
+/**
+ * @param say is told the plan, where something is going to be done
+ * @throws ManageDbError `USAGE`
+ */
+export function runOptionsOf(
+  { lockTimeout, lockBudget, ...args }: MigrationArgs,
+  say: (line: string) => void,
+): MigrationRunOptions {
   const { to, steps, dryRun, unknownStatement, schemaFile } = args;
   return {
     to,
@@ -50,5 +63,9 @@ export function runOptionsOf({ lockTimeout, lockBudget, ...args }: MigrationArgs
     schemaFile: schemaFile === '' ? 'schema.sql' : schemaFile,
     lockTimeoutMs: lockTimeout === undefined ? undefined : durationMs(lockTimeout, 'lock-timeout'),
     lockBudgetMs: lockBudget === undefined ? undefined : durationMs(lockBudget, 'lock-budget'),
+    onPlan: (plan) => {
+      if (dryRun === true) return;
+      for (const line of planLines(plan)) say(line);
+    },
   };
 }

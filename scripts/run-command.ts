@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
-import { currentEnv, normalizeEnv, withEnvironment } from '../app/core/environment.js';
+import { currentEnv, withEnvironment } from '../app/core/environment.js';
+import { normalizeEnv } from '../app/core/environment-names.js';
 import { type ExitCode, ManageDbError } from '../app/core/errors.js';
 import { LONGEST_OVERRIDE_MS, withKillSwitchOverride } from '../app/core/safety/override.js';
 import { withWorkspaceRoot, workspaceRoot } from '../app/core/workspace-root.js';

@@ -1,4 +1,4 @@
-import { normalizeEnv } from '../app/core/environment.js';
+import { normalizeEnv } from '../app/core/environment-names.js';
 import { ManageDbError } from '../app/core/errors.js';
 
 /**

@@ -1,7 +1,6 @@
 import type { MigrationRun, MigrationRunOptions } from '../app/core/db-operations/migrations.js';
 import { type CommandModule, defineCommand } from './command.js';
-import { type MigrationArgs, migrationFlags, runOptionsOf } from './migration-flags.js';
-import { planLines, renderRun } from './presenters/migrations.js';
+import { type MigrationArgs, migrationFlags, ranOutcome, runOptionsOf } from './migration-flags.js';
 
 /** A command that rolls migrations back, and may apply them again. */
 export function wayBack(
@@ -17,14 +16,7 @@ export function wayBack(
         steps: 'How many, the newest first; 1 by default',
       }),
     async run(args, { operation, say }) {
-      const result = await run({
-        ...operation,
-        ...runOptionsOf(args),
-        onPlan: (plan) => {
-          if (args.dryRun !== true) planLines(plan).forEach(say);
-        },
-      });
-      return { data: result, warnings: result.warnings, text: (paint) => renderRun(result, paint) };
+      return ranOutcome(await run({ ...operation, ...runOptionsOf(args, say) }));
     },
   });
 }

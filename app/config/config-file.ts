@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
-import { BUILT_IN_ENVIRONMENTS, normalizeEnv, registerEnvironments } from '../core/environment.js';
+import { BUILT_IN_ENVIRONMENTS, normalizeEnv, registerEnvironments } from '../core/environment-names.js';
 import { ManageDbError, messageOf } from '../core/errors.js';
 import * as z from '../core/schema.js';
 import { cacheFolder, findConfigFile } from '../core/workspace-root.js';

@@ -1,5 +1,7 @@
 /** Which settings an environment has, and where each of them comes from. */
-import { currentEnv, normalizeEnv, onEnvironmentChange } from '../core/environment.js';
+
+import { currentEnv, onEnvironmentChange } from '../core/environment.js';
+import { normalizeEnv } from '../core/environment-names.js';
 import { ManageDbError } from '../core/errors.js';
 import { workspaceRoot } from '../core/workspace-root.js';
 import { forgetConfigFiles } from './config-file.js';

@@ -1,4 +1,4 @@
-import { normalizeEnv } from '../core/environment.js';
+import { normalizeEnv } from '../core/environment-names.js';
 import { ManageDbError, messageOf } from '../core/errors.js';
 import * as z from '../core/schema.js';
 import type { SecuritySettings } from './settings.js';

@@ -1,4 +1,4 @@
-import { scopedPrefixes } from '../core/environment.js';
+import { scopedPrefixes } from '../core/environment-names.js';
 import { isMisspelt } from '../core/nearest.js';
 import { SETTINGS, type SettingDefinition } from './setting-names.js';
 import { readDotenv } from './value-layers.js';

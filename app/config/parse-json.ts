@@ -14,6 +14,15 @@ export function parseJson(text: string): unknown {
   throw new Error(`line ${before.length}, column ${(before.at(-1) ?? '').length + 1} is not valid JSON`);
 }
 
+/** As {@link parseJson}; `undefined` for what is not valid JSON. */
+export function parseJsonOrNothing(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 function failureOf(text: string): string | null {
   try {
     JSON.parse(text);

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { codeOf, ManageDbError, messageOf } from '../core/errors.js';
+import { ManageDbError } from '../core/errors.js';
+import { readIfThere } from '../core/files.js';
 
 /** The parameters of one section of a service file, by libpq's names (`host`, `dbname`, …). */
 export type ServiceParameters = Readonly<Record<string, string>>;
@@ -16,8 +16,8 @@ export type ServiceParameters = Readonly<Record<string, string>>;
 export function readService(name: string, variables: NodeJS.ProcessEnv = process.env): ServiceParameters {
   const files = serviceFiles(variables);
   for (const file of files) {
-    const text = readIfPresent(file);
-    const parameters = text === null ? null : parseServiceFile(text, name, file);
+    const text = readIfThere(file);
+    const parameters = text === undefined ? null : parseServiceFile(text, name, file);
     if (parameters !== null) return parameters;
   }
   throw new ManageDbError('MISSING_SETTING', `The connection service "${name}" (PGSERVICE) is not defined.`, {
@@ -55,16 +55,4 @@ function parseServiceFile(text: string, name: string, file: string): ServicePara
     found[line.slice(0, equals).trim()] = line.slice(equals + 1).trim();
   }
   return found;
-}
-
-function readIfPresent(file: string): string | null {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return null;
-    throw new ManageDbError('UNREADABLE_FILE', `${file} cannot be read: ${messageOf(error)}.`, {
-      hint: `Check its permissions: ls -l ${file}`,
-      cause: error,
-    });
-  }
 }

@@ -1,4 +1,4 @@
-import { assertKnownEnvironment, scopedPrefixes } from '../core/environment.js';
+import { assertKnownEnvironment, scopedPrefixes } from '../core/environment-names.js';
 import { ManageDbError } from '../core/errors.js';
 import { embeddedConnection, externalConnection } from './build-connection.js';
 import { loadConfigFile } from './config-file.js';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse as parseDotenv } from 'dotenv';
-import { scopedPrefixes } from '../core/environment.js';
+import { scopedPrefixes } from '../core/environment-names.js';
 import { codeOf, ManageDbError, messageOf } from '../core/errors.js';
 import { lineageOf, type ManageDbConfig } from './config-file.js';
 import type { SecretReference } from './secrets.js';

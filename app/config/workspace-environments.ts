@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { knownEnvironments } from '../core/environment.js';
+import { knownEnvironments } from '../core/environment-names.js';
 import { loadConfigFile } from './config-file.js';
 
 /** What stands behind `.env.` and is no environment. */

@@ -2,34 +2,16 @@
  * Which environment is active. The single source of truth: nothing else reads these variables or files.
  * Imports nothing of the rest of `app/` but its leaves (errors, the workspace's root).
  */
+
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { existsSync, readFileSync } from 'node:fs';
-import { userInfo } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse as parseDotenv } from 'dotenv';
-import { codeOf, ManageDbError, messageOf } from './errors.js';
-import { appendLine, writeFileAtomically } from './files.js';
-import { nearest } from './nearest.js';
-import { findConfigFile, STATE_FOLDER, workspaceRoot } from './workspace-root.js';
-
-export const BUILT_IN_ENVIRONMENTS = ['development', 'testing', 'staging', 'production'] as const;
-
-/** Other spellings of the built-in environments, and the prefixes of their scoped variables. */
-const ALIASES: Readonly<Record<string, string>> = {
-  dev: 'development',
-  develop: 'development',
-  test: 'testing',
-  stage: 'staging',
-  prod: 'production',
-  live: 'production',
-};
-
-const SHORT_PREFIX: Readonly<Record<string, string>> = {
-  development: 'DEV',
-  testing: 'TEST',
-  staging: 'STAGE',
-  production: 'PROD',
-};
+import { assertKnownEnvironment, normalizeEnv } from './environment-names.js';
+import { ManageDbError, messageOf } from './errors.js';
+import { appendLine, readIfThere, writeFileAtomically } from './files.js';
+import { osUser } from './os-user.js';
+import { STATE_FOLDER, workspaceRoot } from './workspace-root.js';
 
 /** Where a name for the active environment was found. `value` is as written; `environment` is its normal form. */
 export interface EnvironmentCandidate {
@@ -56,22 +38,8 @@ export interface EnvironmentChange {
 }
 
 const selected = new AsyncLocalStorage<{ readonly environment: string; readonly source: string }>();
-const listeners = new Set<(change: EnvironmentChange) => void>();
 
-/**
- * The normal form of an environment's name: aliases resolved (`prod` → `production`), lower case, trimmed.
- *
- * @throws ManageDbError `UNKNOWN_ENVIRONMENT` when the name could not be one (`prod;rm`).
- * @example normalizeEnv(' PROD ') // 'production'
- */
-export function normalizeEnv(name: string): string {
-  const lower = name.trim().toLowerCase();
-  const normal = Object.hasOwn(ALIASES, lower) ? (ALIASES[lower] as string) : lower;
-  if (/^[a-z][a-z0-9_-]{0,47}$/.test(normal)) return normal;
-  throw new ManageDbError('UNKNOWN_ENVIRONMENT', `${JSON.stringify(name)} cannot be the name of an environment.`, {
-    hint: `Use one of ${BUILT_IN_ENVIRONMENTS.join(', ')}, or a custom name of letters, digits, "-" and "_".`,
-  });
-}
+const listeners = new Set<(change: EnvironmentChange) => void>();
 
 /**
  * Finds the active environment, first match wins: `--env` or {@link withEnvironment} → `MANAGE_DB_ENV` → `APP_ENV` →
@@ -141,7 +109,7 @@ export function setEnvironment(name: string, options: { readonly workspace?: str
     at: new Date().toISOString(),
     from: previousEnvironment(root),
     to: environment,
-    actor: loginName(),
+    actor: osUser(),
     pid: process.pid,
   };
   try {
@@ -181,51 +149,9 @@ export function onEnvironmentChange(listener: (change: EnvironmentChange) => voi
   return () => listeners.delete(listener);
 }
 
-/** The prefixes of the variables that belong to one environment only, the preferred one first (`PRODUCTION_`, `PROD_`). */
-export function scopedPrefixes(environment: string): readonly string[] {
-  const long = environment.toUpperCase().replaceAll('-', '_');
-  const short = SHORT_PREFIX[environment];
-  return short === undefined ? [`${long}_`] : [`${long}_`, `${short}_`];
-}
-
 /** The file that `switch-env` writes. */
 function environmentFile(root: string): string {
   return join(root, STATE_FOLDER, 'environment');
-}
-
-/**
- * The environments that this workspace knows: the built-in ones, those of the configuration file as far as it has been
- * loaded (see {@link registerEnvironments}).
- */
-export function knownEnvironments(root: string): readonly string[] {
-  return [...new Set<string>([...BUILT_IN_ENVIRONMENTS, ...(registered.get(root) ?? [])])];
-}
-
-const registered = new Map<string, readonly string[]>();
-
-/** Told by the configuration which custom environments the workspace declares. */
-export function registerEnvironments(root: string, names: readonly string[]): void {
-  registered.set(root, names);
-}
-
-/**
- * Refuses a name that is neither built in, nor declared, nor has an `.env.<name>` or a `<NAME>_DATABASE_URL`. A
- * configuration file that has not been loaded yet may declare it: then the decision is left to whoever loads it.
- *
- * @throws ManageDbError `UNKNOWN_ENVIRONMENT`
- */
-export function assertKnownEnvironment(environment: string, root: string): void {
-  const known = knownEnvironments(root);
-  if (known.includes(environment)) return;
-  if (existsSync(join(root, `.env.${environment}`)) || existsSync(join(root, `.env.${environment}.local`))) return;
-  if (scopedPrefixes(environment).some((prefix) => process.env[`${prefix}DATABASE_URL`])) return;
-  if (!registered.has(root) && findConfigFile(root) !== null) return;
-  const meant = nearest(environment, [...known, ...Object.keys(ALIASES)]);
-  const suggestion = meant === null ? '' : ` Did you mean ${meant}?`;
-  throw new ManageDbError('UNKNOWN_ENVIRONMENT', `There is no environment "${environment}" here.${suggestion}`, {
-    hint: `Known: ${known.join(', ')}. Declare another under "environments" in the configuration file or with an .env.${environment} file.`,
-    details: { environment, known },
-  });
 }
 
 const LEGACY_FILE = '.flask_env_type';
@@ -282,7 +208,7 @@ function normalizeFrom(source: string, value: string): string {
 }
 
 function readEnvironmentFile(root: string): string | undefined {
-  return readOptional(environmentFile(root));
+  return readIfThere(environmentFile(root));
 }
 
 /** The variables of older systems that the workspace opts into, from the process or from the shared `.env`. */
@@ -295,20 +221,8 @@ function legacyVariables(root: string): readonly string[] {
 }
 
 function sharedDotenv(root: string): Readonly<Record<string, string>> {
-  const text = readOptional(join(root, '.env'));
+  const text = readIfThere(join(root, '.env'));
   return text === undefined ? {} : parseDotenv(text);
-}
-
-function readOptional(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
-    throw new ManageDbError('UNREADABLE_FILE', `${path} cannot be read: ${messageOf(error)}.`, {
-      hint: `Check its permissions: ls -l ${path}`,
-      cause: error,
-    });
-  }
 }
 
 function previousEnvironment(root: string): string {
@@ -316,13 +230,5 @@ function previousEnvironment(root: string): string {
     return discover(root).environment;
   } catch {
     return 'unknown';
-  }
-}
-
-function loginName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return String(process.getuid?.() ?? 'unknown');
   }
 }

@@ -8,6 +8,7 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readFileSync,
   readSync,
   renameSync,
   rmSync,
@@ -16,7 +17,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { codeOf } from './errors.js';
+import { codeOf, ManageDbError, messageOf } from './errors.js';
 
 /** For files that may hold what is nobody else's business. */
 const PRIVATE = 0o600;
@@ -62,6 +63,24 @@ export function beginsWith(path: string, text: string): boolean {
       .startsWith(text);
   } finally {
     closeSync(file);
+  }
+}
+
+/**
+ * The text of a file; `undefined` where there is none.
+ *
+ * @throws ManageDbError `UNREADABLE_FILE`
+ * @example readIfThere('/srv/clinic/.env')
+ */
+export function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
+    throw new ManageDbError('UNREADABLE_FILE', `${path} cannot be read: ${messageOf(error)}.`, {
+      hint: `Check its permissions: ls -l ${path}`,
+      cause: error,
+    });
   }
 }
 

@@ -2,7 +2,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type pg from 'pg';
 import { getConfig } from '../config/db-config.js';
-import { currentEnv, normalizeEnv } from '../core/environment.js';
+import { currentEnv } from '../core/environment.js';
+import { normalizeEnv } from '../core/environment-names.js';
 import { ManageDbError } from '../core/errors.js';
 import { currentActor } from './actor.js';
 import { PIN_TRANSACTION } from './catalog-path.js';

@@ -23,13 +23,14 @@ export {
   runEnclosed,
   runSqlFile,
   runStatement,
+  withPlace,
 } from './sql-script/run-script.js';
 export { type SqlLiteral, scanLiterals } from './sql-script/scan-literals.js';
 export { sqlScriptError } from './sql-script/script-error.js';
-export { serverRefusal } from './sql-script/server-refusal.js';
 export { readSqlFile, type SqlSource, shownPath } from './sql-script/source.js';
 export {
   type ConvertedColumn,
+  RELATION_KINDS,
   readEffects,
   type StatementEffect,
   type WrittenName,

@@ -1,8 +1,7 @@
 import type { RehearsalOrigin } from '../../app/core/db-operations/rehearse-migrations.js';
 import { ManageDbError } from '../../app/core/errors.js';
 import { type CommandContext, type CommandOutcome, defineCommand } from '../command.js';
-import { type MigrationArgs, migrationFlags, runOptionsOf } from '../migration-flags.js';
-import { planLines, renderRun } from '../presenters/migrations.js';
+import { type MigrationArgs, migrationFlags, ranOutcome, runOptionsOf } from '../migration-flags.js';
 import { rehearsalOutcome } from '../presenters/rehearsal.js';
 
 interface Args extends MigrationArgs {
@@ -60,17 +59,8 @@ export const command = defineCommand<Args>({
     const { allowOutOfOrder, allowMissing, rehearsal } = args;
     const { operation, say } = context;
     const { applyMigration } = await import('../../app/core/db-operations/migrations.js');
-    const result = await applyMigration({
-      ...operation,
-      ...runOptionsOf(args),
-      allowOutOfOrder,
-      allowMissing,
-      rehearsal,
-      onPlan: (plan) => {
-        if (args.dryRun !== true) planLines(plan).forEach(say);
-      },
-    });
-    return { data: result, warnings: result.warnings, text: (paint) => renderRun(result, paint) };
+    const options = { ...operation, ...runOptionsOf(args, say), allowOutOfOrder, allowMissing, rehearsal };
+    return ranOutcome(await applyMigration(options));
   },
 });
 

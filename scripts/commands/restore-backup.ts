@@ -1,6 +1,7 @@
 import type { InPlaceResult } from '../../app/core/db-operations/restore/in-place.js';
 import type { RestoreOptions, RestoreResult } from '../../app/core/db-operations/restore.js';
-import { currentEnv, normalizeEnv } from '../../app/core/environment.js';
+import { currentEnv } from '../../app/core/environment.js';
+import { normalizeEnv } from '../../app/core/environment-names.js';
 import type { OperationOptions } from '../../app/core/safety/gate.js';
 import { type DecryptArgs, decryptFlags, decryptOf, type StorageArgs, storageFlag } from '../backup-flags.js';
 import { defineCommand } from '../command.js';

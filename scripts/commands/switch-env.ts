@@ -1,7 +1,8 @@
 import { loadConfigFile } from '../../app/config/config-file.js';
 import { formatDatabaseUrl } from '../../app/config/database-url.js';
 import { describeConfig } from '../../app/config/db-config.js';
-import { assertKnownEnvironment, discover, normalizeEnv, setEnvironment } from '../../app/core/environment.js';
+import { discover, setEnvironment } from '../../app/core/environment.js';
+import { assertKnownEnvironment, normalizeEnv } from '../../app/core/environment-names.js';
 import { ManageDbError } from '../../app/core/errors.js';
 import { describeAncestor } from '../../app/core/safety/stamp.js';
 import { type CommandContext, type CommandOutcome, defineCommand } from '../command.js';

@@ -92,7 +92,7 @@ export const command = defineCommand<Args>({
 async function refuseUnknownEnvironment({ env, workspace }: CommandContext): Promise<void> {
   if (env === undefined) return;
   const { workspaceEnvironments } = await import('../../app/config/workspace-environments.js');
-  const { assertKnownEnvironment, normalizeEnv } = await import('../../app/core/environment.js');
+  const { assertKnownEnvironment, normalizeEnv } = await import('../../app/core/environment-names.js');
   // a configuration file that cannot be read is a test's to find, too
   await workspaceEnvironments(workspace).catch(() => []);
   assertKnownEnvironment(normalizeEnv(env), workspace);

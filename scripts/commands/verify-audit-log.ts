@@ -1,5 +1,6 @@
 import type { VerifiedAuditLog } from '../../app/core/db-operations/audit-log.js';
 import { ManageDbError } from '../../app/core/errors.js';
+import { dashed } from '../../app/core/listed.js';
 import { defineCommand } from '../command.js';
 import { formatCount } from '../presenters/units.js';
 
@@ -31,11 +32,10 @@ export const command = defineCommand({
 });
 
 function broken({ findings, entries }: VerifiedAuditLog): ManageDbError {
-  const list = findings.slice(0, SHOWN).map(({ detail }) => `- ${detail}`);
-  const more = findings.length > SHOWN ? [`- and ${findings.length - SHOWN} more`] : [];
+  const details = findings.map(({ detail }) => detail);
   return new ManageDbError(
     'AUDIT_LOG_BROKEN',
-    `The audit log (${entries} entries) is not as it was written:\n${[...list, ...more].join('\n')}`,
+    `The audit log (${entries} entries) is not as it was written:\n${dashed(details, SHOWN)}`,
     {
       hint: 'Somebody with the rights of its owner has changed it. Compare with the log in a backup.',
       details: { findings },

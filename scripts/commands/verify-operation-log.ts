@@ -1,5 +1,6 @@
 import type { VerifiedOperationLog } from '../../app/core/db-operations/operation-log.js';
 import { ManageDbError } from '../../app/core/errors.js';
+import { dashed } from '../../app/core/listed.js';
 import { defineCommand } from '../command.js';
 import { formatCount } from '../presenters/units.js';
 import { waitingWarnings } from '../presenters/waiting-entries.js';
@@ -34,11 +35,10 @@ function warningsOf({ isMirrored, pending, refused }: VerifiedOperationLog): rea
 }
 
 function broken({ findings, entries }: VerifiedOperationLog): ManageDbError {
-  const list = findings.slice(0, SHOWN).map(({ detail }) => `- ${detail}`);
-  const more = findings.length > SHOWN ? [`- and ${findings.length - SHOWN} more`] : [];
+  const details = findings.map(({ detail }) => detail);
   return new ManageDbError(
     'OPERATION_LOG_BROKEN',
-    `The operation log (${entries} entries) is not as it was written:\n${[...list, ...more].join('\n')}`,
+    `The operation log (${entries} entries) is not as it was written:\n${dashed(details, SHOWN)}`,
     {
       hint: 'Somebody with the rights of its owner has changed it. Compare with the log in a backup, and look into the log of the server.',
       details: { findings },

@@ -2,6 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { type ErrorCode, ManageDbError } from '../../app/index.js';
 import type { CommandResult } from './command-line.js';
 
+export { listed } from '../../app/core/listed.js';
+
 /** What was found is not as it should be. */
 export class Unexpected extends Error {
   override readonly name = 'Unexpected';

@@ -8,12 +8,8 @@ import type {
 import { qualified } from '../../app/core/db-operations/inspection/find-relation.js';
 import type { Paint } from './paint.js';
 import { printable } from './printable.js';
+import type { Style } from './style.js';
 import { formatCount, formatCounted, formatDuration } from './units.js';
-
-interface Style {
-  readonly paint: Paint;
-  readonly isVerbose: boolean;
-}
 
 /** Characters of a value beside its property; longer ones are in the DDL and in the JSON. */
 const LONGEST_VALUE = 60;

@@ -1,7 +1,10 @@
 import type { CopyPlan, CopyResult } from '../../app/core/db-operations/copy.js';
 import { qualified } from '../../app/core/db-operations/inspection/find-relation.js';
+import { listed } from '../../app/core/listed.js';
 import type { Paint } from './paint.js';
 import { formatBytes, formatCounted, formatDuration } from './units.js';
+
+const MOST_NAMES = 6;
 
 const PARTS: Record<CopyPlan['part'], string> = { all: '', schema: ', definitions only', data: ', rows only' };
 
@@ -25,7 +28,7 @@ export function copyPlanLines({
     `  ${from} → ${to} by ${strategy}${PARTS[part]}: ${because}`,
     `  About ${formatBytes(expected.bytes)} in ${formatDuration(expected.durationMs)} (${basis}); ${formatCounted(tables, 'table')}${free}`,
     ...(masking === null ? [] : [`  Masked: ${formatCounted(masking.columns, 'column')}, rules ${described(masking)}`]),
-    ...(withoutRows.length === 0 ? [] : [`  Without rows: ${shortened(withoutRows)}`]),
+    ...(withoutRows.length === 0 ? [] : [`  Without rows: ${listed(withoutRows, MOST_NAMES)}`]),
   ];
 }
 
@@ -45,24 +48,17 @@ export function copyLines(result: CopyResult, paint: Paint): string[] {
 }
 
 function disarmedLines({ quarantined: { objects, rows, kept } }: CopyResult): string[] {
-  const named = (all: typeof objects) => shortened(all.map(({ kind, name }) => `${name} (${kind})`));
+  const named = (all: typeof objects) => all.map(({ kind, name }) => `${name} (${kind})`);
   return [
-    ...(objects.length === 0 ? [] : [`  Disarmed: ${named(objects)}`]),
+    ...(objects.length === 0 ? [] : [`  Disarmed: ${listed(named(objects), MOST_NAMES)}`]),
     ...rows.map(
       (one) =>
         `  Quarantined: ${formatCounted(one.rows, 'row')} of ${qualified({ schema: one.schema, name: one.table })} (${one.action})`,
     ),
-    ...(kept.length === 0 ? [] : [`  Still armed, as it was asked for: ${named(kept)}`]),
+    ...(kept.length === 0 ? [] : [`  Still armed, as it was asked for: ${listed(named(kept), MOST_NAMES)}`]),
   ];
 }
 
 function described({ rules, checksum }: NonNullable<CopyPlan['masking']>): string {
   return `${checksum.slice(0, 12)}${rules === null ? '' : ` (${rules})`}`;
-}
-
-const MOST_NAMES = 6;
-
-function shortened(names: readonly string[]): string {
-  const more = names.length - MOST_NAMES;
-  return more > 0 ? `${names.slice(0, MOST_NAMES).join(', ')} and ${more} more` : names.join(', ');
 }

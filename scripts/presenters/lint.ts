@@ -2,12 +2,8 @@ import { relative } from 'node:path';
 import type { LintedStatement, LintFinding, LintResult } from '../../app/core/db-operations/migration/lint.js';
 import type { Paint } from './paint.js';
 import { printable } from './printable.js';
+import type { Style } from './style.js';
 import { formatBytes, formatCounted } from './units.js';
-
-interface Style {
-  readonly paint: Paint;
-  readonly isVerbose: boolean;
-}
 
 /** Each finding with its lock and its safe rewrite; with `isVerbose` the locks of every statement. */
 export function renderLint(result: Omit<LintResult, 'warnings'>, { paint, isVerbose }: Style): string {

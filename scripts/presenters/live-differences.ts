@@ -1,4 +1,4 @@
-import type { LiveDifference } from '../../app/core/db-operations/migration/live-differences/compare-with-live.js';
+import type { LiveDifference } from '../../app/core/db-operations/migration/live-differences/live-difference.js';
 import type { Paint } from './paint.js';
 import { patchLine } from './patch-lines.js';
 import { printable, printableLines } from './printable.js';

@@ -1,13 +1,13 @@
 import type { SchemaDifference } from '../../app/core/db-operations/rehearse-migrations.js';
+import { shortened } from '../../app/core/listed.js';
 import { printable } from './printable.js';
 
 const MOST_SHOWN = 20;
 
 /** One line a difference: what is left over, missing or changed. */
 export function differenceLines(differences: readonly SchemaDifference[]): readonly string[] {
-  const shown = differences.slice(0, MOST_SHOWN).map((one) => printable(`${one.kind} ${one.name} ${stateOf(one)}`));
-  const more = differences.length - shown.length;
-  return more > 0 ? [...shown, `and ${more} more`] : shown;
+  const lines = differences.map((one) => printable(`${one.kind} ${one.name} ${stateOf(one)}`));
+  return shortened(lines, MOST_SHOWN);
 }
 
 function stateOf({ kind, state, changes }: SchemaDifference): string {

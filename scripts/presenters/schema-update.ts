@@ -1,13 +1,8 @@
 import type { SchemaUpdated, SchemaUpdatePlan } from '../../app/core/db-operations/copy/schema-update.js';
 import { qualified } from '../../app/core/db-operations/inspection/find-relation.js';
-import type { Paint } from './paint.js';
 import { printable } from './printable.js';
+import type { Style } from './style.js';
 import { formatCounted, formatDuration } from './units.js';
-
-interface Style {
-  readonly paint: Paint;
-  readonly isVerbose: boolean;
-}
 
 const WAITS = {
   everybody: 'readers and writers wait',

@@ -1,3 +1,4 @@
+import { listed } from '../../app/core/listed.js';
 import type { ApplyTriggersResult } from '../../app/core/triggers/apply.js';
 import type { Paint } from './paint.js';
 
@@ -7,8 +8,7 @@ type Skipped = ApplyTriggersResult['skipped'];
 export function renderSkipped(skipped: Skipped, paint: Paint): readonly string[] {
   return [...groupByReason(skipped)].map(([reason, items]) => {
     const tables = [...new Set(items.map(({ schema, table }) => `${schema}.${table}`))];
-    const shown = tables.slice(0, 5).join(', ') + (tables.length > 5 ? `, … (${tables.length})` : '');
-    return paint.dim(`- skipped ${shown}: ${reason}`);
+    return paint.dim(`- skipped ${listed(tables)}: ${reason}`);
   });
 }
 

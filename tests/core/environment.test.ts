@@ -7,11 +7,11 @@ import {
   isDevelopment,
   isProduction,
   isTesting,
-  normalizeEnv,
   onEnvironmentChange,
   setEnvironment,
   withEnvironment,
 } from '../../app/core/environment.js';
+import { normalizeEnv } from '../../app/core/environment-names.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../support/scratch-workspace.js';
 import { withVariables } from '../support/variables.js';
 

@@ -441,6 +441,12 @@ describe('the feature tests', function () {
       expect((await look()).code).to.equal(0);
     });
 
+    it('find a column for which nobody has said how it is masked', async () => {
+      expect((await server.workspace.cli(['masking', 'init', '--env', 'production'])).code).to.equal(0);
+      await onlyFails('copy', 'public.notes.title', '(undecided)', 'manage_db masking check --env production');
+      rmSync(file('masking.yaml'));
+    });
+
     it('find an environment file that is broken', async () => {
       const { workspace } = server;
       workspace.write({ '.env.testing': 'DATABASE_URL=postgres//nobody\n' });

@@ -21,7 +21,6 @@ import { expect } from 'chai';
 import pg from 'pg';
 import type { ConnectionSettings } from '../../app/config/connection-settings.js';
 import { registerSecret } from '../../app/config/redaction.js';
-import { ManageDbError } from '../../app/core/errors.js';
 import { installCommand } from '../../app/services/client-tools/install-command.js';
 import {
   type ClientTools,
@@ -31,6 +30,7 @@ import {
   runClientTool,
 } from '../../app/services/client-tools.js';
 import { type EmbeddedServer, startEmbeddedServer, stopEmbeddedServer } from '../../app/services/embedded-postgres.js';
+import { failureOf } from '../support/failure-of.js';
 
 const ENSURE = fileURLToPath(new URL('../../scripts/dev/ensure-client-tools.mjs', import.meta.url));
 /** Other tests, and their canaries, are at work on this machine. */
@@ -68,14 +68,14 @@ describe('the PostgreSQL client tools', function () {
       const { major } = await findClientTools({ binDir: null });
       expect((await findClientTools({ binDir: null, serverMajor: major })).major).to.equal(major);
       expect((await findClientTools({ binDir: null, serverMajor: 10 })).major).to.be.at.least(10);
-      const error = await failure(findClientTools({ binDir: null, serverMajor: 99 }));
+      const error = await failureOf(findClientTools({ binDir: null, serverMajor: 99 }));
       expect(error.code).to.equal('CLIENT_TOOLS_MISSING');
       expect(error.message).to.match(/it is version 99, and older tools cannot .* Found: \d+/);
       expect(error.hint).to.include('Install them: ');
     });
 
     it('uses nothing but PG_BIN_DIR when it is given', async () => {
-      const error = await failure(findClientTools({ binDir: folder }));
+      const error = await failureOf(findClientTools({ binDir: folder }));
       expect(error.message).to.include(`PG_BIN_DIR (${folder}) has no PostgreSQL client tools`);
       const { folder: real } = await findClientTools({ binDir: null });
       expect((await findClientTools({ binDir: real })).folder).to.equal(real);
@@ -85,7 +85,7 @@ describe('the PostgreSQL client tools', function () {
       const { pgDump } = await findClientTools({ binDir: null });
       symlinkSync(pgDump, join(folder, 'pg_dump'));
       expect(await listClientTools({ binDir: null, path: folder, packageFolders: [] })).to.deep.equal([]);
-      expect((await failure(findClientTools({ binDir: null, path: '', packageFolders: [] }))).message).to.include(
+      expect((await failureOf(findClientTools({ binDir: null, path: '', packageFolders: [] }))).message).to.include(
         'This machine has no PostgreSQL client tools',
       );
     });
@@ -173,12 +173,12 @@ describe('the PostgreSQL client tools', function () {
       const passfile = join(folder, 'own-passfile');
       writeFileSync(passfile, `*:*:*:*:${PASSWORD.replace(/[\\:]/g, '\\$&')}\n`, { mode: 0o600 });
       expect(await ask('select 1', { ...settings, password: null, passfile })).to.equal('1');
-      const error = await failure(ask('select 1', { ...settings, password: null, passfile: join(folder, 'none') }));
+      const error = await failureOf(ask('select 1', { ...settings, password: null, passfile: join(folder, 'none') }));
       expect(error.message).to.include('no password supplied');
     });
 
     it('says what the tool said when it fails, without the password', async () => {
-      const error = await failure(
+      const error = await failureOf(
         ask(`select 'postgresql://me:secret@host/x' from nowhere where 'password=hunter2' = ''`),
       );
       expect(error.code).to.equal('CLIENT_TOOL_FAILED');
@@ -190,15 +190,15 @@ describe('the PostgreSQL client tools', function () {
 
     it('ends the tool when it is aborted', async () => {
       const since = Date.now();
-      const error = await failure(ask('select pg_sleep(30)', settings, AbortSignal.timeout(400)));
+      const error = await failureOf(ask('select pg_sleep(30)', settings, AbortSignal.timeout(400)));
       expect(error.code).to.equal('INTERRUPTED');
       expect(Date.now() - since).to.be.lessThan(5000);
       expect(readdirSync(folder)).to.deep.equal([]);
-      expect((await failure(ask('select 1', settings, AbortSignal.abort()))).code).to.equal('INTERRUPTED');
+      expect((await failureOf(ask('select 1', settings, AbortSignal.abort()))).code).to.equal('INTERRUPTED');
     });
 
     it('refuses a password that no password file can hold', async () => {
-      const error = await failure(ask('select 1', { ...settings, password: 'two\nlines' }));
+      const error = await failureOf(ask('select 1', { ...settings, password: 'two\nlines' }));
       expect(error.code).to.equal('INVALID_CONFIGURATION');
       expect(error.message).not.to.include('two');
     });
@@ -217,7 +217,7 @@ describe('the PostgreSQL client tools', function () {
       expect(readFileSync(filePath, 'utf8')).to.include('PostgreSQL database dump complete');
       expect(statSync(filePath).mode & 0o777).to.equal(0o600);
 
-      const error = await failure(
+      const error = await failureOf(
         dumpSingleFile(tools.pgDump, {
           settings: settingsFor("o'tool", 'canary-wrong'),
           filePath,
@@ -344,16 +344,6 @@ function everyCommandLine(): string {
   });
   expect(lines.join('\n')).to.include('psql');
   return lines.join('\n');
-}
-
-async function failure(work: Promise<unknown>): Promise<ManageDbError> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof ManageDbError) return error;
-    throw error;
-  }
-  throw new Error('It did not fail.');
 }
 
 /** Skips the test and says why. */

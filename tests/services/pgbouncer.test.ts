@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,6 +7,7 @@ import { expect } from 'chai';
 import { applyTriggers } from '../../app/core/db-operations/triggers.js';
 import { withActor } from '../../app/services/actor.js';
 import { getDbEngine, getDbSession } from '../../app/services/database-service.js';
+import { freePort } from '../support/free-port.js';
 import { type ScratchDatabase, scratchDatabase, withClient } from '../support/scratch-database.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../support/scratch-workspace.js';
 import { stampAs } from '../support/stamp.js';
@@ -111,12 +111,3 @@ ignore_startup_parameters = extra_float_digits
     expect(log).to.deep.equal([{ n: 4 }]);
   });
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
-}

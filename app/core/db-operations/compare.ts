@@ -1,4 +1,5 @@
-import { currentEnv, normalizeEnv } from '../environment.js';
+import { currentEnv } from '../environment.js';
+import { normalizeEnv } from '../environment-names.js';
 import { ManageDbError } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { type ComparedContents, compareContents } from './compare/compare-contents.js';

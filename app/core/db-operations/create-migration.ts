@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getWorkspace } from '../../config/workspace.js';
 import { packageRoot } from '../../services/package-root.js';
-import { normalizeEnv } from '../environment.js';
+import { normalizeEnv } from '../environment-names.js';
 import { ManageDbError } from '../errors.js';
 import { guarded, type OperationOptions } from '../safety/gate.js';
 import { explained } from './failure.js';

@@ -10,7 +10,8 @@ import { getWorkspace, type Workspace } from '../../config/workspace.js';
 import { type ClientTools, findClientTools, listClientTools } from '../../services/client-tools.js';
 import { openConnection, SINGLE_CLIENT } from '../../services/connection/open-connection.js';
 import { embeddedServerStatus } from '../../services/embedded-postgres.js';
-import { discover, knownEnvironments, scopedPrefixes } from '../environment.js';
+import { discover } from '../environment.js';
+import { knownEnvironments, scopedPrefixes } from '../environment-names.js';
 import { ManageDbError, messageOf } from '../errors.js';
 import { workspaceRoot } from '../workspace-root.js';
 

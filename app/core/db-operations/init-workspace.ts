@@ -5,6 +5,7 @@ import { readEmbeddedEndpoint } from '../../config/embedded-endpoint.js';
 import { packageRoot } from '../../services/package-root.js';
 import { ManageDbError, messageOf } from '../errors.js';
 import { findConfigFile } from '../workspace-root.js';
+import { timestamp } from './migration/new-files.js';
 
 export interface InitResult {
   readonly root: string;
@@ -114,9 +115,4 @@ async function completeGitignore(root: string): Promise<boolean> {
 
 function template(name: string): string {
   return readFileSync(join(packageRoot(), 'templates', 'workspace', name), 'utf8');
-}
-
-/** `20261121033400`, UTC. */
-function timestamp(date: Date): string {
-  return date.toISOString().replaceAll(/[-:T]/g, '').slice(0, 14);
 }

@@ -1,4 +1,4 @@
-import { normalizeEnv } from '../environment.js';
+import { normalizeEnv } from '../environment-names.js';
 import { withRepository } from './backup/repository/open-repository.js';
 import { type BackupSummary, newestFirst } from './backup/repository/summary.js';
 

@@ -1,10 +1,11 @@
 import { guarded } from '../safety/gate.js';
 import { type ApplyChoice, applyPolicy } from './migration/apply-policy.js';
 import { stepsDown } from './migration/choose-steps.js';
-import { type MigrationRun, type MigrationRunOptions, PlannedRun } from './migration/run-planned.js';
+import type { MigrationRun, MigrationRunOptions } from './migration/migration-run.js';
+import { PlannedRun } from './migration/run-planned.js';
 
+export type { MigrationPlan, MigrationRun, MigrationRunOptions } from './migration/migration-run.js';
 export type { PlannedMigration } from './migration/plan.js';
-export type { MigrationPlan, MigrationRun, MigrationRunOptions } from './migration/run-planned.js';
 export type { RanMigration } from './migration/runner.js';
 
 export interface ApplyMigrationOptions extends MigrationRunOptions, ApplyChoice {}

@@ -1,6 +1,6 @@
 import { getWorkspace } from '../../config/workspace.js';
 import { withMaintenanceConnection } from '../../services/with-connection.js';
-import { normalizeEnv } from '../environment.js';
+import { normalizeEnv } from '../environment-names.js';
 import { ManageDbError } from '../errors.js';
 import { guarded, type OperationOptions, type Permit, type Target } from '../safety/gate.js';
 import type { DecryptOptions } from './backup/encryption/keys.js';

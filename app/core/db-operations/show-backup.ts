@@ -1,4 +1,5 @@
-import { currentEnv, normalizeEnv } from '../environment.js';
+import { currentEnv } from '../environment.js';
+import { normalizeEnv } from '../environment-names.js';
 import { ManageDbError } from '../errors.js';
 import { backupCommand } from './backup/backup-command.js';
 import type { Manifest } from './backup/manifest.js';

@@ -1,6 +1,7 @@
 import { describeConfig } from '../../config/db-config.js';
 import { findClientTools } from '../../services/client-tools.js';
-import { currentEnv, normalizeEnv } from '../environment.js';
+import { currentEnv } from '../environment.js';
+import { normalizeEnv } from '../environment-names.js';
 import { codeOf, ManageDbError, messageOf } from '../errors.js';
 import type { OperationControls } from '../progress.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';

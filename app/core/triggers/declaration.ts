@@ -1,10 +1,9 @@
+import type { TriggerMode } from '../../database/catalog/trigger-sql.js';
 import { ManageDbError } from '../errors.js';
 import type { EveryTable } from './every-table.js';
 
 export type TriggerTiming = 'before' | 'after' | 'instead of';
 export type TriggerEvent = 'insert' | 'update' | 'delete' | 'truncate';
-/** In which sessions it fires: `origin` in ordinary ones, `replica` only when replicating, `always`, or `disabled`. */
-export type TriggerMode = 'origin' | 'replica' | 'always' | 'disabled';
 
 /** What a declaration says; names are exact, as the catalog spells them (case kept, no quotes). */
 export interface TriggerSpec {

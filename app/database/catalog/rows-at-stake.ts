@@ -48,7 +48,9 @@ export async function readRowEstimate(db: Queryable, { schema, name }: TableName
 /** Whether a table has a row; with `column`, one in which that is not null. */
 export async function hasRows(db: Queryable, table: TableName, column?: string): Promise<boolean> {
   const condition = column === undefined ? '' : `where ${escapeIdentifier(column)} is not null`;
-  const { rows } = await db.query<{ has: boolean }>(`select exists (select from ${quoted(table)} ${condition}) as has`);
+  const { rows } = await db.query<{ has: boolean }>(
+    `select exists (select from ${quotedTable(table)} ${condition}) as has`,
+  );
   return rows[0]?.has ?? false;
 }
 
@@ -64,7 +66,7 @@ export interface Conversion {
 export async function countChangedValues(db: Queryable, { table, column, from, to }: Conversion): Promise<number> {
   const value = escapeIdentifier(column);
   const { rows } = await db.query<{ changed: string }>(
-    `select pg_catalog.count(*)::text as changed from ${quoted(table)}
+    `select pg_catalog.count(*)::text as changed from ${quotedTable(table)}
      where (${value}::${to}::${from})::text is distinct from ${value}::text`,
   );
   return Number(rows[0]?.changed ?? 0);
@@ -78,6 +80,7 @@ export async function readAvailableExtensions(db: Queryable): Promise<Map<string
   return new Map(rows.map(({ name, version }) => [name, version]));
 }
 
-function quoted({ schema, name }: TableName): string {
+/** With its schema, for SQL. */
+export function quotedTable({ schema, name }: TableName): string {
   return `${escapeIdentifier(schema)}.${escapeIdentifier(name)}`;
 }

@@ -119,29 +119,6 @@ const KEYS = `
   where k.conparentid = 0 and k.oid in (select up.oid from up)
   order by k.oid`;
 
-/** A trigger of the users that would fire, and how it is switched off and on again. */
-export interface FiringTrigger {
-  readonly off: string;
-  readonly on: string;
-}
-
-/** The users' triggers of these tables that fire in an ordinary session; constraint triggers of theirs are among them. */
-export async function readFiringTriggers(db: Queryable, oids: readonly number[]): Promise<readonly FiringTrigger[]> {
-  const { rows } = await db.query<FiringTrigger>(TRIGGERS, [oids]);
-  return rows;
-}
-
-const TRIGGERS = `
-  select pg_catalog.format('alter table only %I.%I disable trigger %I', n.nspname, c.relname, t.tgname) as "off",
-    pg_catalog.format('alter table only %I.%I enable%s trigger %I', n.nspname, c.relname,
-      case t.tgenabled when 'A' then ' always' else '' end, t.tgname) as "on"
-  from pg_catalog.pg_trigger t
-  join pg_catalog.pg_class c on c.oid = t.tgrelid
-  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  left join pg_catalog.pg_constraint k on k.oid = t.tgconstraint
-  where t.tgrelid = any ($1::oid[]) and t.tgenabled in ('O', 'A') and coalesce(k.contype, 't') = 't'
-  order by t.tgrelid, t.tgname`;
-
 /** The materialized views that were computed from these tables, also through views. */
 export async function readMaterializedViewsOf(db: Queryable, oids: readonly number[]): Promise<readonly string[]> {
   const { rows } = await db.query<{ identity: string }>(MATERIALIZED_VIEWS, [oids]);

@@ -1,3 +1,4 @@
+/** In which sessions it fires: `origin` in ordinary ones, `replica` only when replicating, `always`, or `disabled`. */
 export type TriggerMode = 'origin' | 'replica' | 'always' | 'disabled';
 
 /** The letter in pg_trigger.tgenabled. */

@@ -101,9 +101,21 @@ export async function runEnclosed(
  * @throws ManageDbError as {@link runSqlFile}, with the place in the file
  */
 export async function runStatement(db: Queryable, source: SqlSource, statement: SqlStatement): Promise<void> {
-  const { text, offset } = statement;
+  await withPlace(source, statement, () => db.query(statement.text));
+}
+
+/**
+ * Runs `query`, which executes a statement of `source`.
+ *
+ * @throws ManageDbError as {@link runSqlFile}, with the place in the file
+ */
+export async function withPlace<T>(
+  source: SqlSource,
+  { text, offset }: Pick<SqlStatement, 'text' | 'offset'>,
+  query: () => Promise<T>,
+): Promise<T> {
   try {
-    await db.query(text);
+    return await query();
   } catch (error) {
     if (!isServerError(error)) throw error;
     const within = error.position === undefined ? 0 : offsetOfPosition(text, Number(error.position));

@@ -150,10 +150,11 @@ function renamed({ renameType, relation, subname, newname: to }: RenameStmt): re
   if (renameType === 'OBJECT_COLUMN' || renameType === 'OBJECT_ATTRIBUTE') {
     return subname === undefined ? [] : [{ type: 'rename column', table: name, name: subname, to }];
   }
-  return RELATIONS.has(objectWords(renameType)) ? [{ type: 'rename relation', name, to }] : [];
+  return RELATION_KINDS.has(objectWords(renameType)) ? [{ type: 'rename relation', name, to }] : [];
 }
 
-const RELATIONS = new Set(['table', 'foreign table', 'view', 'materialized view', 'sequence', 'index']);
+/** The kinds of what may stand where a table does, by their words. */
+export const RELATION_KINDS = new Set(['table', 'foreign table', 'view', 'materialized view', 'sequence', 'index']);
 
 function dropped({ removeType, objects = [], behavior }: DropStmt): readonly StatementEffect[] {
   const kind = objectWords(removeType);

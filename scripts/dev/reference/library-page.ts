@@ -4,7 +4,7 @@ import { anchor, code, madeFrom } from './markdown.js';
 
 /** The parts of the page, in its order; the first that fits the path of a file takes it. */
 const PARTS: readonly (readonly [title: string, fits: RegExp])[] = [
-  ['Environments and configuration', /^(config\/|core\/environment$|services\/setup-environment$)/],
+  ['Environments and configuration', /^(config\/|core\/environment(-names)?$|services\/setup-environment$)/],
   ['Sessions', /^services\/(actor|connection\/|database-service|debug-mode)/],
   ['Entities', /^services\/(entit|timestamp-mixin)/],
   ['The embedded server', /^services\/embedded-postgres$/],

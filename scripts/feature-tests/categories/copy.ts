@@ -1,4 +1,5 @@
 import {
+  type CheckedMasking,
   checkMasking,
   compareDatabases,
   copyDatabase,
@@ -6,7 +7,7 @@ import {
   initDb,
   ManageDbError,
 } from '../../../app/index.js';
-import { expectEqual, expectExit, expectRefusal, expectThat, NotTested, Unexpected } from '../expectations.js';
+import { expectEqual, expectExit, expectRefusal, expectThat, listed, NotTested, Unexpected } from '../expectations.js';
 import type { Suite } from '../feature-test.js';
 
 const CEREMONY = { KILL_SWITCH_OVERRIDE: 'true' } as const;
@@ -17,18 +18,13 @@ export function testDatabaseCopy(suite: Suite): void {
     const { env, signal, note, installation } = running;
     if (installation.config?.security.protected !== true)
       throw new NotTested(`${env} is not protected: it is copied as it is`);
-    const { ok, undecided, problems, columns, masked } = await checkMasking({ env, signal }).catch((error: unknown) => {
+    const checked = await checkMasking({ env, signal }).catch((error: unknown) => {
       if (error instanceof ManageDbError && error.code === 'NOT_FOUND')
         throw new NotTested(`there are no masking rules yet: manage_db masking init --env ${env}`);
       throw error;
     });
-    if (!ok) {
-      throw new Unexpected(
-        `The masking rules leave ${undecided.length} columns undecided and have ${problems.length} problems.`,
-        `manage_db masking check --env ${env}`,
-      );
-    }
-    note(`${columns} columns, ${masked} of them masked.`);
+    if (!checked.ok) throw new Unexpected(misfit(checked), `manage_db masking check --env ${env}`);
+    note(`${checked.columns} columns, ${checked.masked} of them masked.`);
   });
 
   suite.prepare(async ({ signal }) => {
@@ -74,4 +70,14 @@ export function testDatabaseCopy(suite: Suite): void {
     const looking = scratch.inside(() => getDbSession((db) => db.query('select 1'), { env: 'production' }));
     await expectRefusal('A session with production, which was never made', looking, 'DATABASE_MISSING');
   });
+}
+
+function misfit({ rules, undecided, problems, literals }: CheckedMasking): string {
+  const parts = [
+    ['undecided', undecided.map(({ schema, table, column }) => `${schema}.${table}.${column}`)],
+    ['not fitting', problems.map(({ table, column }) => (column === null ? table : `${table}.${column}`))],
+    ['with texts that nobody has acknowledged', literals.map(({ name }) => name)],
+  ] as const;
+  const said = parts.flatMap(([what, names]) => (names.length === 0 ? [] : [`${listed(names)} (${what})`]));
+  return `${rules ?? 'The masking rules'} and the database do not go together: ${said.join('; ')}. A masked copy is refused.`;
 }

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { getConfig } from '../../../app/config/db-config.js';
 import { verifyDeep } from '../../../app/core/db-operations/backup/deep-verify.js';
 import { type BackupOptions, backupDatabase, type Manifest } from '../../../app/core/db-operations/backup.js';
-import { ManageDbError } from '../../../app/core/errors.js';
+import { failureOf } from '../../support/failure-of.js';
 import {
   dropDatabase,
   onServer,
@@ -114,7 +114,7 @@ describe('create-backup --prove', function () {
       create table checked (id int check (fine(id)));
       insert into checked values (1);
       create or replace function fine(int) returns boolean immutable language sql as 'select false'`);
-    const error = await failure(backup());
+    const error = await failureOf(backup());
     expect(error.code).to.equal('CLIENT_TOOL_FAILED');
     expect(error.message).to.include('checked').and.include('No backup was made');
     expect(left()).to.deep.equal([]);
@@ -127,7 +127,7 @@ describe('create-backup --prove', function () {
       table.name === 'parent' ? { ...table, checksum: 'f'.repeat(64) } : table,
     );
     const controls = {};
-    const error = await failure(
+    const error = await failureOf(
       workspace.run(async () => {
         const { connection: settings } = await getConfig('testing');
         const changed = { ...manifest, tables };
@@ -148,7 +148,7 @@ describe('create-backup --prove', function () {
 
   it('is refused where it cannot be, before anything is dumped', async () => {
     for (const options of [{ dataOnly: true }, { tables: ['parent'] }, { schemas: ['public'] }]) {
-      expect(await failure(backup(options)), JSON.stringify(options)).to.include({ code: 'USAGE' });
+      expect(await failureOf(backup(options)), JSON.stringify(options)).to.include({ code: 'USAGE' });
     }
     const login = await scratchLogin('nocreatedb');
     try {
@@ -158,7 +158,7 @@ describe('create-backup --prove', function () {
       url.password = login.password;
       workspace.write({ '.env.testing': `TESTING_DATABASE_URL=${url.href}\n` });
       const steps: string[] = [];
-      const error = await failure(backup({ onProgress: ({ step }) => steps.push(step) }));
+      const error = await failureOf(backup({ onProgress: ({ step }) => steps.push(step) }));
       expect(error).to.include({ code: 'PERMISSION_DENIED' });
       expect(error.message).to.include('--prove');
       expect(steps.filter((step) => step.startsWith('dumping'))).to.deep.equal([]);
@@ -170,7 +170,7 @@ describe('create-backup --prove', function () {
   it('leaves no scratch database and no backup when it is interrupted while it restores', async () => {
     for (const phase of ['creating a scratch database', 'restoring', 'comparing contents']) {
       const controller = new AbortController();
-      const error = await failure(
+      const error = await failureOf(
         backup({
           signal: controller.signal,
           onProgress: ({ step }) => step.startsWith(phase) && controller.abort(),
@@ -186,13 +186,4 @@ describe('create-backup --prove', function () {
 function checksumsOf({ tables }: Manifest): Record<string, string | null> {
   const own = tables.filter(({ schema }) => schema !== 'manage_db');
   return Object.fromEntries(own.map(({ schema, name, checksum }) => [`${schema}.${name}`, checksum]));
-}
-
-async function failure(work: Promise<unknown>): Promise<ManageDbError> {
-  const error = await work.then(
-    () => null,
-    (reason: unknown) => reason,
-  );
-  if (error instanceof ManageDbError) return error;
-  throw error ?? new Error('It did not fail.');
 }

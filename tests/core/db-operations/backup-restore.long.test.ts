@@ -24,7 +24,6 @@ import { failedOnlyOnUnknownSetting } from '../../../app/core/db-operations/back
 import { type BackupOptions, backupDatabase } from '../../../app/core/db-operations/backup.js';
 import { listBackups } from '../../../app/core/db-operations/list-backups.js';
 import { type RestoreOptions, restoreDatabase } from '../../../app/core/db-operations/restore.js';
-import { ManageDbError } from '../../../app/core/errors.js';
 import type { ProgressEvent } from '../../../app/core/progress.js';
 import { withKillSwitchOverride } from '../../../app/core/safety/override.js';
 import { withWorkspaceRoot } from '../../../app/core/workspace-root.js';
@@ -35,6 +34,7 @@ import {
   stopEmbeddedServer,
 } from '../../../app/services/embedded-postgres.js';
 import { withMaintenanceConnection } from '../../../app/services/with-connection.js';
+import { failureOf } from '../../support/failure-of.js';
 import { stampAs } from '../../support/stamp.js';
 
 const ROLE = 'backup tester';
@@ -181,7 +181,7 @@ describe('backup and restore', function () {
         database,
       );
       const controller = new AbortController();
-      const error = await failure(
+      const error = await failureOf(
         backup({
           signal: controller.signal,
           onProgress: ({ step }) => step.startsWith('dumping') && controller.abort(),
@@ -201,7 +201,7 @@ describe('backup and restore', function () {
         database,
       );
       useLogin('blind', 'blind-password');
-      const error = await failure(backup());
+      const error = await failureOf(backup());
       expect(error.message)
         .to.match(/permission denied/i)
         .and.include('No backup was made');
@@ -231,9 +231,9 @@ describe('backup and restore', function () {
     });
 
     it('refuses contradictions before it connects', async () => {
-      expect((await failure(backup({ schemaOnly: true, dataOnly: true }))).code).to.equal('USAGE');
-      expect((await failure(backup({ format: 'plain', jobs: 2 }))).code).to.equal('USAGE');
-      expect((await failure(backup({ jobs: 0 }))).code).to.equal('USAGE');
+      expect((await failureOf(backup({ schemaOnly: true, dataOnly: true }))).code).to.equal('USAGE');
+      expect((await failureOf(backup({ format: 'plain', jobs: 2 }))).code).to.equal('USAGE');
+      expect((await failureOf(backup({ jobs: 0 }))).code).to.equal('USAGE');
     });
 
     it('works on a database whose name would be an option elsewhere', async () => {
@@ -277,8 +277,8 @@ describe('backup and restore', function () {
       expect(await list({ env: 'testing' })).to.deep.equal([]);
       // also root cannot read a link to itself
       symlinkSync('testing', join(root, 'backups', 'testing'));
-      expect((await failure(list({ env: 'testing' }))).code).to.equal('UNREADABLE_FILE');
-      expect((await failure(restore({ id: 'latest' }))).code).to.equal('UNREADABLE_FILE');
+      expect((await failureOf(list({ env: 'testing' }))).code).to.equal('UNREADABLE_FILE');
+      expect((await failureOf(restore({ id: 'latest' }))).code).to.equal('UNREADABLE_FILE');
     });
 
     it('shows a backup with a missing or shortened file as damaged', async () => {
@@ -332,7 +332,7 @@ describe('backup and restore', function () {
       const grants = [{ grantee: null, privilege: 'connect on database x to public; --', isGrantable: false }];
       const changed = { ...manifest, properties: { ...manifest.properties, grants } };
       writeFileSync(join(path, 'manifest.json'), JSON.stringify(changed));
-      expect((await failure(restore({ id: manifest.id }))).code).to.equal('BACKUP_INVALID');
+      expect((await failureOf(restore({ id: manifest.id }))).code).to.equal('BACKUP_INVALID');
     });
 
     it('says before each table how many are restored', async () => {
@@ -404,7 +404,7 @@ describe('backup and restore', function () {
       const { id } = await backup();
       const other = await backup();
       expect(rowsOf((await restore({ id: id.slice(0, -2) })).tables, 'patients')).to.equal(1000);
-      const ambiguous = await failure(restore({ id: '2' }));
+      const ambiguous = await failureOf(restore({ id: '2' }));
       expect(ambiguous).to.include({ code: 'USAGE' });
       expect(ambiguous.message).to.include(id).and.include(other.id);
       for (const wrong of [
@@ -418,7 +418,7 @@ describe('backup and restore', function () {
         "'; drop",
         '\n',
       ]) {
-        const error = await failure(restore({ id: wrong }));
+        const error = await failureOf(restore({ id: wrong }));
         expect(error.code, wrong).to.equal('NOT_FOUND');
         expect(error.message).to.include(id);
       }
@@ -428,7 +428,7 @@ describe('backup and restore', function () {
       const { id, path } = await backup();
       mkdirSync(join(root, 'backups', 'development'));
       cpSync(path, join(root, 'backups', 'development', id), { recursive: true });
-      expect((await failure(restore({ id, fromEnvironment: 'development' }))).code).to.equal('BACKUP_INVALID');
+      expect((await failureOf(restore({ id, fromEnvironment: 'development' }))).code).to.equal('BACKUP_INVALID');
     });
 
     it('finds a flipped bit, a truncation and a missing file before it touches anything', async () => {
@@ -439,7 +439,7 @@ describe('backup and restore', function () {
       flipped[Math.floor(whole.length / 2)] = (flipped[Math.floor(whole.length / 2)] ?? 0) ^ 1;
       const oidBefore = await oid();
       const steps: string[] = [];
-      const attempt = () => failure(restore({ id, onProgress: ({ step }) => steps.push(step) }));
+      const attempt = () => failureOf(restore({ id, onProgress: ({ step }) => steps.push(step) }));
 
       writeFileSync(file, flipped);
       expect((await attempt()).message).to.include('does not match its checksum');
@@ -457,7 +457,7 @@ describe('backup and restore', function () {
       await rewriteDump(path, manifest.files, (sql) =>
         sql.replace('CREATE TABLE public.visits ', 'CREATE TABEL public.visits '),
       );
-      const error = await failure(restore({ id }));
+      const error = await failureOf(restore({ id }));
       expect(error.code).to.equal('CLIENT_TOOL_FAILED');
       expect(error.message).to.include('TABEL').and.include(`${database} on 127.0.0.1:${server.port} was not changed.`);
       expect(await fingerprint()).to.equal(before);
@@ -469,7 +469,7 @@ describe('backup and restore', function () {
       await rewriteDump(path, manifest.files, (sql) =>
         sql.replace(/^500\tpatient 500\t.*\n/m, '').replace(/^500\t500\t.*\n/m, ''),
       );
-      const error = await failure(restore({ id }));
+      const error = await failureOf(restore({ id }));
       expect(error.code).to.equal('BACKUP_INVALID');
       expect(error.message).to.include('public.patients has 999 rows instead of 1000').and.include('was not changed');
       expect(await databases()).to.deep.equal([database]);
@@ -478,7 +478,7 @@ describe('backup and restore', function () {
     it('refuses a database in use, naming who uses it, unless they may be disconnected', async () => {
       await backup();
       const user = await connect(database, 'front desk');
-      const error = await failure(restore({ id: 'latest' }));
+      const error = await failureOf(restore({ id: 'latest' }));
       expect(error.code).to.equal('DATABASE_IN_USE');
       expect(error.message)
         .to.match(/in use by 1 session: front desk \(pid \d+, user \w+\)/)
@@ -524,7 +524,7 @@ describe('backup and restore', function () {
       await backup();
       const before = await oid();
       const controller = new AbortController();
-      const error = await failure(
+      const error = await failureOf(
         restore({
           id: 'latest',
           signal: controller.signal,
@@ -568,7 +568,7 @@ describe('backup and restore', function () {
     it('does not replace a database by a backup without rows or without definitions', async () => {
       for (const options of [{ schemaOnly: true }, { dataOnly: true }]) {
         const { id } = await backup(options);
-        expect((await failure(restore({ id }))).code).to.equal('USAGE');
+        expect((await failureOf(restore({ id }))).code).to.equal('USAGE');
       }
       expect(await admin('select count(*)::int as n from patients', database)).to.deep.equal([{ n: 1000 }]);
     });
@@ -580,7 +580,7 @@ describe('backup and restore', function () {
         `create subscription from_head_office connection 'host=nowhere.invalid' publication all_of_it with (connect = false)`,
         database,
       );
-      const error = await failure(restore({ id: 'latest', method: 'swap' }));
+      const error = await failureOf(restore({ id: 'latest', method: 'swap' }));
       expect(error.code).to.equal('DATABASE_IN_USE');
       expect(error.message).to.include('the subscription from_head_office').and.include('was not changed');
       expect(await oid()).to.equal(before);
@@ -693,16 +693,6 @@ describe('backup and restore', function () {
       from pg_database d where datname = '${database}'`);
   }
 });
-
-async function failure(work: Promise<unknown>): Promise<ManageDbError> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof ManageDbError) return error;
-    throw error;
-  }
-  throw new Error('It did not fail.');
-}
 
 /** Changes a plain dump together with its manifest: a damage that no checksum can find. */
 async function rewriteDump(

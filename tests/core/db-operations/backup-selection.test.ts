@@ -4,9 +4,9 @@ import { expect } from 'chai';
 import { compressArgument, parseCompression } from '../../../app/core/db-operations/backup/dump/compression.js';
 import { type BackupOptions, type BackupResult, backupDatabase } from '../../../app/core/db-operations/backup.js';
 import { restoreDatabase } from '../../../app/core/db-operations/restore.js';
-import { ManageDbError } from '../../../app/core/errors.js';
 import { findClientTools } from '../../../app/services/client-tools.js';
 import { manageDb } from '../../support/command-line.js';
+import { failureOf } from '../../support/failure-of.js';
 import { dropDatabase, type ScratchDatabase, scratchDatabase, withClient } from '../../support/scratch-database.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
 import { stampAs } from '../../support/stamp.js';
@@ -94,15 +94,15 @@ describe('a backup of a part', function () {
   });
 
   it('is refused for a name that nothing has, with the nearest one, and leaves nothing behind', async () => {
-    const table = await failure(backup({ tables: ['patient'] }));
+    const table = await failureOf(backup({ tables: ['patient'] }));
     expect(table).to.include({ code: 'NOT_FOUND', hint: 'Did you mean public.patients?' });
     expect(table.message).to.include('There is no table or view patient').and.include('No backup was made');
-    const data = await failure(backup({ excludeTableData: ['logs.request'] }));
+    const data = await failureOf(backup({ excludeTableData: ['logs.request'] }));
     expect(data).to.include({ code: 'NOT_FOUND', hint: 'Did you mean logs.requests?' });
-    expect(await failure(backup({ schemas: ['log'] }))).to.include({ code: 'NOT_FOUND' });
+    expect(await failureOf(backup({ schemas: ['log'] }))).to.include({ code: 'NOT_FOUND' });
     // no patterns: pg_dump would take these for every table
     for (const pattern of ['*', 'public.*', 'patients|requests', '', "'; drop table patients"]) {
-      expect(['NOT_FOUND', 'USAGE'], pattern).to.include((await failure(backup({ tables: [pattern] }))).code);
+      expect(['NOT_FOUND', 'USAGE'], pattern).to.include((await failureOf(backup({ tables: [pattern] }))).code);
     }
     expect(left()).to.deep.equal([]);
   });
@@ -110,7 +110,9 @@ describe('a backup of a part', function () {
   it('does not take the place of a database', async () => {
     for (const part of [{ tables: ['patients'] }, { schemas: ['logs'] }, { excludeTableData: ['patients'] }]) {
       const { id } = await backup(part);
-      const error = await failure(workspace.run(() => restoreDatabase({ env: 'testing', id, consent: { yes: true } })));
+      const error = await failureOf(
+        workspace.run(() => restoreDatabase({ env: 'testing', id, consent: { yes: true } })),
+      );
       expect(error).to.include({ code: 'USAGE' });
       expect(error.message).to.match(/has only a part.*(patients|logs).*Nothing was changed/);
     }
@@ -126,7 +128,7 @@ describe('a backup of a part', function () {
       { compress: 'gzip:10' },
       { compress: 'none:1' },
     ] as const) {
-      expect((await failure(backup(options))).code, JSON.stringify(options)).to.equal('USAGE');
+      expect((await failureOf(backup(options))).code, JSON.stringify(options)).to.equal('USAGE');
     }
   });
 
@@ -163,7 +165,7 @@ describe('a backup of a part', function () {
         process.stdout.write('      skipped: this pg_dump knows zstd\n');
         return this.skip();
       }
-      const error = await failure(backup({ compress: 'zstd:3' }));
+      const error = await failureOf(backup({ compress: 'zstd:3' }));
       expect(error).to.include({ code: 'USAGE' });
       expect(error.message).to.include(`pg_dump ${tools.version} has gzip only`).and.include('No backup was made');
       expect(error.hint).to.include('--compress gzip:2');
@@ -193,13 +195,4 @@ function created(sql: string): string[] {
   return [...sql.matchAll(/^CREATE TABLE (.*) \($/gm)]
     .map(([, name]) => name ?? '')
     .filter((name) => !name.startsWith('manage_db.'));
-}
-
-async function failure(work: Promise<unknown>): Promise<ManageDbError> {
-  const error = await work.then(
-    () => null,
-    (reason: unknown) => reason,
-  );
-  if (error instanceof ManageDbError) return error;
-  throw error ?? new Error('It did not fail.');
 }

@@ -18,10 +18,10 @@ import type { BackupResult } from '../../../app/core/db-operations/backup.js';
 import { listBackups } from '../../../app/core/db-operations/list-backups.js';
 import { type PruneBackupsOptions, planPruning, pruneBackups } from '../../../app/core/db-operations/prune-backups.js';
 import { verifyBackup } from '../../../app/core/db-operations/verify-backup.js';
-import { ManageDbError } from '../../../app/core/errors.js';
 import { withKillSwitchOverride } from '../../../app/core/safety/override.js';
 import { processMark, processSpace } from '../../../app/services/embedded/process-mark.js';
 import { type BackupWorkspace, backupWorkspace } from '../../support/backup-workspace.js';
+import { failureOf } from '../../support/failure-of.js';
 import { withClient } from '../../support/scratch-database.js';
 import { stampAs } from '../../support/stamp.js';
 
@@ -44,11 +44,11 @@ describe('prune-backups', () => {
 
   it('wants to be told what to keep', async () => {
     for (const rules of [{}, { keepLast: 0 }, { keepDaily: -1 }, { keepWeekly: 1.5 }, { keepMonthly: Number.NaN }]) {
-      expect((await failure(prune(rules))).code, JSON.stringify(rules)).to.equal('USAGE');
-      expect((await failure(workspace.run(() => planPruning(rules)))).code).to.equal('USAGE');
+      expect((await failureOf(prune(rules))).code, JSON.stringify(rules)).to.equal('USAGE');
+      expect((await failureOf(workspace.run(() => planPruning(rules)))).code).to.equal('USAGE');
     }
     const both = workspace.run(() => planPruning({ env: 'testing', all: true, keepLast: 1 }));
-    expect((await failure(both)).code).to.equal('USAGE');
+    expect((await failureOf(both)).code).to.equal('USAGE');
     expect(ids()).to.deep.equal([original.id]);
   });
 
@@ -112,7 +112,7 @@ describe('prune-backups', () => {
     ['2025-01-01', '2025-01-02'].map(aged);
     const controller = new AbortController();
     const stopped = prune({ keepLast: 1, signal: controller.signal, onProgress: () => controller.abort() });
-    const error = await failure(stopped);
+    const error = await failureOf(stopped);
     expect(error).to.include({ code: 'INTERRUPTED' });
     expect(error.message).to.match(/Removed before: \S+\.$/);
     expect((await list()).map(({ state }) => state)).to.deep.equal(['complete', 'complete']);
@@ -130,11 +130,11 @@ describe('prune-backups', () => {
       for (const id of readdirSync(production)) rewrite(join(production, id), { environment: 'production' });
 
       const rules = { keepLast: 1 };
-      expect((await failure(prune({ ...rules, env: 'production' }))).code).to.equal('KILL_SWITCH');
+      expect((await failureOf(prune({ ...rules, env: 'production' }))).code).to.equal('KILL_SWITCH');
       const overridden = (more: Partial<PruneBackupsOptions>) =>
         withKillSwitchOverride({}, () => prune({ ...rules, ...more }));
-      expect((await failure(overridden({ env: 'production' }))).code).to.equal('CONFIRMATION_REQUIRED');
-      expect((await failure(overridden({ env: 'testing' }))).code).to.equal('PROTECTED_ENVIRONMENT');
+      expect((await failureOf(overridden({ env: 'production' }))).code).to.equal('CONFIRMATION_REQUIRED');
+      expect((await failureOf(overridden({ env: 'testing' }))).code).to.equal('PROTECTED_ENVIRONMENT');
 
       const consent = { yes: true, confirm: `${CONFIRM} ${database.name}`, reason: 'retention' };
       const { environments, refused } = await overridden({ all: true, env: undefined as never, consent });
@@ -290,14 +290,4 @@ function rewrite(path: string, changes: Record<string, unknown>): void {
 
 function sign(path: string, mark: unknown): void {
   writeFileSync(join(path, '.work.json'), JSON.stringify(mark));
-}
-
-async function failure(work: Promise<unknown>): Promise<ManageDbError> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof ManageDbError) return error;
-    throw error;
-  }
-  throw new Error('It did not fail.');
 }

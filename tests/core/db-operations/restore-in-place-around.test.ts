@@ -3,16 +3,13 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type pg from 'pg';
-import { type BackupOptions, backupDatabase } from '../../../app/core/db-operations/backup.js';
-import { listBackups } from '../../../app/core/db-operations/list-backups.js';
-import { type RestoreOptions, restoreDatabase } from '../../../app/core/db-operations/restore.js';
-import type { ManageDbError } from '../../../app/core/errors.js';
 import { closeEngines } from '../../../app/services/database-service.js';
 import { generateKeyPair } from '../../../app/services/encryption.js';
 import { openClient } from '../../database/open-client.js';
-import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
+import { type RestoresInPlace, restoresInPlace } from '../../support/restores-in-place.js';
+import type { ScratchDatabase } from '../../support/scratch-database.js';
 import { dropLogins, scratchLogin } from '../../support/scratch-login.js';
-import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
+import type { ScratchWorkspace } from '../../support/scratch-workspace.js';
 import { stampAs } from '../../support/stamp.js';
 import { testUrl } from '../../support/test-server.js';
 
@@ -28,41 +25,30 @@ const SCHEMA = `
 
 describe('what is around a restore of tables in place', function () {
   this.timeout(60_000);
+  let inPlace: RestoresInPlace;
   let database: ScratchDatabase;
   let workspace: ScratchWorkspace;
   let client: pg.Client;
 
   beforeEach(async () => {
-    database = await scratchDatabase(SCHEMA);
-    client = await openClient(database.url);
-    await stampAs(client, 'testing');
-    workspace = scratchWorkspace();
-    await use(database.url);
+    inPlace = await restoresInPlace(SCHEMA);
+    ({ database, workspace, client } = inPlace);
   });
   afterEach(async () => {
     await client.end();
-    await workspace.remove();
-    await database.drop();
+    await inPlace.remove();
   });
 
   const use = async (url: string, more = ''): Promise<void> => {
     workspace.write({ '.env.testing': `TESTING_DATABASE_URL=${url}\n${more}` });
     await workspace.run(() => closeEngines('testing'));
   };
-  const rows = async (sql: string) => (await client.query(sql)).rows;
-  const count = async (table: string): Promise<number> =>
-    (await rows(`select count(*)::integer as n from ${table}`))[0].n;
-  const backup = (options: BackupOptions = {}) => workspace.run(() => backupDatabase({ env: 'testing', ...options }));
-  const backups = () => workspace.run(() => listBackups({ env: 'testing' }));
-  const restore = (options: Partial<RestoreOptions>) =>
-    workspace.run(() =>
-      restoreDatabase({ env: 'testing', id: 'latest', inPlace: true, consent: { yes: true }, ...options }),
-    );
-  const failing = (options: Partial<RestoreOptions>): Promise<ManageDbError> =>
-    restore(options).then(
-      () => expect.fail('it succeeded'),
-      (error: ManageDbError) => error,
-    );
+  const rows: RestoresInPlace['rows'] = (sql) => inPlace.rows(sql);
+  const count: RestoresInPlace['count'] = (table) => inPlace.count(table);
+  const backup: RestoresInPlace['backup'] = (options) => inPlace.backup(options);
+  const backups: RestoresInPlace['backups'] = () => inPlace.backups();
+  const restore: RestoresInPlace['restore'] = (options) => inPlace.restore(options);
+  const failing: RestoresInPlace['failing'] = (options) => inPlace.failing(options);
   const manifestOf = (path: string | undefined) => JSON.parse(readFileSync(join(path ?? '', 'manifest.json'), 'utf8'));
   const safetyOf = async (id: string | null) => (await backups()).find((one) => one.id === id);
 

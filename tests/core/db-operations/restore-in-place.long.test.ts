@@ -1,21 +1,18 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type pg from 'pg';
-import { type BackupOptions, backupDatabase } from '../../../app/core/db-operations/backup.js';
-import { listBackups } from '../../../app/core/db-operations/list-backups.js';
 import { showOperationLog } from '../../../app/core/db-operations/operation-log.js';
-import { type RestoreOptions, restoreDatabase } from '../../../app/core/db-operations/restore.js';
-import type { ManageDbError } from '../../../app/core/errors.js';
 import { closeEngines } from '../../../app/services/database-service.js';
 import { openClient } from '../../database/open-client.js';
-import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
+import { hasSaid, startProgram } from '../../support/child-program.js';
+import { type RestoresInPlace, restoresInPlace } from '../../support/restores-in-place.js';
+import type { ScratchDatabase } from '../../support/scratch-database.js';
 import { dropLogins, scratchLogin } from '../../support/scratch-login.js';
-import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
-import { stampAs } from '../../support/stamp.js';
+import type { ScratchWorkspace } from '../../support/scratch-workspace.js';
 import { testUrl } from '../../support/test-server.js';
 
 const SCHEMA = `
@@ -91,37 +88,27 @@ const PROGRAM = `
 
 describe('a restore of tables in place', function () {
   this.timeout(60_000);
+  let inPlace: RestoresInPlace;
   let database: ScratchDatabase;
   let workspace: ScratchWorkspace;
   let client: pg.Client;
 
   beforeEach(async () => {
-    database = await scratchDatabase(SCHEMA);
-    client = await openClient(database.url);
-    await stampAs(client, 'testing');
-    workspace = scratchWorkspace({ '.env.testing': `TESTING_DATABASE_URL=${database.url}\n` });
+    inPlace = await restoresInPlace(SCHEMA);
+    ({ database, workspace, client } = inPlace);
   });
   afterEach(async () => {
     await client.end();
-    await workspace.remove();
-    await database.drop();
+    await inPlace.remove();
   });
 
-  const rows = async (sql: string) => (await client.query(sql)).rows;
-  const count = async (table: string): Promise<number> =>
-    (await rows(`select count(*)::integer as n from ${table}`))[0].n;
+  const rows: RestoresInPlace['rows'] = (sql) => inPlace.rows(sql);
+  const count: RestoresInPlace['count'] = (table) => inPlace.count(table);
+  const backup: RestoresInPlace['backup'] = (options) => inPlace.backup(options);
+  const backups: RestoresInPlace['backups'] = () => inPlace.backups();
+  const restore: RestoresInPlace['restore'] = (options) => inPlace.restore(options);
+  const failing: RestoresInPlace['failing'] = (options) => inPlace.failing(options);
   const fingerprint = async (): Promise<string> => (await rows(FINGERPRINT))[0].fingerprint;
-  const backup = (options: BackupOptions = {}) => workspace.run(() => backupDatabase({ env: 'testing', ...options }));
-  const backups = () => workspace.run(() => listBackups({ env: 'testing' }));
-  const restore = (options: Partial<RestoreOptions>) =>
-    workspace.run(() =>
-      restoreDatabase({ env: 'testing', id: 'latest', inPlace: true, consent: { yes: true }, ...options }),
-    );
-  const failing = (options: Partial<RestoreOptions>): Promise<ManageDbError> =>
-    restore(options).then(
-      () => expect.fail('it succeeded'),
-      (error: ManageDbError) => error,
-    );
 
   for (const format of ['directory', 'custom'] as const) {
     it(`replaces the rows of one table from the ${format} format, and leaves all else as it is`, async () => {
@@ -487,19 +474,7 @@ describe('a restore of tables in place', function () {
     expect(await backups()).to.have.length(1);
   });
 
-  const start = (): ChildProcess =>
-    spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', PROGRAM], {
-      env: { ...process.env, MANAGE_DB_WORKSPACE: workspace.root },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-  const said = async (child: ChildProcess, step: string) => {
-    let text = '';
-    for await (const chunk of child.stdout ?? []) {
-      text += String(chunk);
-      if (text.split('\n').some((line) => line.startsWith(step))) return;
-    }
-    throw new Error(`it ended without ${step}: ${text}`);
-  };
+  const start = (): ChildProcess => startProgram(PROGRAM, workspace.root);
 
   for (const step of ['locking the tables', 'backing up', 'restoring public.patients', 'checking foreign keys']) {
     it(`changes nothing when it is killed (${step}), and keeps no lock`, async () => {
@@ -510,7 +485,7 @@ describe('a restore of tables in place', function () {
       const before = await fingerprint();
       const child = start();
       const exited = once(child, 'exit');
-      await said(child, step);
+      await hasSaid(child, step);
       child.kill('SIGKILL');
       await exited;
       await client.query(`set lock_timeout = '5s'`);
@@ -528,7 +503,7 @@ describe('a restore of tables in place', function () {
     await blocker.query('begin; select from patients limit 1');
     const child = start();
     const exited = once(child, 'exit');
-    await said(child, 'locking the tables');
+    await hasSaid(child, 'locking the tables');
     await sleep(500);
     child.kill('SIGKILL');
     await exited;

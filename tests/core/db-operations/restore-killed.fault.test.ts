@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
@@ -8,6 +8,7 @@ import { verifyOperationLog } from '../../../app/core/db-operations/operation-lo
 import { type RestoreOptions, restoreDatabase } from '../../../app/core/db-operations/restore.js';
 import { readStampStatus } from '../../../app/core/db-operations/stamp.js';
 import { undoRestore } from '../../../app/core/db-operations/undo-restore.js';
+import { hasSaid, startProgram } from '../../support/child-program.js';
 import {
   dropDatabase,
   onServer,
@@ -60,19 +61,7 @@ describe('a restore that is killed', function () {
     });
   const count = async () =>
     Number((await db.query<{ count: string }>('select count(*) from public.patients')).rows[0]?.count);
-  const start = (): ChildProcess =>
-    spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', PROGRAM], {
-      env: { ...process.env, MANAGE_DB_WORKSPACE: workspace.root },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-  const said = async (child: ChildProcess, step: string) => {
-    let text = '';
-    for await (const chunk of child.stdout ?? []) {
-      text += String(chunk);
-      if (text.split('\n').some((line) => line.startsWith(step))) return;
-    }
-    throw new Error(`it ended without ${step}: ${text}`);
-  };
+  const start = (): ChildProcess => startProgram(PROGRAM, workspace.root);
 
   for (const [step, afterMs] of [
     ['verifying checksums', 0],
@@ -87,7 +76,7 @@ describe('a restore that is killed', function () {
     it(`leaves a whole database, and nothing else after the next one (${step}, ${afterMs} ms later)`, async () => {
       const child = start();
       const exited = once(child, 'exit');
-      await said(child, step);
+      await hasSaid(child, step);
       await sleep(afterMs);
       child.kill('SIGKILL');
       await exited;
@@ -129,7 +118,7 @@ describe('a restore that is killed', function () {
     const child = start();
     const exited = once(child, 'exit');
     try {
-      await said(child, 'restoring public.patients');
+      await hasSaid(child, 'restoring public.patients');
       child.kill('SIGSTOP');
       const error = await restore().catch((reason: unknown) => reason);
       expect(error).to.include({ code: 'DATABASE_IN_USE' });

@@ -5,12 +5,13 @@ import { escapeIdentifier } from 'pg';
 import { backupDatabase } from '../../../app/core/db-operations/backup.js';
 import { restoreDatabase } from '../../../app/core/db-operations/restore.js';
 import { grantDbRole, revokeDbRole, setupDbRoles, whoami } from '../../../app/core/db-operations/roles.js';
-import { ManageDbError, PermissionError } from '../../../app/core/errors.js';
+import { PermissionError } from '../../../app/core/errors.js';
 import type { Level } from '../../../app/core/levels.js';
 import { readLoginAccess } from '../../../app/database/catalog/login-access.js';
 import { ensureSchema } from '../../../app/database/schema/ensure-schema.js';
 import { findClientTools } from '../../../app/services/client-tools.js';
 import { closeEngines } from '../../../app/services/database-service.js';
+import { failureOf } from '../../support/failure-of.js';
 import {
   dropDatabase,
   onServer,
@@ -165,7 +166,7 @@ describe('the levels of a database', () => {
   it('tell a login that may not create roles what an administrator must run, and that is enough', async () => {
     await database.query(`alter role ${owner.user} nocreaterole`);
     as(owner);
-    const error = await failure(setup());
+    const error = await failureOf(setup());
     expect(error).to.be.instanceOf(PermissionError);
     expect(error.hint).to.contain('create role "manage_db_viewer" nologin;').and.contain('run setup-db-roles again');
     expect(
@@ -181,7 +182,7 @@ describe('the levels of a database', () => {
     await setup();
     await database.query(`alter role ${owner.user} nocreaterole`);
     as(owner);
-    const error = await failure(grant('operator', anna.user));
+    const error = await failureOf(grant('operator', anna.user));
     expect(error).to.be.instanceOf(PermissionError);
     expect(error.hint).to.contain(`grant "manage_db_operator" to "${anna.user}";`);
     expect(await levelOf(anna)).to.equal('viewer');
@@ -207,7 +208,7 @@ describe('the levels of a database', () => {
       expect(roles[2]).to.include({ role: `${other.name}_manage_db_admin`, state: 'created' });
       await grant('admin', anna.user);
       expect([await levelOf(anna), await levelOf(anna, other.name)]).to.deep.equal(['admin', 'viewer']);
-      const error = await failure(setup(other.name));
+      const error = await failureOf(setup(other.name));
       expect([error.code, error.message]).to.deep.equal([
         'USAGE',
         `The role ${other.name}_manage_db_viewer serves the database ${other.name}; ${database.name} needs roles of its own. Nothing was changed.`,
@@ -351,7 +352,7 @@ describe('the levels of a database', () => {
       expect(await grant('operator', anna.user)).to.include({ level: 'operator' });
       await database.query(`alter role ${boss.user} nocreaterole`);
       as(anna);
-      expect((await failure(grant('operator', boss.user))).code).to.equal('PERMISSION_DENIED');
+      expect((await failureOf(grant('operator', boss.user))).code).to.equal('PERMISSION_DENIED');
       as(owner);
       await revoke(anna.user);
       await revoke(boss.user);
@@ -380,14 +381,14 @@ describe('the levels of a database', () => {
     });
 
     it('need a login that exists', async () => {
-      const error = await failure(grant('viewer', `${anna.user.slice(0, -1)}x`));
+      const error = await failureOf(grant('viewer', `${anna.user.slice(0, -1)}x`));
       expect([error.code, error.hint]).to.deep.equal(['NOT_FOUND', `Did you mean ${anna.user}?`]);
-      expect((await failure(grant('viewer', 'manage_db_admin'))).code).to.equal('USAGE');
+      expect((await failureOf(grant('viewer', 'manage_db_admin'))).code).to.equal('USAGE');
     });
 
     it('need roles that serve this very database', async () => {
       await database.query(`comment on role manage_db_operator is 'something else'`);
-      const error = await failure(grant('viewer', anna.user));
+      const error = await failureOf(grant('viewer', anna.user));
       expect([error.code, error.hint]).to.deep.equal([
         'NOT_FOUND',
         'Create them first: manage_db setup-db-roles --env testing',
@@ -456,12 +457,3 @@ describe('the levels of a database', () => {
     );
   }
 });
-
-async function failure(work: Promise<unknown>): Promise<ManageDbError> {
-  const error: unknown = await work.then(
-    () => new Error('nothing was thrown'),
-    (thrown: unknown) => thrown,
-  );
-  if (error instanceof ManageDbError) return error;
-  throw error;
-}

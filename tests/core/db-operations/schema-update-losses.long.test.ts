@@ -1,54 +1,21 @@
 import { expect } from 'chai';
-import {
-  type ApplyingOptions,
-  applySchemaUpdate,
-  planSchemaUpdate,
-  type SchemaUpdatePlan,
-} from '../../../app/core/db-operations/copy/schema-update.js';
-import type { ManageDbError } from '../../../app/core/errors.js';
-import { guarded, type Target } from '../../../app/core/safety/gate.js';
-import { type ScratchDatabase, scratchDatabase, withClient } from '../../support/scratch-database.js';
-import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
-import { stampAs } from '../../support/stamp.js';
+import { failureOf } from '../../support/failure-of.js';
+import { refusalOf } from '../../support/refusal-of.js';
+import { type SchemaUpdatePair, schemaUpdatePair } from '../../support/schema-update-pair.js';
+import type { ScratchDatabase } from '../../support/scratch-database.js';
 
 describe('what a schema update would lose', () => {
-  let from: ScratchDatabase;
+  let pair: SchemaUpdatePair;
   let to: ScratchDatabase;
-  let workspace: ScratchWorkspace;
 
-  /** `testing` as it should be, `development` as it is. */
   const prepare = async (wanted: string, present: string): Promise<void> => {
-    [from, to] = [await scratchDatabase(wanted), await scratchDatabase(present)];
-    workspace = scratchWorkspace({
-      '.env.testing': `TESTING_DATABASE_URL='${from.url}'\n`,
-      '.env.development': `DEVELOPMENT_DATABASE_URL='${to.url}'\n`,
-    });
-    await withClient(to.url, (client) => stampAs(client, 'development'));
+    pair = await schemaUpdatePair(wanted, present);
+    ({ to } = pair);
   };
-  afterEach(async () => {
-    await workspace.remove();
-    await from.drop();
-    await to.drop();
-  });
+  afterEach(() => pair.remove());
 
-  const onBoth = <T>(work: (ours: Target, theirs: Target) => Promise<T>): Promise<T> =>
-    workspace.run(() =>
-      guarded('compare-db', { env: 'testing' }, (ours) =>
-        guarded('restore-backup', { env: 'development', consent: { yes: true } }, (theirs) => work(ours, theirs)),
-      ),
-    );
-  const plan = (): Promise<SchemaUpdatePlan> => onBoth((ours, theirs) => planSchemaUpdate(ours, theirs, {}));
-  const update = (options: ApplyingOptions = {}, between: () => Promise<unknown> = () => Promise.resolve()) =>
-    onBoth(async (ours, theirs) => {
-      const planned = await planSchemaUpdate(ours, theirs, {});
-      await between();
-      return applySchemaUpdate(theirs, planned, options);
-    });
-  const failure = (work: Promise<unknown>): Promise<ManageDbError> =>
-    work.then(
-      () => expect.fail('it succeeded'),
-      (error: ManageDbError) => error,
-    );
+  const plan: SchemaUpdatePair['plan'] = (options) => pair.plan(options);
+  const update: SchemaUpdatePair['update'] = (...given) => pair.update(...given);
   const one = async (sql: string): Promise<unknown> => Object.values((await to.query(sql)).rows[0] ?? {})[0];
 
   describe('in values of composite types', () => {
@@ -78,7 +45,7 @@ describe('what a schema update would lose', () => {
         const { losses, locks } = await plan();
         expect(losses).to.deep.equal(['The attribute public.cc.b is dropped, with its values in public.c.v.']);
         expect(locks).to.deep.include({ schema: 'public', name: 'c', mode: 'access exclusive', waits: 'everybody' });
-        expect((await failure(update())).code).to.equal('USAGE');
+        expect((await failureOf(update())).code).to.equal('USAGE');
         expect(await one('select v::text as v from c')).to.include('precious');
         const { safetyBackup } = await update({ allowDataLoss: true });
         expect(safetyBackup).to.be.a('string');
@@ -104,7 +71,7 @@ describe('what a schema update would lose', () => {
       expect(losses).to.deep.equal([]);
       expect(locks.map(({ name, waits }) => [name, waits])).to.deep.equal([['c', 'everybody']]);
       const insert = () => to.query(`insert into c values (row(1, 'precious')::cc)`);
-      const { message } = await failure(update({}, insert));
+      const { message } = await failureOf(update({}, insert));
       expect(message).to.include('The attribute public.cc.b is dropped, with its values in public.c.v.');
     });
   });
@@ -128,7 +95,7 @@ describe('what a schema update would lose', () => {
         const { losses, locks } = await plan();
         expect(losses).to.deep.equal(['The column public.r.b is dropped, with its values in public.c.v.']);
         expect(locks.map(({ name }) => name)).to.include.members(['c', 'r']);
-        expect((await failure(update())).code).to.equal('USAGE');
+        expect((await failureOf(update())).code).to.equal('USAGE');
         expect(await one('select v::text as v from c')).to.include('precious');
       });
     }
@@ -140,7 +107,7 @@ describe('what a schema update would lose', () => {
     expect((await plan()).losses).to.deep.equal([
       'The column public.g.b is computed no more: it is dropped, with its values in rows that were not counted yet, 1 MB, and made again.',
     ]);
-    expect((await failure(update())).code).to.equal('USAGE');
+    expect((await failureOf(update())).code).to.equal('USAGE');
     expect(await one('select b from g')).to.equal(42);
     await to.query('truncate g');
     expect((await plan()).losses).to.deep.equal([]);
@@ -178,7 +145,7 @@ describe('what a schema update would lose', () => {
     it('gives no number twice when the last one was given', async () => {
       await prepare(IDENTITY, `${SERIAL} select setval('g_id_seq', 2147483647)`);
       await update();
-      const { message } = await failure(to.query(`insert into g (v) values ('new')`));
+      const { message } = await refusalOf(() => to.query(`insert into g (v) values ('new')`));
       expect(message).to.include('reached maximum value');
     });
 
@@ -187,7 +154,7 @@ describe('what a schema update would lose', () => {
         `${IDENTITY} create table h (x int not null)`,
         `${SERIAL} ${GONE} create table h (x int); insert into h values (null)`,
       );
-      await failure(update());
+      await failureOf(update());
       expect(await one(`insert into g (v) values ('new') returning id`)).to.equal(11);
     });
 
@@ -220,7 +187,7 @@ describe('what a schema update would lose', () => {
       it(`names a sequence ${what} that goes with its position`, async () => {
         await prepare(wanted, present);
         expect((await plan()).losses).to.deep.equal([`The sequence ${text}`]);
-        expect((await failure(update())).code).to.equal('USAGE');
+        expect((await failureOf(update())).code).to.equal('USAGE');
         await update({ allowDataLoss: true });
       });
     }

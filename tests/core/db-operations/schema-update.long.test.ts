@@ -5,24 +5,18 @@ import type { ApplyingUpdate } from '../../../app/core/db-operations/copy/schema
 import { readRisks } from '../../../app/core/db-operations/copy/schema-update/risks.js';
 import { updateInTransaction } from '../../../app/core/db-operations/copy/schema-update/update-in-transaction.js';
 import type { UpdateSteps } from '../../../app/core/db-operations/copy/schema-update/update-steps.js';
-import {
-  type ApplyingOptions,
-  applySchemaUpdate,
-  type PlanningOptions,
-  planSchemaUpdate,
-  type SchemaUpdatePlan,
-} from '../../../app/core/db-operations/copy/schema-update.js';
+import { type ApplyingOptions, planSchemaUpdate } from '../../../app/core/db-operations/copy/schema-update.js';
 import { engageKillSwitch } from '../../../app/core/db-operations/kill-switch.js';
 import { listBackups } from '../../../app/core/db-operations/list-backups.js';
 import { restoreDatabase } from '../../../app/core/db-operations/restore.js';
 import type { ManageDbError } from '../../../app/core/errors.js';
-import { guarded, type Target } from '../../../app/core/safety/gate.js';
 import { closeEngines } from '../../../app/services/database-service.js';
 import { breakableWay } from '../../support/breakable-way.js';
+import { failureOf } from '../../support/failure-of.js';
 import { ownServer } from '../../support/own-server.js';
-import { onServer, type ScratchDatabase, scratchDatabase, withClient } from '../../support/scratch-database.js';
-import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
-import { stampAs } from '../../support/stamp.js';
+import { type SchemaUpdatePair, schemaUpdatePair } from '../../support/schema-update-pair.js';
+import { onServer, type ScratchDatabase, withClient } from '../../support/scratch-database.js';
+import type { ScratchWorkspace } from '../../support/scratch-workspace.js';
 import { HOSTILE_CHANGES } from './compare/hostile-changes.js';
 import { HOSTILE_SEARCH_PATH, hostileDatabase, withHostileRoles } from './round-trip/hostile-database.js';
 
@@ -81,54 +75,26 @@ const ROWS = `
     union all select 'l' || id || at || line from clinic.logs) all_lines (line)`;
 
 describe('updating the schema of a database', () => {
+  let pair: SchemaUpdatePair;
   let from: ScratchDatabase;
   let to: ScratchDatabase;
   let workspace: ScratchWorkspace;
 
-  /** `testing` as it should be, `development` as it is. */
   const prepare = async (wanted: string, present: string): Promise<void> => {
-    [from, to] = [await scratchDatabase(wanted), await scratchDatabase(present)];
-    workspace = scratchWorkspace({
-      '.env.testing': `TESTING_DATABASE_URL='${from.url}'\n`,
-      '.env.development': `DEVELOPMENT_DATABASE_URL='${to.url}'\n`,
-    });
-    await withClient(to.url, (client) => stampAs(client, 'development'));
+    pair = await schemaUpdatePair(wanted, present);
+    ({ from, to, workspace } = pair);
   };
-  afterEach(async () => {
-    await workspace.remove();
-    await from.drop();
-    await to.drop();
-  });
+  afterEach(() => pair.remove());
 
-  const onBoth = <T>(work: (ours: Target, theirs: Target) => Promise<T>): Promise<T> =>
-    workspace.run(() =>
-      guarded('compare-db', { env: 'testing' }, (ours) =>
-        guarded('restore-backup', { env: 'development', consent: { yes: true } }, (theirs) => work(ours, theirs)),
-      ),
-    );
-  const plan = (options: PlanningOptions = {}): Promise<SchemaUpdatePlan> =>
-    onBoth((ours, theirs) => planSchemaUpdate(ours, theirs, options));
-  const update = (
-    options: ApplyingOptions = {},
-    between: () => Promise<unknown> = () => Promise.resolve(),
-    planning: PlanningOptions = {},
-  ) =>
-    onBoth(async (ours, theirs) => {
-      const planned = await planSchemaUpdate(ours, theirs, planning);
-      await between();
-      return applySchemaUpdate(theirs, planned, options);
-    });
+  const onBoth: SchemaUpdatePair['onBoth'] = (work) => pair.onBoth(work);
+  const plan: SchemaUpdatePair['plan'] = (options) => pair.plan(options);
+  const update: SchemaUpdatePair['update'] = (...given) => pair.update(...given);
   const different = async (without = ['owners', 'grants']): Promise<string[]> => {
     const { definitions } = await workspace.run(() =>
       compareDatabases({ from: 'testing', to: 'development', without }),
     );
     return definitions.differences.map(({ kind, name, state }) => `${state} ${kind} ${name}`);
   };
-  const failure = (work: Promise<unknown>): Promise<ManageDbError> =>
-    work.then(
-      () => expect.fail('it succeeded'),
-      (error: ManageDbError) => error,
-    );
   const rows = async () => (await to.query<{ rows: string }>(ROWS)).rows[0]?.rows;
   const isThere = async (relation: string) =>
     (await to.query<{ oid: string | null }>('select to_regclass($1) as oid', [relation])).rows[0]?.oid !== null;
@@ -170,7 +136,7 @@ describe('updating the schema of a database', () => {
         `${OLD} insert into clinic.old_things values (1, 'x')`,
       );
       const before = await different();
-      const { code, message, hint } = await failure(update());
+      const { code, message, hint } = await failureOf(update());
       expect(code).to.equal('USAGE');
       expect(message).to.include('The table clinic.old_things is dropped, with');
       expect(message).to.include('The column clinic.patients.note is dropped, with its values in about 300 rows');
@@ -199,7 +165,7 @@ describe('updating the schema of a database', () => {
     it('loses no row that came after the plan without leave to do so, and backs it up with it', async () => {
       await prepare(OLD + CHANGES, OLD);
       const insert = () => to.query('insert into clinic.nothing values (1)');
-      const { code, message } = await failure(update({}, insert));
+      const { code, message } = await failureOf(update({}, insert));
       expect([code, message]).to.satisfy(
         ([is, says]: string[]) => is === 'USAGE' && says?.includes('The table clinic.nothing is dropped, with'),
       );
@@ -216,7 +182,7 @@ describe('updating the schema of a database', () => {
       expect(losses).to.deep.equal([
         'The column clinic.patients.name becomes character varying(9) instead of character varying(80): the values of 291 rows do not stay what they are.',
       ]);
-      expect((await failure(update())).code).to.equal('USAGE');
+      expect((await failureOf(update())).code).to.equal('USAGE');
       await to.query(`update clinic.patients set name = id::text`);
       expect((await plan()).losses).to.deep.equal([]);
       await update();
@@ -251,7 +217,7 @@ describe('updating the schema of a database', () => {
         truncate clinic.visits; alter table clinic.visits add constraint recent check (at > '2026-06-01')`,
         OLD,
       );
-      const { code, message } = await failure(update());
+      const { code, message } = await failureOf(update());
       expect(code).to.equal('SQL_FAILED');
       expect(message).to.include('No table').and.to.include(`ADD VALUE 'sad'`);
       expect(await different()).to.deep.equal([
@@ -276,7 +242,7 @@ describe('updating the schema of a database', () => {
         OLD,
       );
       const [before, differed] = [await rows(), await different()];
-      const { code, message, details } = await failure(update());
+      const { code, message, details } = await failureOf(update());
       expect(code).to.equal('SQL_FAILED');
       expect(message).to.match(/Statement \d+ of \d+ failed: check constraint "recent" .* is violated by some row/);
       expect(message).to.include(`The schema of ${to.name} was not changed.`);
@@ -290,7 +256,7 @@ describe('updating the schema of a database', () => {
       const before = await different();
       await withClient(to.url, async (other) => {
         await other.query('begin; select from clinic.patients');
-        const { code, exitCode, message } = await failure(update({ lockTimeoutMs: 200, lockBudgetMs: 600 }));
+        const { code, exitCode, message } = await failureOf(update({ lockTimeoutMs: 200, lockBudgetMs: 600 }));
         expect([code, exitCode]).to.deep.equal(['LOCK_TIMEOUT', 5]);
         expect(message).to.include('clinic.patients').and.to.include('pid ');
       });
@@ -314,7 +280,7 @@ describe('updating the schema of a database', () => {
       const change = () =>
         to.query(`create or replace function clinic.touch() returns trigger language plpgsql as 'begin return null; end';
           create table clinic.mine (id int)`);
-      const { code, message } = await failure(update({}, change));
+      const { code, message } = await failureOf(update({}, change));
       expect(code).to.equal('DATABASE_IN_USE');
       expect(message).to.include('have changed since the update was planned');
       expect(await isThere('clinic.mine')).to.equal(true);
@@ -329,7 +295,7 @@ describe('updating the schema of a database', () => {
         isDone = true;
         void to.query('create table public.mine (id int)');
       };
-      const { code, message } = await failure(update({ onProgress }));
+      const { code, message } = await failureOf(update({ onProgress }));
       expect(code).to.equal('DRIFT');
       expect(message).to.include('table public.mine');
       expect(await isThere('clinic.doctors')).to.equal(false);
@@ -338,7 +304,7 @@ describe('updating the schema of a database', () => {
     it('looks at the kill switch again before it commits', async () => {
       await prepare(OLD + CHANGES, OLD);
       const engage = () => workspace.run(() => engageKillSwitch({ env: 'development', consent: { reason: 'stop' } }));
-      const { code } = await failure(update({}, engage));
+      const { code } = await failureOf(update({}, engage));
       expect(code).to.equal('KILL_SWITCH');
       expect(await isThere('clinic.doctors')).to.equal(false);
     });
@@ -384,7 +350,7 @@ describe('updating the schema of a database', () => {
         await other.query('postgres', 'create database wanted');
         await other.query('wanted', `${OLD} create policy theirs on clinic.patients to only_there using (true)`);
         workspace.write({ '.env.testing': `TESTING_DATABASE_URL='${other.url('wanted')}'\n` });
-        const { code, message } = await failure(update());
+        const { code, message } = await failureOf(update());
         expect(code).to.equal('USAGE');
         expect(message).to.include('lacks roles that the schema names: only_there.');
         await other.query('wanted', 'drop policy theirs on clinic.patients; create table clinic.more (id int)');
@@ -413,7 +379,7 @@ describe('updating the schema of a database', () => {
           ).rows;
         const before = await rights();
         // a grant on a column of a view is nothing that could be made again: that is said, and nothing is done
-        const refused = await failure(update());
+        const refused = await failureOf(update());
         expect([refused.code, refused.message]).to.satisfy(
           ([code, message]: string[]) => code === 'DRIFT' && message?.includes('clinic.names'),
         );
@@ -453,7 +419,7 @@ describe('updating the schema of a database', () => {
       await from.query('create table clinic.apart (id int, more int)');
       const { code, message } = await onBoth(async (ours, theirs) => {
         const planned = await planSchemaUpdate(ours, theirs, {});
-        return failure(
+        return failureOf(
           withClient(to.url, (client) => {
             let isGone = false;
             const query = async (...args: Parameters<typeof client.query>) => {
@@ -575,7 +541,7 @@ describe('updating the schema of a database', () => {
         `create foreign data wrapper lake; create server pond type 'old' foreign data wrapper lake options (flavour 'its own')`,
       );
       expect((await plan()).obstacles.join()).to.include('cannot be made again: server pond.');
-      expect((await failure(update())).code).to.equal('USAGE');
+      expect((await failureOf(update())).code).to.equal('USAGE');
       expect(await optionsOf()).to.deep.equal(['flavour=its own']);
     });
 
@@ -650,7 +616,7 @@ describe('updating the schema of a database', () => {
       await prepareHostile(hostileDatabase());
       await to.query('alter operator class by_length using btree rename to by_size; drop index by_class');
       const before = await different();
-      const { code, message } = await failure(update());
+      const { code, message } = await failureOf(update());
       expect(code).to.equal('SQL_FAILED');
       expect(message).to.include('operator class "public.by_length" does not exist').and.to.include('CREATE INDEX');
       expect(await different()).to.deep.equal(before);

@@ -7,8 +7,8 @@ import {
   type EnableTriggerOptions,
   enableTrigger,
 } from '../../../app/core/db-operations/trigger-control.js';
-import { ManageDbError } from '../../../app/core/errors.js';
 import { openClient } from '../../database/open-client.js';
+import { failureOf } from '../../support/failure-of.js';
 import { onServer, type ScratchDatabase, scratchDatabase, withClient } from '../../support/scratch-database.js';
 import { dropLevelRoles, dropLogins, type ScratchLogin, scratchLogin } from '../../support/scratch-login.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
@@ -113,7 +113,7 @@ describe('the control of triggers', () => {
   it('changes nothing when the entry cannot be written', async () => {
     await asOwner(`create or replace function manage_db.append_operation(entry jsonb) returns bigint language plpgsql as
       $$ begin raise exception 'the log is full'; end $$`);
-    const error = await failure(disable('visits', 'mark'));
+    const error = await failureOf(disable('visits', 'mark'));
     expect(error.message).to.contain('the log is full').and.contain(`No trigger of ${database.name} was changed.`);
     expect(await modes('mark')).to.equal('O');
   });
@@ -136,18 +136,18 @@ describe('the control of triggers', () => {
     expect(await modes('mark_day')).to.equal('DD');
     await enable('days', 'mark_day', 'always');
     expect(await modes('mark_day')).to.equal('AA');
-    const error = await failure(disable('days_2025', 'mark_day'));
+    const error = await failureOf(disable('days_2025', 'mark_day'));
     expect(error.code).to.equal('NOT_FOUND');
     expect(error.hint).to.contain("A partition's are those of its parent");
     expect((await refusal(asAnna(SWITCH('public', 'days_2025', 'mark_day')))).code).to.equal('42704');
   });
 
   it('names what was probably meant', async () => {
-    const wrongName = await failure(disable('visits', 'marc'));
+    const wrongName = await failureOf(disable('visits', 'marc'));
     expect([wrongName.code, wrongName.hint]).to.deep.equal(['NOT_FOUND', 'Did you mean mark?']);
-    expect((await failure(disable('visit', 'mark'))).hint).to.equal('Did you mean public.visits?');
+    expect((await failureOf(disable('visit', 'mark'))).hint).to.equal('Did you mean public.visits?');
     use(owner);
-    expect((await failure(drop('visits', 'marc'))).hint).to.equal('Did you mean mark?');
+    expect((await failureOf(drop('visits', 'marc'))).hint).to.equal('Did you mean mark?');
   });
 
   it('cannot reach the triggers of foreign keys, nor those of a view', async () => {
@@ -155,13 +155,13 @@ describe('the control of triggers', () => {
       `select tgname as name from pg_trigger where tgrelid = 'notes'::regclass and tgisinternal limit 1`,
     );
     const name = rows[0]?.name ?? '';
-    expect((await failure(disable('notes', name))).code).to.equal('NOT_FOUND');
+    expect((await failureOf(disable('notes', name))).code).to.equal('NOT_FOUND');
     expect((await refusal(asAnna(SWITCH('public', 'notes', name)))).code).to.equal('42704');
-    expect((await failure(disable('visits_view', 'mark_view'))).code).to.equal('SQL_FAILED');
+    expect((await failureOf(disable('visits_view', 'mark_view'))).code).to.equal('SQL_FAILED');
   });
 
   it('does not let an operator drop a trigger, nor touch those that protect the records', async () => {
-    const dropping = await failure(drop('visits', 'mark'));
+    const dropping = await failureOf(drop('visits', 'mark'));
     expect(dropping.code).to.equal('PERMISSION_DENIED');
     expect(dropping.message).to.contain('needs the level admin');
     expect((await refusal(asAnna('drop trigger mark on visits'))).code).to.equal('42501');
@@ -169,8 +169,8 @@ describe('the control of triggers', () => {
     await asOwner(`create trigger guard before update on manage_db.migrations execute function stamp()`);
     for (const login of [anna, owner]) {
       use(login);
-      expect((await failure(disable('manage_db.migrations', 'guard'))).code).to.equal('PERMISSION_DENIED');
-      expect((await failure(drop('manage_db.migrations', 'guard'))).code).to.equal('PERMISSION_DENIED');
+      expect((await failureOf(disable('manage_db.migrations', 'guard'))).code).to.equal('PERMISSION_DENIED');
+      expect((await failureOf(drop('manage_db.migrations', 'guard'))).code).to.equal('PERMISSION_DENIED');
     }
     expect(await modes('guard')).to.equal('O');
   });
@@ -180,7 +180,7 @@ describe('the control of triggers', () => {
     await workspace.run(() => grantDbRole({ env: 'testing', level: 'viewer', login: anna.user }));
     use(anna);
     for (const work of [disable, enable, drop] as const)
-      expect((await failure(work('visits', 'mark'))).code).to.equal('PERMISSION_DENIED');
+      expect((await failureOf(work('visits', 'mark'))).code).to.equal('PERMISSION_DENIED');
     expect((await refusal(asAnna(SWITCH('public', 'visits', 'mark')))).code).to.equal('42501');
     await asOwner(`grant execute on all functions in schema manage_db to ${anna.user}`);
     const { code, message } = await refusal(asAnna(SWITCH('public', 'visits', 'mark')));
@@ -193,7 +193,7 @@ describe('the control of triggers', () => {
 
   it('stops at an engaged kill switch, by psql too, and not at one that is over', async () => {
     await asAnna(`select manage_db.engage_kill_switch('anna', 'corrupt rows', null)`);
-    for (const attempt of [failure(disable('visits', 'mark')), refusal(asAnna(SWITCH('public', 'visits', 'mark')))]) {
+    for (const attempt of [failureOf(disable('visits', 'mark')), refusal(asAnna(SWITCH('public', 'visits', 'mark')))]) {
       const { message } = await attempt;
       expect(message).to.match(/is blocked: .*anna.*: corrupt rows/);
     }
@@ -215,14 +215,14 @@ describe('the control of triggers', () => {
       'MDB02',
       'Disabling a trigger is blocked: this database is behind the kill switch.',
     ]);
-    expect((await failure(disable('visits', 'mark'))).code).to.equal('KILL_SWITCH');
+    expect((await failureOf(disable('visits', 'mark'))).code).to.equal('KILL_SWITCH');
     expect(await modes('mark')).to.equal('O');
   });
 
   it('says whose table it is when the owner of the schema has no rights on it', async () => {
     const other = await scratchLogin('other');
     await database.query(`alter table visits owner to ${other.user}`);
-    const error = await failure(disable('visits', 'mark'));
+    const error = await failureOf(disable('visits', 'mark'));
     expect(error.code).to.equal('PERMISSION_DENIED');
     expect(error.message).to.contain(
       `public.visits belongs to ${other.user}, and the schema manage_db to ${owner.user}`,
@@ -253,10 +253,10 @@ describe('the control of triggers', () => {
     const client = await openClient(database.url);
     const [{ pid }] = (await client.query('select pg_backend_pid() as pid')).rows as [{ pid: number }];
     await client.query(`begin; update visits set note = ''; select 'holding'`);
-    const switching = await failure(disable('visits', 'mark'));
+    const switching = await failureOf(disable('visits', 'mark'));
     await client.query('rollback; begin; select from visits');
     use(owner);
-    const dropping = await failure(drop('visits', 'mark'));
+    const dropping = await failureOf(drop('visits', 'mark'));
     await client.end();
     for (const error of [switching, dropping]) {
       expect(error.code).to.equal('LOCK_TIMEOUT');
@@ -282,7 +282,7 @@ describe('the control of triggers', () => {
     await asOwner(
       `drop function manage_db.set_trigger_mode; comment on table manage_db.schema_versions is 'version 5'`,
     );
-    const error = await failure(disable('visits', 'mark'));
+    const error = await failureOf(disable('visits', 'mark'));
     expect(error.code).to.equal('PERMISSION_DENIED');
     expect(error.hint).to.contain('manage_db initialize-db');
   });
@@ -307,13 +307,4 @@ async function refusal(work: Promise<unknown>): Promise<pg.DatabaseError> {
     },
     (error: pg.DatabaseError) => error,
   );
-}
-
-async function failure(work: Promise<unknown>): Promise<ManageDbError> {
-  const error: unknown = await work.then(
-    () => new Error('nothing was thrown'),
-    (thrown: unknown) => thrown,
-  );
-  if (error instanceof ManageDbError) return error;
-  throw error;
 }

@@ -13,17 +13,12 @@ import { TriggerRegistry } from '../../../app/core/db-operations/trigger-registr
 import { applyTriggers } from '../../../app/core/db-operations/triggers.js';
 import { closeEngines } from '../../../app/services/database-service.js';
 import { openClient } from '../../database/open-client.js';
-import {
-  dropDatabase,
-  onServer,
-  type ScratchDatabase,
-  scratchDatabase,
-  withClient,
-} from '../../support/scratch-database.js';
+import { dropDatabase, onServer, type ScratchDatabase, withClient } from '../../support/scratch-database.js';
 import { dropLogins, scratchLogin } from '../../support/scratch-login.js';
-import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
+import type { ScratchWorkspace } from '../../support/scratch-workspace.js';
 import { stampAs } from '../../support/stamp.js';
 import { testUrl } from '../../support/test-server.js';
+import { type TestingDatabase, testingDatabase } from '../../support/testing-database.js';
 
 const TABLES = `
   create schema "Clinic Ü";
@@ -38,16 +33,13 @@ const TABLES = `
   create table visits (id integer primary key, "user" integer references users);`;
 
 describe('the drift of triggers', () => {
+  let testing: TestingDatabase;
   let database: ScratchDatabase;
   let workspace: ScratchWorkspace;
   let client: pg.Client;
 
   beforeEach(async () => {
-    database = await scratchDatabase(TABLES);
-    client = await openClient(database.url);
-    await stampAs(client, 'testing');
-    workspace = scratchWorkspace({
-      '.env.testing': `TESTING_DATABASE_URL=${database.url}\n`,
+    testing = await testingDatabase(TABLES, {
       'triggers/users.trigger.ts': `import { defineTrigger } from 'manage_db';
         const call = { function: 'note_email', timing: 'before' };
         export const mail = defineTrigger('note_email', { ...call, table: 'users', on: ['update'], updateOf: ['email'],
@@ -60,12 +52,12 @@ describe('the drift of triggers', () => {
         export const view = defineTrigger('view', { ...call, timing: 'instead of', table: 'users_view', on: ['update'] });`,
       'triggers/functions/note_email.sql': NOTE('-- first'),
     });
+    ({ database, workspace, client } = testing);
     await apply();
   });
   afterEach(async () => {
     await client.end();
-    await workspace.remove();
-    await database.drop();
+    await testing.remove();
   });
 
   const NOTE = (body: string) =>

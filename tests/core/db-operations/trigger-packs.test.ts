@@ -5,38 +5,35 @@ import { disableTrigger } from '../../../app/core/db-operations/trigger-control.
 import { verifyTriggers } from '../../../app/core/db-operations/trigger-drift.js';
 import { maintainPacks } from '../../../app/core/db-operations/trigger-work/maintain-packs.js';
 import { type ApplyTriggersOptions, applyTriggers } from '../../../app/core/db-operations/triggers.js';
-import { ManageDbError } from '../../../app/core/errors.js';
 import type { Target } from '../../../app/core/safety/gate.js';
 import { applyPacks } from '../../../app/core/triggers/apply.js';
 import { defineTrigger } from '../../../app/core/triggers/declaration.js';
 import type { GeneratedTriggers, TriggerPack } from '../../../app/core/triggers/pack.js';
 import { ensureSchema } from '../../../app/database/schema/ensure-schema.js';
-import { openClient } from '../../database/open-client.js';
-import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
+import { failureOf } from '../../support/failure-of.js';
+import type { ScratchDatabase } from '../../support/scratch-database.js';
 import { dropLogins, scratchLogin } from '../../support/scratch-login.js';
-import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
-import { stampAs } from '../../support/stamp.js';
+import type { ScratchWorkspace } from '../../support/scratch-workspace.js';
+import { type TestingDatabase, testingDatabase } from '../../support/testing-database.js';
 
 const TABLES = `
   create table users (id integer primary key, email text);
   create table visits (id integer primary key, note text);`;
 
 describe('packs that write their triggers themselves', () => {
+  let testing: TestingDatabase;
   let database: ScratchDatabase;
   let workspace: ScratchWorkspace;
   let client: pg.Client;
 
   beforeEach(async () => {
-    database = await scratchDatabase(TABLES);
-    client = await openClient(database.url);
-    await stampAs(client, 'testing');
-    workspace = scratchWorkspace({ '.env.testing': `TESTING_DATABASE_URL=${database.url}\n` });
+    testing = await testingDatabase(TABLES);
+    ({ database, workspace, client } = testing);
     configure('');
   });
   afterEach(async () => {
     await client.end();
-    await workspace.remove();
-    await database.drop();
+    await testing.remove();
   });
 
   const configure = (settings: string) =>
@@ -126,7 +123,7 @@ describe('packs that write their triggers themselves', () => {
     configure('hashChain: true');
     await client.query('begin; insert into users values (1)');
     const [{ pid }] = (await client.query('select pg_backend_pid() as pid')).rows;
-    const error = await failure(apply({ lockTimeoutMs: 300, lockBudgetMs: 600 }));
+    const error = await failureOf(apply({ lockTimeoutMs: 300, lockBudgetMs: 600 }));
     await client.query('rollback');
     expect(error.code).to.equal('LOCK_TIMEOUT');
     expect(error.message).to.contain('the tables of the audit pack (schema audit)').and.contain(`pid ${pid} (`);
@@ -199,7 +196,7 @@ describe('packs that write their triggers themselves', () => {
         setup: ['create schema demo'],
       });
       for (const dryRun of [true, false]) {
-        const error = await failure(applied(pack, dryRun));
+        const error = await failureOf(applied(pack, dryRun));
         expect([error.code, error.message]).to.deep.equal([
           'INVALID_CONFIGURATION',
           'there is no table a.b; there is no column c. No trigger was changed.',
@@ -270,7 +267,7 @@ describe('packs that write their triggers themselves', () => {
       const shown = await workspace.run(() => maintainPacks(work, [pack], { dryRun: true }));
       expect(shown).to.deep.equal(['drop table demo.old', 'drop table demo.older']);
       await client.query('begin; select from demo.older');
-      const error = await failure(workspace.run(() => maintainPacks(work, [pack], { dryRun: false })));
+      const error = await failureOf(workspace.run(() => maintainPacks(work, [pack], { dryRun: false })));
       await client.query('rollback');
       expect(error.code).to.equal('LOCK_TIMEOUT');
       expect(error.message).to.contain('The triggers are applied').and.contain('demo.older');
@@ -280,12 +277,3 @@ describe('packs that write their triggers themselves', () => {
     });
   });
 });
-
-async function failure(work: Promise<unknown>): Promise<ManageDbError> {
-  const error: unknown = await work.then(
-    () => new Error('nothing was thrown'),
-    (thrown: unknown) => thrown,
-  );
-  if (error instanceof ManageDbError) return error;
-  throw error;
-}

@@ -19,9 +19,9 @@ import type { BackupResult } from '../../../app/core/db-operations/backup.js';
 import { listBackups } from '../../../app/core/db-operations/list-backups.js';
 import { showBackup } from '../../../app/core/db-operations/show-backup.js';
 import { type VerifyBackupOptions, verifyBackup } from '../../../app/core/db-operations/verify-backup.js';
-import { ManageDbError } from '../../../app/core/errors.js';
 import { closeEngines } from '../../../app/services/database-service.js';
 import { type BackupWorkspace, backupWorkspace } from '../../support/backup-workspace.js';
+import { failureOf } from '../../support/failure-of.js';
 import { onServer } from '../../support/scratch-database.js';
 import { dropLogins, scratchLogin } from '../../support/scratch-login.js';
 import { testUrl } from '../../support/test-server.js';
@@ -92,7 +92,7 @@ describe('verify-backup', () => {
           const before = readFileSync(path);
           if (before.length === 0) continue;
           damage(path);
-          const error = await failure(verify({ id: made.id }));
+          const error = await failureOf(verify({ id: made.id }));
           expect(error.code, `${damage.name} ${file}`).to.equal('BACKUP_INVALID');
           expect(error.exitCode).to.equal(1);
           expect(existsSync(join(made.path, 'verified.json')), `${damage.name} ${file}`).to.equal(false);
@@ -133,7 +133,7 @@ describe('verify-backup', () => {
     const text = `${JSON.stringify({ ...manifest, triggersChecksum: '0'.repeat(64) }, null, 2)}\n`;
     writeFileSync(join(path, 'manifest.json'), text);
     writeFileSync(join(path, 'manifest.sha256'), `${createHash('sha256').update(text).digest('hex')}  manifest.json\n`);
-    const error = await failure(verify({ id, deep: true }));
+    const error = await failureOf(verify({ id, deep: true }));
     expect(error.code).to.equal('BACKUP_INVALID');
     expect(error.message).to.contain('the registry of triggers says something else');
     expect(await workspace.scratchDatabases()).to.deep.equal([]);
@@ -145,7 +145,7 @@ describe('verify-backup', () => {
     rmSync(join(path, first));
     flipOneBit(join(path, second));
     writeFileSync(join(path, 'dump', 'notes.txt'), 'what is this?');
-    const { message } = await failure(verify({ id }));
+    const { message } = await failureOf(verify({ id }));
     expect(message).to.contain(`${first} is missing`);
     expect(message).to.contain(`${second} does not match its checksum`);
     expect(message).to.contain('dump/notes.txt is not in the manifest');
@@ -157,7 +157,7 @@ describe('verify-backup', () => {
       const moved = join(workspace.root, `moved-${id}`);
       renameSync(join(path, name), moved);
       symlinkSync(moved, join(path, name));
-      const error = await failure(verify({ id }));
+      const error = await failureOf(verify({ id }));
       expect(error.code, name).to.equal('BACKUP_INVALID');
       if (name === 'dump/toc.dat') expect(error.message).to.contain('dump/toc.dat is a link');
       expect((await listed(id)).state, name).to.equal('damaged');
@@ -172,7 +172,7 @@ describe('verify-backup', () => {
       const made = await workspace.backup({ format });
       truncateSync(join(made.path, file), statSync(join(made.path, file)).size - 60);
       forgeChecksum(made, file);
-      const error = await failure(verify({ id: made.id }));
+      const error = await failureOf(verify({ id: made.id }));
       expect(error.code).to.equal('BACKUP_INVALID');
       expect((error.details.checks as { name: string; ok: boolean }[]).map(({ name, ok }) => [name, ok])).to.deep.equal(
         [
@@ -189,7 +189,7 @@ describe('verify-backup', () => {
     await verify({ id, deep: true });
     edit(path, (manifest) => ({ ...manifest, label: 'something else' }));
     expect(await listed(id)).to.include({ verified: false, verification: null, label: 'something else' });
-    const error = await failure(verify({ id }));
+    const error = await failureOf(verify({ id }));
     expect(error).to.include({ code: 'BACKUP_INVALID' });
     expect(error.message).to.contain('was changed after it had been verified');
   });
@@ -203,7 +203,7 @@ describe('verify-backup', () => {
       ),
     }));
     await verify({ id });
-    const error = await failure(verify({ id, deep: true }));
+    const error = await failureOf(verify({ id, deep: true }));
     expect(error.code).to.equal('BACKUP_INVALID');
     expect(error.message).to.contain('public.patients has 500 rows instead of 501 rows');
     expect(existsSync(join(path, 'verified.json'))).to.equal(false);
@@ -223,17 +223,17 @@ describe('verify-backup', () => {
     ] as const) {
       if (broken === null) rmSync(manifest);
       else writeManifest(path, broken);
-      expect((await failure(verify({ id }))).code, what).to.equal('BACKUP_INVALID');
+      expect((await failureOf(verify({ id }))).code, what).to.equal('BACKUP_INVALID');
       writeManifest(path, text);
     }
     // nothing but its checksum shows these
     for (const edited of [text.replace('"label": null', '"label": "x"'), JSON.stringify(JSON.parse(text))]) {
       writeFileSync(manifest, edited);
-      expect((await failure(verify({ id }))).message).to.contain('manifest.json is not as it was written');
+      expect((await failureOf(verify({ id }))).message).to.contain('manifest.json is not as it was written');
     }
     writeFileSync(manifest, text);
     rmSync(join(path, 'manifest.sha256'));
-    expect((await failure(verify({ id }))).code).to.equal('BACKUP_INVALID');
+    expect((await failureOf(verify({ id }))).code).to.equal('BACKUP_INVALID');
     writeManifest(path, text);
     await verify({ id });
   });
@@ -241,12 +241,14 @@ describe('verify-backup', () => {
   it('takes no id that is a path, an option or a statement for a backup', async () => {
     await workspace.backup();
     for (const id of ['../testing', '..', '.', '/etc', "x'; drop", '"', 'a\nb', '?options=-c', 'backup?options=', '']) {
-      expect((await failure(verify({ id }))).code, JSON.stringify(id)).to.equal('NOT_FOUND');
+      expect((await failureOf(verify({ id }))).code, JSON.stringify(id)).to.equal('NOT_FOUND');
       const shown = workspace.run(() => showBackup({ env: 'testing', id }));
-      expect((await failure(shown)).code, JSON.stringify(id)).to.equal('NOT_FOUND');
+      expect((await failureOf(shown)).code, JSON.stringify(id)).to.equal('NOT_FOUND');
     }
     for (const env of ['../testing', 'a\nb', '?options=', '"']) {
-      expect((await failure(verify({ id: 'latest', env }))).code, JSON.stringify(env)).to.equal('UNKNOWN_ENVIRONMENT');
+      expect((await failureOf(verify({ id: 'latest', env }))).code, JSON.stringify(env)).to.equal(
+        'UNKNOWN_ENVIRONMENT',
+      );
     }
   });
 
@@ -255,7 +257,7 @@ describe('verify-backup', () => {
     await sleep(1100);
     const { id, path } = await workspace.backup();
     truncateByOne(join(path, 'dump', 'toc.dat'));
-    const error = await failure(verify({ id: 'latest' }));
+    const error = await failureOf(verify({ id: 'latest' }));
     expect(error).to.include({ code: 'BACKUP_INVALID' });
     expect(error.message).to.contain(id);
   });
@@ -267,7 +269,7 @@ describe('verify-backup', () => {
     workspace.write({ '.env.testing': `TESTING_DATABASE_URL='postgresql://nobody@127.0.0.1:1/gone'\n` });
     await verify({ id });
     const record = readFileSync(join(path, 'verified.json'), 'utf8');
-    expect((await failure(verify({ id, deep: true }))).code).to.equal('CONNECTION_REFUSED');
+    expect((await failureOf(verify({ id, deep: true }))).code).to.equal('CONNECTION_REFUSED');
     expect(readFileSync(join(path, 'verified.json'), 'utf8')).to.equal(record);
     workspace.write({ '.env.testing': url });
 
@@ -278,7 +280,7 @@ describe('verify-backup', () => {
       signal: controller.signal,
       onProgress: ({ step }) => step.startsWith('restoring') && controller.abort(),
     });
-    expect((await failure(stopped)).code).to.equal('INTERRUPTED');
+    expect((await failureOf(stopped)).code).to.equal('INTERRUPTED');
     expect(await workspace.scratchDatabases()).to.deep.equal([]);
     expect(readFileSync(join(path, 'verified.json'), 'utf8')).to.equal(record);
   });
@@ -312,7 +314,7 @@ describe('verify-backup', () => {
     for (const part of [{ dataOnly: true }, { tables: ['patients'] }, { schemas: ['"Billing & co"'] }]) {
       const { id, path } = await workspace.backup(part);
       await verify({ id });
-      expect((await failure(verify({ id, deep: true }))).code).to.equal('USAGE');
+      expect((await failureOf(verify({ id, deep: true }))).code).to.equal('USAGE');
       expect(existsSync(join(path, 'verified.json'))).to.equal(true);
     }
     const { id } = await workspace.backup({ excludeTableData: ['patients'] });
@@ -330,7 +332,7 @@ describe('verify-backup', () => {
     writeFileSync(dump, readFileSync(dump, 'utf8').replace('patient 77\n', 'patient 78\n'));
     forgeChecksum({ path }, 'dump.sql');
     await verify({ id });
-    const error = await failure(verify({ id, deep: true }));
+    const error = await failureOf(verify({ id, deep: true }));
     expect(error.code).to.equal('BACKUP_INVALID');
     expect(error.message).to.contain('public.patients has as many rows as it had (500), with other contents');
   });
@@ -358,7 +360,7 @@ describe('verify-backup', () => {
     const before = readFileSync(join(workspace.root, '.env.testing'), 'utf8');
     workspace.write({ '.env.testing': `TESTING_DATABASE_URL='${testUrl(workspace.database.name, login)}'\n` });
     try {
-      expect((await failure(verify({ id, deep: true }))).code).to.equal('PERMISSION_DENIED');
+      expect((await failureOf(verify({ id, deep: true }))).code).to.equal('PERMISSION_DENIED');
       expect(existsSync(join(path, 'verified.json'))).to.equal(true);
     } finally {
       workspace.write({ '.env.testing': before });
@@ -453,14 +455,4 @@ function forgeChecksum({ path }: Pick<BackupResult, 'path'>, name: string): void
     ...manifest,
     files: (files as (typeof forged)[]).map((file) => (file.path === name ? forged : file)),
   }));
-}
-
-async function failure(work: Promise<unknown>): Promise<ManageDbError> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof ManageDbError) return error;
-    throw error;
-  }
-  throw new Error('It did not fail.');
 }

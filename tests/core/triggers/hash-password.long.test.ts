@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { execa } from 'execa';
-import pg from 'pg';
+import type pg from 'pg';
 import { applyPacks } from '../../../app/core/triggers/apply.js';
 import { securityPack } from '../../../app/core/triggers/security-pack.js';
 import { configureSecurityPack, type PasswordSettings } from '../../../app/core/triggers/security-pack-settings.js';
@@ -11,6 +11,7 @@ import { ensureSchema } from '../../../app/database/schema/ensure-schema.js';
 import { findClientTools } from '../../../app/services/client-tools.js';
 import { openClient } from '../../database/open-client.js';
 import { needFittingTools } from '../../support/fitting-tools.js';
+import { refusalOf } from '../../support/refusal-of.js';
 import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
 
 const TABLES = `
@@ -82,14 +83,6 @@ describe('hash_password', () => {
         [password],
       )
     ).rows[0].same;
-  const refusal = async (action: () => Promise<unknown>): Promise<pg.DatabaseError> => {
-    const error: unknown = await action().then(
-      () => new Error('nothing was refused'),
-      (thrown: unknown) => thrown,
-    );
-    if (error instanceof pg.DatabaseError) return error;
-    throw error;
-  };
 
   beforeEach(async () => {
     database = await scratchDatabase(TABLES);
@@ -219,7 +212,7 @@ describe('hash_password', () => {
       await client.query('insert into users (id) values (1)');
       expect(await isHashOf('from a trigger')).to.equal(true);
       await client.query('alter trigger a_first on users rename to zz_last');
-      const { message, code } = await refusal(() => client.query('insert into users (id) values (2)'));
+      const { message, code } = await refusalOf(() => client.query('insert into users (id) values (2)'));
       expect(code).to.equal('23514');
       expect(message).to.equal(
         'The password for public.users.password_hash was refused: it is not hashed. Nothing was written.',
@@ -230,7 +223,7 @@ describe('hash_password', () => {
       const longest = 'ä'.repeat(36);
       await insert(longest);
       expect(await isHashOf(longest)).to.equal(true);
-      const { code, message, hint } = await refusal(() =>
+      const { code, message, hint } = await refusalOf(() =>
         client.query('update users set password_hash = $1', [`${longest}!`]),
       );
       expect(code).to.equal('22001');
@@ -240,8 +233,8 @@ describe('hash_password', () => {
     });
 
     it('refuses an empty password, and a column that is too short for a hash', async () => {
-      expect((await refusal(() => insert(''))).message).to.contain('it is empty');
-      const error = await refusal(() => insert('secret', 'short'));
+      expect((await refusalOf(() => insert(''))).message).to.contain('it is empty');
+      const error = await refusalOf(() => insert('secret', 'short'));
       expect(error).to.deep.include({ code: '22001', table: 'short', column: 'password_hash' });
       expect(error.message).to.contain('its hash has 60 characters');
       expect(error.hint).to.equal('alter table public.short alter column password_hash type text;');
@@ -344,7 +337,7 @@ describe('hash_password', () => {
         () => client.query(`insert into users (id, password_hash) values (2, 'canary-123')`),
         () => client.query(`update users set password_hash = 'canary-123'`),
       ]) {
-        const error = await refusal(action);
+        const error = await refusalOf(action);
         expect(error).to.deep.include({ code: '0A000', schema: 'public', table: 'users', column: 'password_hash' });
         expect(error.message).to.equal(
           'The password for public.users.password_hash was refused: it is not hashed, and the extension pgcrypto, which would hash it, is not installed. Nothing was written.',
@@ -358,7 +351,7 @@ describe('hash_password', () => {
     it('is not deceived by functions of the same names', async () => {
       await client.query(`create function crypt(text, text) returns text language sql as $$ select $1 $$;
         create function gen_salt(text, integer) returns text language sql as $$ select 'x' $$`);
-      expect((await refusal(() => insert('secret'))).code).to.equal('0A000');
+      expect((await refusalOf(() => insert('secret'))).code).to.equal('0A000');
     });
 
     it('takes hashes and NULL as ever, and passwords as soon as it is installed, or moved', async () => {

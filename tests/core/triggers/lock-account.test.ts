@@ -1,11 +1,12 @@
 import { expect } from 'chai';
-import pg from 'pg';
+import type pg from 'pg';
 import { applyPacks } from '../../../app/core/triggers/apply.js';
 import { basePack } from '../../../app/core/triggers/base-pack.js';
 import { securityPack } from '../../../app/core/triggers/security-pack.js';
 import { configureSecurityPack } from '../../../app/core/triggers/security-pack-settings.js';
 import { ensureSchema } from '../../../app/database/schema/ensure-schema.js';
 import { openClient } from '../../database/open-client.js';
+import { refusalOf } from '../../support/refusal-of.js';
 import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
 
 const TABLES = `
@@ -37,14 +38,6 @@ describe('lock_account', () => {
     await client.query('commit');
     await client.query('reset search_path');
     return result;
-  };
-  const refusal = async (action: () => Promise<unknown>): Promise<pg.DatabaseError> => {
-    const error: unknown = await action().then(
-      () => new Error('nothing was refused'),
-      (thrown: unknown) => thrown,
-    );
-    if (error instanceof pg.DatabaseError) return error;
-    throw error;
   };
 
   before(async () => {
@@ -103,7 +96,7 @@ describe('lock_account', () => {
       'update users set failed_login_attempts = 4',
       'update users set failed_login_attempts = null',
     ]) {
-      const error = await refusal(() => sql(attempt));
+      const error = await refusalOf(() => sql(attempt));
       expect(error).to.deep.include({ code: '28000', table: 'users', constraint: 'lock_account' });
       expect(error.message).to.match(
         /^The login was refused: the account in public\.users is locked until \d{4}-\d\d-\d\dT[\d:.]+\+\d\d:\d\d\. Nothing was written\.$/,
@@ -147,7 +140,7 @@ describe('lock_account', () => {
     expect(await state()).to.equal('0 open');
     await logIn();
     await sql(`update users set locked_until = 'infinity'`);
-    expect((await refusal(logIn)).message).to.contain('locked until infinity');
+    expect((await refusalOf(logIn)).message).to.contain('locked until infinity');
     await fail(6);
     await sql(`update users set locked_until = now() - interval '1 minute'`);
     await logIn();
@@ -205,7 +198,7 @@ describe('lock_account', () => {
     );
     expect(rows).to.deep.equal([{ l: true }]);
     const login = `update "Us""ers" set "Lógin" = now()`;
-    expect((await refusal(() => sql(login))).hint).to.equal(
+    expect((await refusalOf(() => sql(login))).hint).to.equal(
       'Wait, or unlock it: update public."Us""ers" set "Lo cked" = null where …;',
     );
   });
@@ -215,7 +208,7 @@ describe('lock_account', () => {
     await sql(`create schema evil; create function evil.never(timestamptz, timestamptz) returns boolean language sql as $$ select false $$;
       create operator evil.> (leftarg = timestamptz, rightarg = timestamptz, function = evil.never);
       set search_path = evil, pg_catalog, public`);
-    const error = await refusal(logIn);
+    const error = await refusalOf(logIn);
     await sql('reset search_path; drop schema evil cascade');
     expect(error.constraint).to.equal('lock_account');
   });

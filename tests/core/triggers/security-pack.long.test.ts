@@ -11,9 +11,9 @@ import { configureSecurityPack } from '../../../app/core/triggers/security-pack-
 import { closeEngines } from '../../../app/services/database-service.js';
 import { openClient } from '../../database/open-client.js';
 import { needFittingTools } from '../../support/fitting-tools.js';
-import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
-import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
-import { stampAs } from '../../support/stamp.js';
+import type { ScratchDatabase } from '../../support/scratch-database.js';
+import type { ScratchWorkspace } from '../../support/scratch-workspace.js';
+import { type TestingDatabase, testingDatabase } from '../../support/testing-database.js';
 
 const TABLES = `
   create table users (id serial primary key, email text, password_hash text, failed_login_attempts integer not null default 0,
@@ -21,20 +21,18 @@ const TABLES = `
   create table user_sessions (id serial primary key, user_id integer references users, expires_at timestamptz, revoked_at timestamptz);`;
 
 describe('the security pack', () => {
+  let testing: TestingDatabase;
   let database: ScratchDatabase;
   let workspace: ScratchWorkspace;
   let client: pg.Client;
 
   beforeEach(async () => {
-    database = await scratchDatabase(TABLES);
-    client = await openClient(database.url);
-    await stampAs(client, 'testing');
-    workspace = scratchWorkspace({ '.env.testing': `TESTING_DATABASE_URL=${database.url}\n` });
+    testing = await testingDatabase(TABLES);
+    ({ database, workspace, client } = testing);
   });
   afterEach(async () => {
     await client.end();
-    await workspace.remove();
-    await database.drop();
+    await testing.remove();
   });
 
   const configure = (settings: string) =>

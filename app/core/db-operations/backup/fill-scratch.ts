@@ -5,6 +5,7 @@ import { grantAccess } from '../../../database/records/access-roles.js';
 import { findClientTools } from '../../../services/client-tools.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
+import { shortened } from '../../listed.js';
 import type { OperationControls } from '../../progress.js';
 import { isOfSearchPath, searchPathOf, underSearchPath } from '../database-state/search-path.js';
 import { countTableRows, listTablesWithoutRows } from '../database-state/table-rows.js';
@@ -15,7 +16,7 @@ import type { Manifest, TableRows } from './manifest.js';
 
 const MOST_JOBS = 4;
 
-import { withoutEventTriggers } from './without-event-triggers.js';
+import { withoutEventTriggers } from '../database-state/without-triggers.js';
 
 export interface ScratchFilling {
   readonly settings: ConnectionSettings;
@@ -81,11 +82,9 @@ function refuseDifferences(manifest: Manifest, tables: readonly TableRows[]): vo
       .map(({ schema, name }) => `${schema}.${name} was not in the backup`),
   ];
   if (differences.length === 0) return;
-  const shown = differences.slice(0, 5).join('; ');
-  const more = differences.length > 5 ? `; and ${differences.length - 5} more` : '';
   throw new ManageDbError(
     'BACKUP_INVALID',
-    `What was restored from ${manifest.id} is not what was backed up: ${shown}${more}.`,
+    `What was restored from ${manifest.id} is not what was backed up: ${shortened(differences, 5).join('; ')}.`,
     {
       hint: 'Choose another backup: manage_db list-all-backups',
       details: { id: manifest.id, differences: differences.slice(0, 100) },

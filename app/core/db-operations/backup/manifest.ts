@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parseJsonOrNothing } from '../../../config/parse-json.js';
 import { ManageDbError, messageOf } from '../../errors.js';
 import * as z from '../../schema.js';
 
@@ -194,7 +195,7 @@ export function parseManifest(
   { bytes, checksum }: { readonly bytes: Buffer; readonly checksum: string | null },
   expected: ExpectedManifest,
 ): ManifestOnDisk {
-  const parsed = manifestSchema.safeParse(parseJson(bytes.toString('utf8')));
+  const parsed = manifestSchema.safeParse(parseJsonOrNothing(bytes.toString('utf8')));
   if (!parsed.success) throw invalidManifest(expected, `is broken: ${z.prettifyError(parsed.error)}`, parsed.error);
   const { id, environment } = parsed.data;
   // a folder that was copied by hand must not turn production's data into development's
@@ -222,13 +223,5 @@ async function readRegularFile(path: string): Promise<Buffer> {
     return await file.readFile();
   } finally {
     await file.close();
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

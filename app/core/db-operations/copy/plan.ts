@@ -21,6 +21,7 @@ import { refuseIfNotSwappable } from '../swap/swap-preconditions.js';
 import { type ReadyHook, readAfterCopy } from './after-copy.js';
 import type { CopiedPart, CopyPlan, CopyStrategy, Expectation } from './copy-plan.js';
 import { expectCopy } from './expectation.js';
+import { inTwo } from './in-two.js';
 import { LEFT_AT_HOME, leftAtHome } from './left-at-home.js';
 import { type CopyMasking, emptyInMasked, maskCopy } from './masked-copy.js';
 import { checkQuarantine } from './quarantine/quarantine.js';
@@ -68,7 +69,7 @@ export async function planCopy(from: Target, to: Target, request: CopyRequest): 
   const unique = uniqueExtensions(source, looked.parts);
   const parts = { ...looked.parts, extensions: [...looked.parts.extensions, ...unique] };
   const empty = new Set(emptyTables(source, masking, part));
-  const [filled, emptied] = partition(usersTables(source), ({ quotedName }) => !empty.has(quotedName));
+  const [filled, emptied] = inTwo(usersTables(source), ({ quotedName }) => !empty.has(quotedName));
   const bytes = strategy === 'template' ? source.bytes : streamedBytes(source, filled, request);
   const needs = { ...source, what: `the database of ${from.environment}`, verb: 'copy', leastBytes: bytes } as const;
   const { missingRoles, freeBytes, warnings } = await rehearsed(to, needs, { parts, part });
@@ -93,10 +94,6 @@ export async function planCopy(from: Target, to: Target, request: CopyRequest): 
 
 function usersTables({ tables }: CopiedSource): readonly StreamableTable[] {
   return tables.filter(({ schema }) => schema !== 'manage_db');
-}
-
-function partition<T>(all: readonly T[], isFirst: (one: T) => boolean): readonly [T[], T[]] {
-  return [all.filter(isFirst), all.filter((one) => !isFirst(one))];
 }
 
 function streamedBytes(

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { currentEnv, normalizeEnv } from '../../environment.js';
+import { currentEnv } from '../../environment.js';
+import { normalizeEnv } from '../../environment-names.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import type { OperationOptions } from '../../safety/gate.js';

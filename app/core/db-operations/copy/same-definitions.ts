@@ -1,4 +1,5 @@
 import { ManageDbError } from '../../errors.js';
+import { listed } from '../../listed.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
 import { compareDefinitions } from '../compare/compare-definitions.js';
@@ -23,11 +24,10 @@ export function requireSameDefinitions(from: Target, to: Target, controls: Opera
     const differences = (whole.length > 0 ? whole : definitions.differences).filter((one) => !isLeftAlone(one));
     const compare = `manage_db compare-db --from ${from.environment} --to ${to.environment} --without owners --without grants`;
     if (differences.length > 0) {
-      const shown = differences.slice(0, SHOWN).map(({ kind, name }) => `${kind} ${name}`);
-      const more = differences.length > SHOWN ? `, and ${differences.length - SHOWN} more` : '';
+      const names = differences.map(({ kind, name }) => `${kind} ${name}`);
       throw new ManageDbError(
         'DRIFT',
-        `The definitions of ${from.environment} and ${to.environment} differ: ${shown.join(', ')}${more}.`,
+        `The definitions of ${from.environment} and ${to.environment} differ: ${listed(names, SHOWN)}.`,
         {
           hint: `See all of it: ${compare}. To make them equal: manage_db copy-db --from ${from.environment} --to ${to.environment} --schema-only`,
           details: { differences: differences.slice(0, 100) },

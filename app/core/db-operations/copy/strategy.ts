@@ -1,4 +1,5 @@
 import { ManageDbError } from '../../errors.js';
+import { listed } from '../../listed.js';
 import type { CopiedPart, CopyStrategy } from './copy-plan.js';
 import type { CopyRequest } from './request.js';
 
@@ -72,12 +73,10 @@ export function obstaclesOf({
 }: TemplateFacts) {
   // what the target's server says about a database of that name would be about another one
   if (!isSameServer) return ['source and target are on different servers'];
-  const shown = users.slice(0, 3).join(', ');
-  const more = users.length > 3 ? ` and ${users.length - 3} more` : '';
   return [
     ...(isSourceProtected ? ['the source is protected, and would be shut while it is copied'] : []),
     ...(mayUse ? [] : [`${login} does not own the source`]),
-    ...(users.length === 0 ? [] : [`the source is in use by ${shown}${more}`]),
+    ...(users.length === 0 ? [] : [`the source is in use by ${listed(users, 3)}`]),
     ...(preparedTransactions === 0 ? [] : ['the source has prepared transactions']),
   ];
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
+import { listed } from '../../listed.js';
 
 /** Milliseconds in which a client that has just said goodbye disappears from the server's list. */
 const LEAVING_MS = 500;
@@ -39,11 +40,8 @@ export async function endSessionsOf(db: Queryable, database: string): Promise<vo
 /** The error for a database in use; `sessions` may be empty when they were gone before they could be named. */
 export function inUse(database: string, sessions: readonly DatabaseSession[]): ManageDbError {
   const count = sessions.length === 1 ? '1 session' : `${sessions.length} sessions`;
-  const shown = sessions
-    .slice(0, 5)
-    .map(({ pid, user, application }) => `${application || 'unnamed'} (pid ${pid}, user ${user})`);
-  const more = sessions.length > shown.length ? ` and ${sessions.length - shown.length} more` : '';
-  const who = sessions.length === 0 ? 'another session' : `${count}: ${shown.join(', ')}${more}`;
+  const named = sessions.map(({ pid, user, application }) => `${application || 'unnamed'} (pid ${pid}, user ${user})`);
+  const who = sessions.length === 0 ? 'another session' : `${count}: ${listed(named)}`;
   return new ManageDbError('DATABASE_IN_USE', `${database} is in use by ${who}.`, {
     hint: 'End them, or let them be ended: --disconnect-users',
     details: { database, count: sessions.length, sessions: sessions.slice(0, 50) },

@@ -5,6 +5,8 @@ import { ManageDbError } from '../../errors.js';
 import { nearest } from '../../nearest.js';
 import { nextCommand } from '../../next-command.js';
 
+type Named = Pick<RelationName, 'schema' | 'name'>;
+
 /**
  * The relation that a user means by `typed`: `clinic.users`, `users`, `"My Schema"."My Table"`. A name that is found as
  * typed wins; otherwise case is folded, as PostgreSQL folds it. Every spelling is compared with the names that exist, so
@@ -15,7 +17,7 @@ import { nextCommand } from '../../next-command.js';
 export async function findRelation(db: Queryable, typed: string, schema?: string): Promise<RelationName> {
   const all = await readRelationNames(db);
   const names = schema === undefined ? all : all.filter((relation) => relation.schema === schema);
-  const matches = matching(names, typed) ?? matching(names, typed.toLowerCase()) ?? [];
+  const matches = meant(names, typed);
   const [match] = matches;
   if (match === undefined) throw notFound(names, typed);
   if (matches.length > 1) throw ambiguous(matches, typed);
@@ -30,17 +32,23 @@ export async function findRelation(db: Queryable, typed: string, schema?: string
 export async function requireRelation(db: Queryable, typed: string, schema?: string): Promise<void> {
   const all = await readRelationNames(db);
   const names = schema === undefined ? all : all.filter((relation) => relation.schema === schema);
-  if ((matching(names, typed) ?? matching(names, typed.toLowerCase())) === undefined) throw notFound(names, typed);
+  if (meant(names, typed).length === 0) throw notFound(names, typed);
 }
 
-function matching(names: readonly RelationName[], typed: string): readonly RelationName[] | undefined {
+/** Those of `names` that `typed` means, as it stands or folded; none is an empty list. */
+export function meant<T extends Named>(names: readonly T[], typed: string): readonly T[] {
+  return matching(names, typed) ?? matching(names, typed.toLowerCase()) ?? [];
+}
+
+function matching<T extends Named>(names: readonly T[], typed: string): readonly T[] | undefined {
   const matches = names.filter(({ schema, name }) =>
     spellings(name).some((end) => typed === end || spellings(schema).some((start) => typed === `${start}.${end}`)),
   );
   return matches.length > 0 ? matches : undefined;
 }
 
-function spellings(name: string): readonly string[] {
+/** How somebody may write a name: as it is, or quoted. */
+export function spellings(name: string): readonly string[] {
   return [name, escapeIdentifier(name)];
 }
 
@@ -74,7 +82,7 @@ function ambiguous(matches: readonly RelationName[], typed: string): ManageDbErr
 }
 
 /** `schema.name`, each quoted where PostgreSQL would need the quotes. */
-export function qualified({ schema, name }: Pick<RelationName, 'schema' | 'name'>): string {
+export function qualified({ schema, name }: Named): string {
   return `${quotedWhereNeeded(schema)}.${quotedWhereNeeded(name)}`;
 }
 

@@ -1,6 +1,8 @@
 import type { Queryable } from '../../../database/queryable.js';
 import { shellQuote } from '../../shell-quote.js';
 
+export { listed } from '../../listed.js';
+
 /** One finding about a database. */
 export interface Check {
   readonly name: string;
@@ -36,12 +38,6 @@ export function ok(value: Check['value'], detail: string): Omit<Check, 'name'> {
 /** What an admin types for a login that may not read the records of manage_db. */
 export function toBeReader({ environment, user }: Pick<CheckContext, 'environment' | 'user'>): string {
   return `manage_db grant-db-role viewer ${shellQuote(user)} --env ${environment}`;
-}
-
-/** `a, b, c and 4 more`. */
-export function listed(names: readonly string[], shown = 5): string {
-  const rest = names.length - shown;
-  return rest > 0 ? `${names.slice(0, shown).join(', ')} and ${rest} more` : names.join(', ');
 }
 
 /** The statements that mend the first few of what was found. */

@@ -1,7 +1,7 @@
 import { escapeIdentifier } from 'pg';
 import { type ManageDbError, PermissionError } from '../../errors.js';
+import { listed } from '../../listed.js';
 import type { Target } from '../../safety/gate.js';
-import { listed } from './check.js';
 
 interface ForeignObject {
   readonly kind: string;

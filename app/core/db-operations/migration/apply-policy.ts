@@ -1,7 +1,7 @@
 import { type Extent, stepsUp } from './choose-steps.js';
+import type { RunPolicy } from './migration-run.js';
 import type { Situation } from './plan.js';
 import { demandRehearsal } from './rehearse/demand-rehearsal.js';
-import type { RunPolicy } from './run-planned.js';
 import { refuseOtherHistory, type Tolerance } from './states.js';
 
 export interface ApplyChoice extends Extent {

@@ -98,6 +98,6 @@ function versionAfter(newest: string | null, now: Date): string {
 const TIMESTAMP = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/;
 
 /** `20261121033400`, UTC. */
-function timestamp(date: Date): string {
+export function timestamp(date: Date): string {
   return date.toISOString().replaceAll(/[-:T]/g, '').slice(0, 14);
 }

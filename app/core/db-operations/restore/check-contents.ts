@@ -1,13 +1,11 @@
-import {
-  type ConstraintTriggerMode,
-  readConstraintTriggerModes,
-} from '../../../database/catalog/constraint-trigger-modes.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
+import { shortened } from '../../listed.js';
 import type { OperationControls } from '../../progress.js';
 import type { Manifest } from '../backup/manifest.js';
 import { triggersChecksumOf } from '../database-state/database-description.js';
 import { searchPathOf } from '../database-state/search-path.js';
+import { readUnswitched } from '../database-state/unswitched-constraints.js';
 import { stopIfAborted } from '../failure.js';
 import { readDrift } from '../trigger-work/read-drift.js';
 import { readLaggingSequences } from './lagging-sequences.js';
@@ -66,8 +64,8 @@ export async function findSurprises(
   return looking(contents, look, async (found) => {
     if (hasRegistry(manifest)) await refuseOtherTriggers(contents, manifest);
     const { triggers, ...others } = await found();
-    const constraints = await readOtherConstraintTriggers(contents, manifest);
-    return { ...others, triggers: [...triggers, ...shortened(constraints)] };
+    const constraints = await readUnswitched(contents, manifest.constraintTriggers ?? []);
+    return { ...others, triggers: [...triggers, ...firstOf(constraints)] };
   });
 }
 
@@ -83,9 +81,9 @@ async function looking<T>(
     // a table of which policies hide rows is an error, not a table with a smaller maximum
     await contents.query('set local row_security = off');
     return await work(async () => ({
-      sequences: shortened(await readLaggingSequences(contents, searchPath, controls)),
-      unfinished: shortened(await readUnfinished(contents)),
-      triggers: shortened(await readStrangeTriggers(contents, environment)),
+      sequences: firstOf(await readLaggingSequences(contents, searchPath, controls)),
+      unfinished: firstOf(await readUnfinished(contents)),
+      triggers: firstOf(await readStrangeTriggers(contents, environment)),
     }));
   } finally {
     await contents.query('rollback');
@@ -94,9 +92,8 @@ async function looking<T>(
 
 const MOST_OF_A_KIND = 20;
 
-function shortened(warnings: readonly string[]): string[] {
-  const more = warnings.length - MOST_OF_A_KIND;
-  return more > 0 ? [...warnings.slice(0, MOST_OF_A_KIND), `And ${more} more of that kind.`] : [...warnings];
+function firstOf(warnings: readonly string[]): string[] {
+  return shortened(warnings, MOST_OF_A_KIND, (rest) => `And ${rest} more of that kind.`);
 }
 
 /** The registry is rows. */
@@ -122,24 +119,6 @@ async function readStrangeTriggers(contents: Queryable, environment: string): Pr
     .map(
       ({ schema, table, name, state }) => `The trigger ${name} of ${schema}.${table} is not as registered: ${state}.`,
     );
-}
-
-/** Only superusers may switch them, and constraints of partitions may have got other names. */
-async function readOtherConstraintTriggers(
-  contents: Queryable,
-  { constraintTriggers = [] }: Manifest,
-): Promise<string[]> {
-  if (constraintTriggers.length === 0) return [];
-  const key = (one: ConstraintTriggerMode): string =>
-    JSON.stringify([one.schema, one.table, one.constraint, one.ofSchema, one.ofTable, one.function, one.mode]);
-  const found = new Set((await readConstraintTriggerModes(contents)).map(key));
-  const sentences = constraintTriggers
-    .filter((one) => !found.has(key(one)))
-    .map(
-      ({ schema, table, constraint, mode }) =>
-        `The constraint ${constraint} is enforced on ${schema}.${table}, where its trigger was ${mode}: only a superuser can switch it.`,
-    );
-  return [...new Set(sentences)];
 }
 
 async function readUnfinished(contents: Queryable): Promise<string[]> {

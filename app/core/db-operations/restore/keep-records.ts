@@ -7,7 +7,7 @@ import { carryKillSwitch, carryRecords, forgetRecords } from '../../safety/carry
 import type { Target } from '../../safety/gate.js';
 import { carryLateEntries } from '../../safety/operation-log/carry-over.js';
 import { type Arrival, type StampedSource, stampRestored } from '../../safety/write-stamp.js';
-import { withoutEventTriggers } from '../backup/without-event-triggers.js';
+import { withoutEventTriggers } from '../database-state/without-triggers.js';
 import { refuseIfChanged } from './recheck.js';
 
 export interface KeptRecords {

@@ -2,6 +2,7 @@ import { mayCreateDatabases } from '../../../database/catalog/create-right.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { findClientTools } from '../../../services/client-tools.js';
 import { ManageDbError } from '../../errors.js';
+import { dashed } from '../../listed.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
 import type { FailedObject } from '../backup/dump/failed-objects.js';
@@ -69,12 +70,10 @@ function refusal(
   failed: readonly FailedObject[],
 ): ManageDbError {
   const failures = failed.map(({ object, error }) => (object === '' ? error : `${object}: ${error}`));
-  const more = failures.length > MOST_SHOWN ? `\n- and ${failures.length - MOST_SHOWN} more` : '';
-  const shown = failures.slice(0, MOST_SHOWN).map((failure) => `- ${failure}`);
   const versions = serverVersion === was ? '' : ` (PostgreSQL ${serverVersion}; the backup is of ${was})`;
   return new ManageDbError(
     'NOT_FOUND',
-    `The server ${host}:${port}${versions} cannot create what is in backup ${id}:\n${shown.join('\n')}${more}\nNo row was restored.`,
+    `The server ${host}:${port}${versions} cannot create what is in backup ${id}:\n${dashed(failures, MOST_SHOWN)}\nNo row was restored.`,
     {
       hint: 'The first one is often the cause of the others: install on the server what it lacks, or restore to one that has it. Without roles: restore --without owners --without grants.',
       details: { id, failures: failures.slice(0, 100) },

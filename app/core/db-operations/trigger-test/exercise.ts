@@ -22,6 +22,7 @@ import {
   updateStatement,
 } from './statements.js';
 import { endOf, messageFor, stoppedBy, TIMED_OUT } from './stopped-by.js';
+import { readRow } from './stored-rows.js';
 import { whenRows } from './when-rows.js';
 
 /** What is exercised: one kind of statement on one relation. */
@@ -174,9 +175,9 @@ async function* statementsWith(
 
 /** Sets every column that is no key to another value. */
 async function updateEverything(given: Exercise): Promise<Statement> {
-  const { model, writer } = given;
+  const { db, model, writer } = given;
   const place = await placeOfRow(given, new Map());
-  const current = await writer.read(model, `where ${place.condition}`, place.values);
+  const current = await readRow(db, model, place);
   if (current === null) throw new NoRow('The row that was inserted is not there any more.');
   const keys = new Set([...model.uniqueColumns, ...model.foreignKeys.flatMap(({ columns }) => columns)]);
   const settable = settableColumns(model);

@@ -1,4 +1,3 @@
-import { escapeIdentifier } from 'pg';
 import type { WritableColumn } from '../../../database/catalog/writable-relations.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { codeOf } from '../../errors.js';
@@ -7,8 +6,9 @@ import { type Candidates, type ColumnCandidates, chooseRow } from './choose-row.
 import type { Value } from './choose-values.js';
 import type { ForeignKey, Models, RelationModel } from './model.js';
 import { kept, NoRow, NothingToCopy, SessionEnded } from './savepoint.js';
-import { insertStatement, relationName } from './statements.js';
+import { insertStatement } from './statements.js';
 import { endOf, messageFor, TIMED_OUT } from './stopped-by.js';
+import { keyTexts, type Row, readReferenced, readRow } from './stored-rows.js';
 import { mayBeNull } from './values.js';
 
 /** What kind of row is wanted. */
@@ -26,8 +26,6 @@ export interface Wish {
   /** Partitions are left out of account. */
   readonly isAnywhere?: boolean;
 }
-
-export type Row = Map<string, Value>;
 
 /** In the order in which they are likely to be accepted. */
 export const WISHES: readonly Wish[] = [
@@ -49,10 +47,6 @@ type OptionalKeys = Map<string, () => Promise<Value>>;
 
 /** So many tables may stand in a chain of foreign keys. */
 const DEEPEST = 20;
-/** Rows among which one is looked for that no other refers to. */
-const LOOKED_AT = 1000;
-/** Bytes of a stored value above which it is not worth copying. */
-const LARGE = 65_536;
 
 /** Makes rows that the tables accept, and the rows to which these refer. */
 export class RowWriter {
@@ -141,24 +135,8 @@ export class RowWriter {
     throw new NoRow(failure);
   }
 
-  /** The values of one row, as texts; what is very large is left out. */
-  async read(model: RelationModel, from: string, values: readonly unknown[] = []): Promise<Row | null> {
-    const names = [...model.columns.keys()];
-    const isLarge = (name: string): string => `pg_catalog.pg_column_size(t.${escapeIdentifier(name)}) > ${LARGE}`;
-    const texts = names.map((name) => `case when not ${isLarge(name)} then t.${escapeIdentifier(name)}::text end`);
-    const { rows } = await this.db.query<{ texts: readonly Value[]; large: readonly (boolean | null)[] }>(
-      `select array[${texts.join(', ')}]::text[] as texts, array[${names.map(isLarge).join(', ')}]::boolean[] as large
-       from ${relationName(model)} t ${from} limit 1`,
-      [...values],
-    );
-    const [found] = rows;
-    if (found === undefined) return null;
-    const entries = names.map((name, index) => [name, found.texts[index] ?? null] as const);
-    return new Map(entries.filter((_, index) => found.large[index] !== true));
-  }
-
   private async copyExisting(model: RelationModel, row: Row): Promise<void> {
-    const existing = await this.read(model, '');
+    const existing = await readRow(this.db, model, null);
     if (existing === null) throw new NothingToCopy(`${model.schema}.${model.name} has no row to copy.`);
     for (const [name, value] of existing) {
       const column = model.columns.get(name);
@@ -222,7 +200,7 @@ export class RowWriter {
     },
   ): Promise<readonly Value[] | null> {
     if (!isFresh) {
-      const existing = await this.existingTarget(key, { model, target, row });
+      const existing = await readReferenced(this.db, key, { model, target, row });
       if (existing !== null) return existing;
     }
     const made = pending.find((each) => each.model.oid === target.oid);
@@ -240,32 +218,6 @@ export class RowWriter {
     if (!mayBeNull) return (await making()).key;
     const outcome = await kept(this.db, making);
     return outcome.ok ? outcome.value.key : null;
-  }
-
-  /** A row that is there, and that no other refers to where only one may. */
-  private async existingTarget(
-    key: ForeignKey,
-    { model, target, row }: Pending & { readonly target: RelationModel },
-  ): Promise<readonly Value[] | null> {
-    const name = (column: string | undefined): string => escapeIdentifier(column ?? '');
-    const values: Value[] = [];
-    const conditions = key.columns.map((column, index) => {
-      const value = row.get(column);
-      if (value === undefined) return `t.${name(key.targetColumns[index])} is not null`;
-      values.push(value);
-      return `t.${name(key.targetColumns[index])} = $${values.length}`;
-    });
-    const isSingle = key.columns.every((column) => model.uniqueColumns.has(column));
-    const taken = key.columns.map((column, index) => `c.${name(column)} = t.${name(key.targetColumns[index])}`);
-    const found = `select * from ${relationName(target)} t where ${conditions.join(' and ')} limit ${isSingle ? LOOKED_AT : 1}`;
-    const unused = isSingle
-      ? `order by exists (select from ${relationName(model)} c where ${taken.join(' and ')})`
-      : '';
-    const { rows } = await this.db.query<{ key: readonly Value[] }>(
-      `select ${keyTexts(key.targetColumns)} from (${found}) t ${unused} limit 1`,
-      values,
-    );
-    return rows[0]?.key ?? null;
   }
 
   /** The key that a row will have which is only being made: the circle is closed when it is inserted. */
@@ -311,8 +263,4 @@ export class RowWriter {
       isVaried: model.uniqueColumns.has(column.name) && !isNullable,
     };
   }
-}
-
-function keyTexts(columns: readonly string[]): string {
-  return `array[${columns.map((column) => `${escapeIdentifier(column)}::text`).join(', ')}]::text[] as key`;
 }

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { MASK, redact } from '../../../config/redaction.js';
 import type { OperationEntry, OperationEvent } from '../../../database/records/operation-log.js';
-import { actorName, osUser } from '../../../services/actor-name.js';
+import { actorName } from '../../../services/actor-name.js';
 import { packageVersion } from '../../../services/package-root.js';
 import type { Level } from '../../levels.js';
+import { osUser } from '../../os-user.js';
 
 export type { OperationEntry, OperationEvent } from '../../../database/records/operation-log.js';
 

@@ -1,13 +1,12 @@
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Queryable } from '../../../database/queryable.js';
 import { readObservation } from '../../../database/records/observation.js';
 import { type LogHead, readHead } from '../../../database/records/operation-log.js';
 import { readHash } from '../../../database/records/operation-log-chain.js';
-import { codeOf } from '../../errors.js';
 import { writeFileAtomically } from '../../files.js';
 import * as z from '../../schema.js';
-import { STATE_FOLDER, workspaceRoot } from '../../workspace-root.js';
+import { folderOf, namesIn, readOwn } from './own-files.js';
 
 /** Which log it is. By fingerprint: a renamed database keeps its log. */
 type LogIdentity = Pick<LogHead, 'systemIdentifier' | 'databaseOid'>;
@@ -35,7 +34,7 @@ export async function inheritMirror(from: Queryable, to: Queryable): Promise<voi
 /** The head that this workspace remembers of a log, or `null`. */
 export function readMirror(log: LogIdentity): LogHead | null {
   for (const file of mirrorFiles(log).reverse()) {
-    const head = readHeadIn(file);
+    const head = readOwn(file, HEAD);
     if (head?.systemIdentifier === log.systemIdentifier && head.databaseOid === log.databaseOid) return head;
   }
   return null;
@@ -44,21 +43,15 @@ export function readMirror(log: LogIdentity): LogHead | null {
 /** A file for each head: of two processes that remember theirs at once, the newer one stays. */
 function remember(head: LogHead): void {
   const name = `${prefixOf(head)}${String(head.id).padStart(12, '0')}.json`;
-  writeFileAtomically(join(mirrorFolder(), name), `${JSON.stringify(head)}\n`);
-  for (const file of mirrorFiles(head)) if (file < join(mirrorFolder(), name)) rmSync(file, { force: true });
+  writeFileAtomically(join(folderOf('heads'), name), `${JSON.stringify(head)}\n`);
+  for (const file of mirrorFiles(head)) if (file < join(folderOf('heads'), name)) rmSync(file, { force: true });
 }
 
 /** The oldest first. */
 function mirrorFiles(log: LogIdentity): string[] {
-  try {
-    return readdirSync(mirrorFolder())
-      .filter((name) => name.startsWith(prefixOf(log)) && name.endsWith('.json'))
-      .sort()
-      .map((name) => join(mirrorFolder(), name));
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return [];
-    throw error;
-  }
+  return namesIn(folderOf('heads'))
+    .filter((name) => name.startsWith(prefixOf(log)))
+    .map((name) => join(folderOf('heads'), name));
 }
 
 const HEAD = z.object({
@@ -67,20 +60,6 @@ const HEAD = z.object({
   id: z.int().check(z.positive()),
   hash: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
 });
-
-/** `null`: a newer one has just taken its place, or it is not one of ours. */
-function readHeadIn(file: string): LogHead | null {
-  try {
-    return HEAD.safeParse(JSON.parse(readFileSync(file, 'utf8'))).data ?? null;
-  } catch (error) {
-    if (error instanceof SyntaxError || codeOf(error) === 'ENOENT') return null;
-    throw error;
-  }
-}
-
-function mirrorFolder(): string {
-  return join(workspaceRoot(), STATE_FOLDER, 'operation-log', 'heads');
-}
 
 function prefixOf({ systemIdentifier, databaseOid }: LogIdentity): string {
   return `${systemIdentifier}-${databaseOid}-`;

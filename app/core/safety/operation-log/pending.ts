@@ -1,11 +1,11 @@
-import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { OPERATION_EVENTS, type OperationEntry } from '../../../database/records/operation-log.js';
 import { codeOf } from '../../errors.js';
 import { makeFolder, writeFileAtomically } from '../../files.js';
 import { LEVELS } from '../../levels.js';
 import * as z from '../../schema.js';
-import { STATE_FOLDER, workspaceRoot } from '../../workspace-root.js';
+import { folderOf, namesIn, readOwn } from './own-files.js';
 
 /** Which log an entry belongs to. */
 export interface LogAddress {
@@ -29,7 +29,7 @@ export function keepPending(entry: OperationEntry): void {
   count += 1;
   const sequence = String(count).padStart(6, '0');
   writeFileAtomically(
-    join(pendingFolder(), `${time}-${sequence}-${entry.entry_id}.json`),
+    join(folderOf('pending'), `${time}-${sequence}-${entry.entry_id}.json`),
     `${JSON.stringify(entry)}\n`,
   );
 }
@@ -39,12 +39,12 @@ let count = 0;
 
 /** The entries that wait for the log at `address`, in the order in which they were made. */
 export function listPending(address: LogAddress): readonly PendingEntry[] {
-  return entriesIn(pendingFolder(), address);
+  return entriesIn(folderOf('pending'), address);
 }
 
 /** The entries that the database at `address` has refused; they remain in the workspace. */
 export function listRefused(address: LogAddress): readonly PendingEntry[] {
-  return entriesIn(refusedFolder(), address);
+  return entriesIn(folderOf('refused'), address);
 }
 
 /** Forgets an entry that the database has now. */
@@ -54,40 +54,21 @@ export function dropPending({ file }: PendingEntry): void {
 
 /** Keeps an entry that the database refuses where it is no longer sent. */
 export function putAside({ file }: PendingEntry): void {
-  makeFolder(refusedFolder());
+  makeFolder(folderOf('refused'));
   try {
-    renameSync(file, join(refusedFolder(), basename(file)));
+    renameSync(file, join(folderOf('refused'), basename(file)));
   } catch (error) {
     // another process has just done it
     if (codeOf(error) !== 'ENOENT') throw error;
   }
 }
 
-function pendingFolder(): string {
-  return join(workspaceRoot(), STATE_FOLDER, 'operation-log', 'pending');
-}
-
-function refusedFolder(): string {
-  return join(workspaceRoot(), STATE_FOLDER, 'operation-log', 'refused');
-}
-
 function entriesIn(folder: string, address: LogAddress): readonly PendingEntry[] {
-  return filesIn(folder)
-    .sort()
-    .flatMap((name) => {
-      const file = join(folder, name);
-      const entry = readEntry(file);
-      return entry !== null && belongsTo(entry, address) ? [{ file, entry }] : [];
-    });
-}
-
-function filesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder).filter((name) => name.endsWith('.json') && !name.startsWith('.'));
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return [];
-    throw error;
-  }
+  return namesIn(folder).flatMap((name) => {
+    const file = join(folder, name);
+    const entry = readOwn(file, ENTRY);
+    return entry !== null && belongsTo(entry, address) ? [{ file, entry }] : [];
+  });
 }
 
 const facts = z.record(z.string(), z.unknown());
@@ -115,16 +96,6 @@ const ENTRY = z.strictObject({
   occurred_at: z.string(),
   source: z.enum(['database', 'file']),
 });
-
-/** `null`: another process has just replayed it, or it is not ours to understand. It stays where it is then. */
-function readEntry(file: string): OperationEntry | null {
-  try {
-    return ENTRY.safeParse(JSON.parse(readFileSync(file, 'utf8'))).data ?? null;
-  } catch (error) {
-    if (error instanceof SyntaxError || codeOf(error) === 'ENOENT') return null;
-    throw error;
-  }
-}
 
 function belongsTo(entry: OperationEntry, { environment, host, port, database }: LogAddress): boolean {
   return (

@@ -9,15 +9,10 @@ import {
   KEY_COLUMNS,
 } from '../../../database/catalog/auditable-tables.js';
 import type { GeneratedFunction } from '../pack.js';
-import { anyColumns, changedInJson, idOfJson, keptOfJson, outerLevels, rowsAsJson } from './any-columns.js';
-import { type AuditedColumns, RowExpressions, textArray } from './row-expressions.js';
-
-export interface AuditFunctionOptions extends AuditedColumns {
-  /** Where the log is. */
-  readonly schema: string;
-  readonly data: 'changed' | 'whole';
-  readonly isChained: boolean;
-}
+import { type AuditFunctionOptions, COMMON, WHO } from './audit-function-parts.js';
+import { fastWays, slowWay } from './log-rows.js';
+import { noteKeysFast, noteMerging, noteMoves } from './note-moves.js';
+import { RowExpressions, textArray } from './row-expressions.js';
 
 /** Settings of the session that change how values are written. */
 const PINNED = [
@@ -75,9 +70,6 @@ function tagFor(body: string): string {
 
 const COLUMNS =
   'created_at, transaction_id, action, schema_name, table_name, record_id, user_id, auth_id, client, changed_columns, old_data, new_data';
-/** Of the names of variables, for the entries of one call. */
-const COMMON = 'moment, xid, tg_op, logged_schema, logged_table';
-const WHO = 'app_user, session_user, client';
 
 function bodyOf(given: AuditableTable, options: AuditFunctionOptions): string {
   // restoring a dump gives the columns of heirs another order
@@ -154,87 +146,6 @@ function byName(a: AuditableColumn, b: AuditableColumn): number {
   return Buffer.compare(Buffer.from(a.name), Buffer.from(b.name));
 }
 
-interface Parts {
-  readonly table: AuditableTable;
-  readonly rows: RowExpressions;
-  readonly options: AuditFunctionOptions;
-  readonly into: string;
-  readonly s: string;
-}
-
-/**
- * Before a statement that may insert and update through a partitioned table: rows are noted one by one then, as PostgreSQL
- * (15 to 18) shows the triggers of MERGE wrong ones. ON CONFLICT does the same without that fault, so it is left out where
- * the client has sent it: a mistake costs pairs, and no row.
- */
-function noteMerging({ table }: Parts): string {
-  if (!table.isPartitioned || table.needsRowTriggers) return '';
-  return `  if tg_when = 'BEFORE' and tg_level = 'STATEMENT' then
-    if tg_op = 'INSERT' then
-      perform set_config('manage_db.inserting', depth::text, true);
-    elsif current_setting('manage_db.inserting', true) = depth::text and not (current_query() ~* 'on\\s+conflict' and current_query() !~* 'merge') then
-      perform set_config('manage_db.merging', concat_ws(',', depth - 1, nullif(${outerLevels('depth - 1', 'merging')}, '')), true);
-    end if;
-    return null;
-  end if;
-`;
-}
-
-/** As {@link noteMoves}, where the key is what it was: each row is asked for, so as little as possible is looked up. */
-function noteKeysFast({ table, rows, s }: Parts): string {
-  if (rows.key === null || table.needsRowTriggers) return '';
-  const key = table.columns.filter(({ name }) => rows.key?.columns.includes(name));
-  return `  if tg_when = 'BEFORE' and (
-    select count(*) from pg_attribute a where a.attrelid = tg_relid and a.attname = any (keys) and not a.attisdropped
-      and ${COLUMN_SIGNATURE} = any (${textArray(key.map(({ signature }) => signature))})) = ${key.length}
-  then
-    insert into ${s}.moving_rows (transaction_id, relation, depth, kind, old_id, new_id)
-    values (xid, root, depth, 'key', ${rows.id('old')}, ${rows.id('new')});
-    ${SET_LEVEL}
-    return new;
-  end if;
-`;
-}
-
-/** At which level rows are being moved, inside of those that are. */
-const SET_LEVEL = `if split_part(current_setting('manage_db.moving', true), ',', 1) is distinct from (depth - 1)::text then
-      perform set_config('manage_db.moving', concat_ws(',', depth - 1, nullif(${outerLevels('depth - 1')}, '')), true);
-    end if;`;
-
-/** Row by row: which key becomes which, for the end of the statement; of partitions also the rows that go and come. */
-function noteMoves({ table, rows, s }: Parts): string {
-  if (rows.key === null || table.needsRowTriggers) return '';
-  const insert = `insert into ${s}.moving_rows (transaction_id, relation, depth, kind, old_id, new_id, data)`;
-  // a name that is no column any more would be an error even where it is not used: each way is a statement of its own
-  const id = (side: 'old' | 'new') => `
-    if is_known then ${side}_id := ${rows.id(side)};
-    else ${rowsAsJson(side, 'row')}
-      execute ${side}_as_json into ${side}_data using old, new;
-      ${side}_id := ${idOfJson(`${side}_data`, 'keys')};
-    end if;`;
-  const data = (side: 'old' | 'new') => `
-    if is_known then ${side}_data := ${rows.unmasked(side)}; end if;`;
-  const moves = `
-  if tg_level = 'ROW' and tg_nargs = 1 then
-    if tg_op = 'DELETE' then${id('old')}${data('old')}
-      ${insert} values (xid, root, depth, 'left', old_id, null, old_data);
-    elsif tg_op = 'UPDATE' then${id('new')}${data('new')}
-      ${insert} values (xid, root, depth, 'merged', null, new_id, new_data);
-    else${id('new')}${data('new')}
-      ${insert} values (xid, root, depth, 'arrived', null, new_id, new_data);
-    end if;
-    return null;
-  end if;`;
-  return `  if tg_when = 'BEFORE' then${id('old')}${id('new')}
-    if old_id is not null and new_id is not null then
-      ${insert} values (xid, root, depth, 'key', old_id, new_id, null);
-      ${SET_LEVEL}
-    end if;
-    return new;
-  end if;${table.isPartitioned ? moves : ''}
-`;
-}
-
 /** What is the key now, and which columns may hold secrets. */
 function unknownColumns({ columns }: AuditableTable, { redact }: AuditFunctionOptions): string {
   const known = textArray(columns.map(({ name }) => name));
@@ -251,117 +162,4 @@ function unknownColumns({ columns }: AuditableTable, { redact }: AuditFunctionOp
       keys := coalesce((select ${KEY_COLUMNS} from pg_index i where i.indrelid = root and i.indisprimary), '{}');
     end if;${redact.length === 0 ? '' : hiding}
     if keys && (secret || ignored) then keys := '{}'; end if;`;
-}
-
-/** Each ends the call where it was enough. */
-function fastWays({ table, rows, options, into, s }: Parts): string {
-  const old = rows.alias('o');
-  const next = rows.alias('n');
-  if (table.needsRowTriggers) {
-    const differences = rows.differences('old', 'new');
-    const kept = (row: string) => (options.data === 'whole' ? rows.data(row) : rows.changedData(row, differences));
-    return `    if tg_op = 'INSERT' then
-      ${into} values (${COMMON}, ${rows.id('new')}, ${WHO}, null, null, ${rows.data('new')});
-    elsif tg_op = 'DELETE' then
-      ${into} values (${COMMON}, ${rows.id('old')}, ${WHO}, null, ${rows.data('old')}, null);
-    elsif ${anyOf(differences)} then
-      ${into} values (${COMMON}, ${rows.id('old')}, ${WHO}, ${changedNames(differences)}, ${kept('old')}, ${kept('new')});
-    end if;
-    return null;`;
-  }
-  const { isPartitioned } = table;
-  const isFree = isPartitioned
-    ? ` and not exists (select from ${s}.moving_rows m where m.transaction_id = xid and m.relation = root)`
-    : '';
-  return `    if tg_op = 'INSERT'${isFree} then
-      ${into}
-      select ${COMMON}, ${rows.id(next)}, ${WHO}, null, null, ${rows.data(next)} from new_rows ${next};${isPartitioned ? `\n      perform set_config('manage_db.inserting', '', true);` : ''}
-      return null;
-    elsif tg_op = 'DELETE'${isFree} then
-      ${into}
-      select ${COMMON}, ${rows.id(old)}, ${WHO}, null, ${rows.data(old)}, null from old_rows ${old};
-      return null;${fastUpdate({ table, rows, options, into, s })}
-    end if;`;
-}
-
-function fastUpdate({ rows, options, into, s }: Parts): string {
-  const old = rows.alias('o');
-  const next = rows.alias('n');
-  if (rows.key === null) {
-    // which row became which, nobody can say
-    return `
-    elsif tg_op = 'UPDATE' then
-      ${into}
-      select ${COMMON}, null::text, ${WHO}, null::text[], ${rows.data(old)}, null::jsonb from old_rows ${old}
-      union all
-      select ${COMMON}, null::text, ${WHO}, null::text[], null::jsonb, ${rows.data(next)} from new_rows ${next};
-      return null;`;
-  }
-  const differences = rows.differences(old, next);
-  const isAlone = `${rows.isMissing(old)} or ${rows.isMissing(next)}`;
-  const kept = (row: string) => {
-    const whole = `case when ${rows.isMissing(row)} then null else ${rows.data(row)} end`;
-    return options.data === 'whole'
-      ? whole
-      : `case when ${isAlone} then ${whole} else ${rows.changedData(row, differences)} end`;
-  };
-  const logging = (joined: string) => `${into}
-      select ${COMMON}, case when ${rows.isMissing(old)} then ${rows.id(next)} else ${rows.id(old)} end, ${WHO},
-        case when not (${isAlone}) then ${changedNames(differences)} end, ${kept(old)}, ${kept(next)}
-      from ${joined}
-      where ${isAlone} or ${anyOf(differences)};`;
-  const notes = `select from ${s}.moving_rows m where m.transaction_id = xid and m.relation = root`;
-  // what foreign keys do to a row more than once is here more than once
-  return `
-    elsif tg_op = 'UPDATE' then
-      is_once := not exists (select from old_rows ${old} group by ${rows.keyValues(old)} having count(*) > 1);
-      if is_once and not exists (${notes}) then
-        ${logging(`old_rows ${old} full join new_rows ${next} on ${rows.isSameKey(old, next)}`)}
-        return null;
-      end if;
-      if is_once and not exists (${notes} and m.kind = 'merged') and not exists (${notes} and m.kind = 'left' and not exists (select from old_rows ${old} where ${rows.id(old)} = m.old_id))
-        and not exists (select from new_rows ${next} group by ${rows.keyValues(next)} having count(*) > 1)
-      then
-        with moved as materialized (
-          select distinct on (m.new_id) m.old_id, m.new_id from ${s}.moving_rows m
-          where m.transaction_id = xid and m.relation = root and m.depth in (depth, depth + 1)
-            and m.old_id in (select ${rows.id(old)} from old_rows ${old})
-          order by m.new_id, m.id desc
-        )
-        ${logging(`(old_rows ${old} cross join lateral (select ${rows.id(old)}) before_key (id))
-          full join (new_rows ${next} cross join lateral (select ${rows.id(next)}) after_key (id) left join moved on moved.new_id = after_key.id)
-          on before_key.id = coalesce(moved.old_id, after_key.id)`)}
-        delete from ${s}.moving_rows m where m.transaction_id = xid and m.relation = root and m.depth in (depth, depth + 1);
-        perform set_config('manage_db.moving', ${outerLevels('depth - 1')}, true);
-        return null;
-      end if;`;
-}
-
-function anyOf(differences: ReturnType<RowExpressions['differences']>): string {
-  return differences.length === 0 ? 'false' : differences.map(([, condition]) => condition).join(' or ');
-}
-
-function changedNames(differences: ReturnType<RowExpressions['differences']>): string {
-  const names = differences.map(([name, condition]) => `case when ${condition} then ${escapeLiteral(name)} end`);
-  return `array_remove(array[${names.join(', ')}]::text[], null)`;
-}
-
-/** Whatever the columns are. */
-function slowWay({ table, options, into, s }: Parts): string {
-  const isWhole = options.data === 'whole';
-  if (!table.needsRowTriggers) return anyColumns({ s, into, isWhole, isPartitioned: table.isPartitioned });
-  const kept = (side: 'old' | 'new') => keptOfJson(`${side}_data`, { changed: 'changed', secret: 'secret', isWhole });
-  const read = (side: 'old' | 'new') => `
-    ${rowsAsJson(side, 'row')}
-    execute ${side}_as_json into ${side}_data using old, new;`;
-  return `  if tg_op <> 'INSERT' then${read('old')}
-  end if;
-  if tg_op <> 'DELETE' then${read('new')}
-  end if;
-  if tg_op = 'UPDATE' then
-    changed := ${changedInJson('old_data', 'new_data')};
-    if changed = '{}' then return null; end if;
-  end if;
-  ${into}
-  values (${COMMON}, ${idOfJson('coalesce(old_data, new_data)', 'keys')}, ${WHO}, changed, ${kept('old')}, ${kept('new')});`;
 }

@@ -1,8 +1,6 @@
 import { expect } from 'chai';
-import {
-  compareWithLive,
-  type LiveDifferences,
-} from '../../../../app/core/db-operations/migration/live-differences/compare-with-live.js';
+import { compareWithLive } from '../../../../app/core/db-operations/migration/live-differences/compare-with-live.js';
+import type { LiveDifferences } from '../../../../app/core/db-operations/migration/live-differences/live-difference.js';
 import {
   isUnsafeAllowed,
   refuseUnsafe,

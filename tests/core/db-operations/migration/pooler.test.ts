@@ -1,7 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,6 +8,7 @@ import { expect } from 'chai';
 import { readMigrations } from '../../../../app/core/db-operations/migration/migration-files.js';
 import { runSteps } from '../../../../app/core/db-operations/migration/runner.js';
 import { failureOf } from '../../../support/failure-of.js';
+import { freePort } from '../../../support/free-port.js';
 import { type MigrationDatabase, migrationDatabase } from '../../../support/migration-database.js';
 import { withClient } from '../../../support/scratch-database.js';
 import { settingsOf } from '../../../support/settings-of.js';
@@ -107,11 +107,3 @@ describe('migrations through PgBouncer in transaction mode', function () {
     expect((await failureOf(run('up'))).message).to.contain('leads through a pooler');
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}

@@ -1,9 +1,12 @@
 import { ManageDbError } from '../../../errors.js';
+import { listed } from '../../../listed.js';
 import { type BackupPlace, backupCommand } from '../backup-command.js';
 import { SAFETY_LABEL } from '../backup-id.js';
 import type { Manifest } from '../manifest.js';
 import type { BackupRepository } from './repository.js';
 import { type BackupSummary, newestFirst } from './summary.js';
+
+const MOST_SHOWN = 10;
 
 /**
  * The backup of `environment` in `repository` that `id` means: an id, the beginning of exactly one, or `latest`, the newest
@@ -57,7 +60,8 @@ function choose(backups: readonly BackupSummary[], place: BackupPlace, id: strin
   const found = id === 'latest' ? complete[0] : (backups.find((backup) => backup.id === id) ?? first);
   const ids = complete.map((backup) => backup.id);
   if (found === undefined) {
-    const there = ids.length === 0 ? `${environment} has no complete backups.` : `There are: ${shortList(ids)}.`;
+    const there =
+      ids.length === 0 ? `${environment} has no complete backups.` : `There are: ${listed(ids, MOST_SHOWN)}.`;
     const wanted = id === 'latest' ? 'No backup' : `No backup ${JSON.stringify(id)}`;
     throw new ManageDbError('NOT_FOUND', `${wanted} of ${environment} was found. ${there}`, {
       hint:
@@ -71,7 +75,7 @@ function choose(backups: readonly BackupSummary[], place: BackupPlace, id: strin
     const meant = matches.map((backup) => backup.id);
     throw new ManageDbError(
       'USAGE',
-      `${id} is the beginning of several backups of ${environment}: ${shortList(meant)}.`,
+      `${id} is the beginning of several backups of ${environment}: ${listed(meant, MOST_SHOWN)}.`,
       {
         hint: 'Give more of the id.',
         details: { id, environment, backups: meant },
@@ -79,9 +83,4 @@ function choose(backups: readonly BackupSummary[], place: BackupPlace, id: strin
     );
   }
   return found;
-}
-
-function shortList(ids: readonly string[]): string {
-  const shown = ids.slice(0, 10).join(', ');
-  return ids.length > 10 ? `${shown} and ${ids.length - 10} more` : shown;
 }

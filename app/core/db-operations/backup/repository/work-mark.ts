@@ -1,5 +1,6 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parseJsonOrNothing } from '../../../../config/parse-json.js';
 import { processMark, processSpace } from '../../../../services/embedded/process-mark.js';
 import * as z from '../../../schema.js';
 
@@ -60,14 +61,6 @@ function startOf(run: string): string {
 }
 
 function parseMark(text: string): z.infer<typeof markSchema> | null {
-  const parsed = markSchema.safeParse(parseJson(text));
+  const parsed = markSchema.safeParse(parseJsonOrNothing(text));
   return parsed.success ? parsed.data : null;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

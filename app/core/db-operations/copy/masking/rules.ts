@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { ManageDbError } from '../../../errors.js';
+import { shortened } from '../../../listed.js';
 import { nearest } from '../../../nearest.js';
 import * as z from '../../../schema.js';
 
@@ -178,8 +179,8 @@ const MOST_SHOWN = 10;
 
 /** @param problems sentences with their places */
 export function invalidRules(problems: readonly string[]): ManageDbError {
-  const more = problems.length > MOST_SHOWN ? [`And ${problems.length - MOST_SHOWN} more.`] : [];
-  return new ManageDbError('INVALID_CONFIGURATION', [...problems.slice(0, MOST_SHOWN), ...more].join('\n'), {
+  const lines = shortened(problems, MOST_SHOWN, (rest) => `And ${rest} more.`);
+  return new ManageDbError('INVALID_CONFIGURATION', lines.join('\n'), {
     hint: 'Correct the masking rules, and run: manage_db masking check',
     details: { problems },
   });

@@ -6,10 +6,10 @@ import { PIN_TRANSACTION } from '../../../../services/catalog-path.js';
 import { liftTimeouts } from '../../../../services/with-connection.js';
 import { ManageDbError } from '../../../errors.js';
 import type { OperationControls } from '../../../progress.js';
+import { withoutTriggers } from '../../database-state/without-triggers.js';
 import { explained, stopIfAborted } from '../../failure.js';
 import { type DisarmedRows, disarmRows, refuseRowsLeft } from './disarm-rows.js';
 import { findNamedRows } from './named-rows.js';
-import { inSilence } from './silence.js';
 
 /** What was disarmed in a copy; no secrets. */
 export interface Quarantined {
@@ -74,7 +74,7 @@ async function disarm(client: Client, settings: QuarantineSettings, controls: Op
   const found = await readArmedObjects(client);
   const armed = found.filter((one) => !isKept(one));
   const tables = [...armed.flatMap(({ tableOid }) => tableOid ?? []), ...named.map(({ relation }) => relation.oid)];
-  const rows = await inSilence(client, [...new Set(tables)], async () => {
+  const rows = await withoutTriggers(client, [...new Set(tables)], async () => {
     // what leads to other servers goes first: rows may be in partitions there
     for (const { statements } of armed) {
       stopIfAborted(controls.signal);

@@ -1,11 +1,12 @@
 import type { Action, LockClass, StableId } from '@supabase/pg-delta';
 import type { TableName } from '../../../../database/catalog/rows-at-stake.js';
+import { listed } from '../../../listed.js';
 import type { Target } from '../../../safety/gate.js';
 import type { DefinitionDifference } from '../../compare/found-difference.js';
 import type { NotCompared } from '../../compare/incomparable.js';
 import { kindOf, nameOf } from '../../compare/object-names.js';
 import { qualified, quotedWhereNeeded } from '../../inspection/find-relation.js';
-import { listed } from '../../maintenance/check.js';
+import { inTwo } from '../in-two.js';
 import { usedLabels } from './labels.js';
 import { makesUpOptions, type OwnOptions } from './own-options.js';
 import { type StatementRisk, tablesOf } from './risks.js';
@@ -66,7 +67,7 @@ export function describeSteps(wanted: WantedSchema, steps: UpdateSteps, around: 
   // whatever is made from nothing is made as it is, but for the versions that the server has and options that are secrets
   const left =
     script === null ? remaining : remaining.filter((one) => one.kind === 'extension' || isOfOptions(one, ownOptions));
-  const [unique, connections] = partition(leftOut, ({ kind }) => kind === 'extension');
+  const [unique, connections] = inTwo(leftOut, ({ kind }) => kind === 'extension');
   return {
     from: sideOf(around.from),
     to: sideOf(around.to),
@@ -131,10 +132,6 @@ function optionWarnings(ownOptions: readonly OwnOptions[], remaining: readonly D
 function addOptions({ object, missing: [option = ''] }: OwnOptions): string {
   const kind = object.kind === 'fdw' ? 'foreign data wrapper' : kindOf(object);
   return `alter ${kind} ${nameOf(object)} options (add ${quotedWhereNeeded(option)} '…')`;
-}
-
-function partition<T>(all: readonly T[], isFirst: (one: T) => boolean): readonly [T[], T[]] {
-  return [all.filter(isFirst), all.filter((one) => !isFirst(one))];
 }
 
 /** Each once. */

@@ -1,6 +1,6 @@
 import { ManageDbError } from '../../../errors.js';
+import { listed } from '../../../listed.js';
 import type { Target } from '../../../safety/gate.js';
-import { listed } from '../../maintenance/check.js';
 
 /** @throws ManageDbError `USAGE` */
 export function refuseLosses({ environment, database }: Target, losses: readonly string[]): void {

@@ -5,14 +5,14 @@ import { PIN_TRANSACTION } from '../../../../services/catalog-path.js';
 import { isServerError } from '../../../../services/database-errors.js';
 import { endWithUs } from '../../../../services/end-with-us.js';
 import { ManageDbError } from '../../../errors.js';
+import { listed } from '../../../listed.js';
 import { CURRENT_TRANSACTION } from '../../commit-outcome.js';
 import type { DefinitionDifference } from '../../compare/found-difference.js';
+import { withoutTriggers } from '../../database-state/without-triggers.js';
 import { stopIfAborted } from '../../failure.js';
 import { qualified } from '../../inspection/find-relation.js';
-import { listed } from '../../maintenance/check.js';
 import { moveSequences } from '../../restore/in-place/sequences.js';
 import { refuseIfChanged } from '../../restore/recheck.js';
-import { inSilence } from '../quarantine/silence.js';
 import type { AppliedUpdate, ApplyingUpdate, Attempt } from './applying.js';
 import { executeStatements } from './execute-statements.js';
 import { isEmptySchema, SCRIPT_SETTINGS } from './plain-schema.js';
@@ -149,7 +149,7 @@ async function removeSecrets(client: Client, before: ReadonlySet<string>): Promi
   const isNew = ({ name }: ArmedObject) => !before.has(name);
   const found = (await readForeignSecrets(client)).filter(isNew);
   if (found.length === 0) return;
-  await inSilence(client, [], async () => {
+  await withoutTriggers(client, [], async () => {
     for (const { statements } of found) for (const statement of statements) await client.query(statement);
   });
   const left = (await readForeignSecrets(client)).filter(isNew).map(({ name }) => name);

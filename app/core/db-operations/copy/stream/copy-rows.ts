@@ -20,7 +20,7 @@ export interface RowsToCopy {
   readonly make: MakeEntry;
   readonly parts: LeftOutParts;
   /** With triggers that are there before the rows: the tables on which they fire. `null`: they come after the rows. */
-  readonly firing: readonly FiringTable[] | null;
+  readonly firingTables: readonly FiringTable[] | null;
 }
 
 /**
@@ -29,7 +29,7 @@ export interface RowsToCopy {
  * then one by one the others.
  */
 export async function copyRows(work: RowsToCopy): Promise<readonly CopiedTable[]> {
-  const { filling, lanes, tables, order, make, parts, firing } = work;
+  const { filling, lanes, tables, order, make, parts, firingTables } = work;
   const { copy, source, stop } = filling;
   const encodings = await readEncodings(source.db, lanes[0].target);
   const withRows = tables.filter(({ isEmpty }) => !isEmpty);
@@ -40,8 +40,8 @@ export async function copyRows(work: RowsToCopy): Promise<readonly CopiedTable[]
   const tasksFor = (chosen: ChosenTable, fires: boolean): readonly Task<Lane>[] => {
     const { table, isEmpty, selected, sessions } = chosen;
     return tableTasks({
-      ...(firing === null ? partsOf(chosen) : { keys: [], indexes: [] }),
-      ...{ table, sessions: fires ? 1 : sessions, isComplete: firing !== null, fires, make, progress },
+      ...(firingTables === null ? partsOf(chosen) : { keys: [], indexes: [] }),
+      ...{ table, sessions: fires ? 1 : sessions, isComplete: firingTables !== null, fires, make, progress },
       format: isEmpty ? null : async (lane) => rowFormat(await lane.source(), table, { selected, encodings }),
       isSecret: selected !== null,
       onCopied: (one) => copied.push(one),
@@ -57,16 +57,19 @@ export async function copyRows(work: RowsToCopy): Promise<readonly CopiedTable[]
     },
   };
   const { largeObjects: areLeftOut, rows } = copy.leaveOut;
-  const loud = firing === null ? [] : inOrder(withRows, firing);
-  const silent = tables.filter((chosen) => !loud.includes(chosen));
+  const withTriggers = firingTables === null ? [] : inOrder(withRows, firingTables);
+  const withoutTriggers = tables.filter((chosen) => !withTriggers.includes(chosen));
   try {
-    if (firing !== null) await makeBeforeRows(work, tables.map(partsOf));
+    if (firingTables !== null) await makeBeforeRows(work, tables.map(partsOf));
     await runTasks(
-      [...(areLeftOut || rows === 'all' ? [] : [largeObjects]), ...silent.flatMap((one) => tasksFor(one, false))],
+      [
+        ...(areLeftOut || rows === 'all' ? [] : [largeObjects]),
+        ...withoutTriggers.flatMap((one) => tasksFor(one, false)),
+      ],
       lanes,
       stop,
     );
-    for (const one of loud) await runTasks(tasksFor(one, true), [lanes[0]], stop);
+    for (const one of withTriggers) await runTasks(tasksFor(one, true), [lanes[0]], stop);
   } finally {
     progress.stop();
   }
@@ -90,8 +93,8 @@ async function makeBeforeRows(
 }
 
 /** Those of them on which triggers fire, after the tables that they refer to as far as there is such an order. */
-function inOrder(tables: readonly ChosenTable[], firing: readonly FiringTable[]): readonly ChosenTable[] {
-  const refersTo = new Map(firing.map(({ oid, refersTo: others }) => [oid, others]));
+function inOrder(tables: readonly ChosenTable[], firingTables: readonly FiringTable[]): readonly ChosenTable[] {
+  const refersTo = new Map(firingTables.map(({ oid, refersTo: others }) => [oid, others]));
   const byOid = new Map(tables.map((chosen) => [chosen.definedAs, chosen]));
   const ordered = new Set<ChosenTable>();
   const seen = new Set<number>();

@@ -58,8 +58,8 @@ export async function fill(filling: Filling): Promise<StreamedCopy> {
   // what triggers number continues behind what is there
   const isNumbered = leaveOut.rows !== 'all';
   if (isNumbered) await moveSequences(source.db, lane.target);
-  const firing = triggers === 'before' ? await readFiringTables(blueprint.db) : null;
-  const copied = await copyRows({ filling, lanes, tables, order, make, parts, firing });
+  const firingTables = triggers === 'before' ? await readFiringTables(blueprint.db) : null;
+  const copied = await copyRows({ filling, lanes, tables, order, make, parts, firingTables });
   step('making foreign keys, triggers and the rest');
   if (isNumbered && copy.sequences === 'from-data') await resetSequences(lane);
   for (const entry of order.beforeKeys) await make(lane, entry);

@@ -2,6 +2,7 @@ import { escapeLiteral } from 'pg';
 import { PIN_SESSION } from '../../../../services/catalog-path.js';
 import { isServerError } from '../../../../services/database-errors.js';
 import { ManageDbError } from '../../../errors.js';
+import { dashed } from '../../../listed.js';
 import type { Entry } from '../../database-state/contents.js';
 import type { Definitions } from './definitions.js';
 import { isOfFunction, type Lane } from './lane.js';
@@ -118,11 +119,9 @@ function isAboutObjects(error: unknown): error is Error {
 function refusal({ copy: { target }, blueprint }: Filling, failures: readonly Failure[]): ManageDbError {
   const [address] = target.hosts;
   const lines = failures.map(({ entry, error }) => `${nameOf(entry)}: ${error}`);
-  const more = lines.length > MOST_SHOWN ? `\n- and ${lines.length - MOST_SHOWN} more` : '';
-  const shown = lines.slice(0, MOST_SHOWN).map((line) => `- ${line}`);
   return new ManageDbError(
     'NOT_FOUND',
-    `The server ${address?.host}:${address?.port} cannot create what is in ${blueprint.settings.environment}:\n${shown.join('\n')}${more}\nNo row was copied.`,
+    `The server ${address?.host}:${address?.port} cannot create what is in ${blueprint.settings.environment}:\n${dashed(lines, MOST_SHOWN)}\nNo row was copied.`,
     {
       hint: 'The first one is often the cause of the others: install on the server what it lacks, create the roles, or copy to one that has them. Without roles: copy --without owners --without grants.',
       details: { failures: lines.slice(0, 100) },

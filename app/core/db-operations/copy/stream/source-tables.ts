@@ -3,6 +3,7 @@ import { readStreamableTables, type StreamableTable } from '../../../../database
 import type { Queryable } from '../../../../database/queryable.js';
 import { subjectOf } from '../../../../database/records/own-tables.js';
 import { ManageDbError } from '../../../errors.js';
+import { listed } from '../../../listed.js';
 import { qualified } from '../../inspection/find-relation.js';
 import type { SelectedColumn } from '../selected-column.js';
 import { naming } from './copy-error.js';
@@ -63,7 +64,7 @@ function refuseHomeless(tables: readonly StreamableTable[], { source, blueprint 
   const names = tables.map(qualified);
   throw new ManageDbError(
     'NOT_FOUND',
-    `${blueprint.settings.environment} has no table ${names.slice(0, MOST_SHOWN).join(', ')} for rows of ${source.settings.environment}. Nothing was copied.`,
+    `${blueprint.settings.environment} has no table ${listed(names, MOST_SHOWN)} for rows of ${source.settings.environment}. Nothing was copied.`,
     {
       hint: `manage_db compare-db --from ${source.settings.environment} --to ${blueprint.settings.environment} shows what is different.`,
       details: { tables: names },

@@ -26,7 +26,7 @@ export const checkPendingMigrations: RunCheck = async (db, { environment }) => {
     sentence('Changed since they were applied', edited),
     sentence('Applied, and no such file is in the workspace', missing),
   ].filter((text) => text !== '');
-  if (sentences.length === 0) return ok(0, `All ${found.length} migrations of the workspace are applied.`);
+  if (sentences.length === 0) return ok(0, allApplied(found.length));
   const isWrong = edited.length + missing.length + outOfOrder.length + inPlace.size > 0;
   const canBeApplied = pending.length + unfinished.length > 0 && !isWrong;
   const command = canBeApplied ? 'apply-db-migration' : 'show-all-migrations';
@@ -58,4 +58,10 @@ function sentence(what: string, states: readonly MigrationStatus[]): string {
 
 function fileOf({ migration, version, name }: MigrationStatus): string {
   return migration === null ? `${version}_${name}` : basename(migration.path);
+}
+
+function allApplied(count: number): string {
+  return count === 1
+    ? 'The one migration of the workspace is applied.'
+    : `All ${count} migrations of the workspace are applied.`;
 }

@@ -1,5 +1,5 @@
+import { listed } from '../../../listed.js';
 import type { DefinitionDifference } from '../../compare/found-difference.js';
-import { listed } from '../../maintenance/check.js';
 
 /** `index clinic.notes_at, column clinic.notes.body (storage)` */
 export function kindsAndNames(differences: readonly DefinitionDifference[]): string {

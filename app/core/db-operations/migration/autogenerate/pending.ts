@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
 import type { Queryable } from '../../../../database/queryable.js';
 import { ManageDbError } from '../../../errors.js';
+import { listed } from '../../../listed.js';
 import type { Target } from '../../../safety/gate.js';
-import { listed } from '../../maintenance/check.js';
 import { readHistory } from '../history.js';
 import type { Migration } from '../migration-files.js';
 import { judgeMigrations, type MigrationState } from '../states.js';

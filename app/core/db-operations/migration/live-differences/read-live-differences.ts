@@ -1,7 +1,8 @@
 import { withConnection } from '../../../../services/with-connection.js';
 import type { Target } from '../../../safety/gate.js';
 import type { MigrationStep } from '../step.js';
-import { compareWithLive, type LiveDifferences } from './compare-with-live.js';
+import { compareWithLive } from './compare-with-live.js';
+import type { LiveDifferences } from './live-difference.js';
 
 /**
  * {@link compareWithLive} for the SQL of `steps`, on a connection of its own that sees names as migrations do; what is made

@@ -1,5 +1,5 @@
 import { escapeIdentifier } from 'pg';
-import { readRowEstimate, type TableName } from '../../../../database/catalog/rows-at-stake.js';
+import { quotedTable, readRowEstimate, type TableName } from '../../../../database/catalog/rows-at-stake.js';
 import type { Queryable } from '../../../../database/queryable.js';
 import { isServerError } from '../../../../services/database-errors.js';
 import { messageOf } from '../../../errors.js';
@@ -43,13 +43,13 @@ export class RowCounter {
 
   /** `isOnly`: without what inherits from it. */
   async rowsOf(table: TableName, isOnly: boolean): Promise<CountedRows> {
-    const sql = `select pg_catalog.count(*)::text as rows from ${isOnly ? 'only ' : ''}${quoted(table)}`;
+    const sql = `select pg_catalog.count(*)::text as rows from ${isOnly ? 'only ' : ''}${quotedTable(table)}`;
     return this.countedOr(sql, () => this.estimatedRows(table));
   }
 
   /** Rows in which the column has a value. */
   async valuesOf(table: TableName, column: string): Promise<CountedRows> {
-    const sql = `select pg_catalog.count(${escapeIdentifier(column)})::text as rows from ${quoted(table)}`;
+    const sql = `select pg_catalog.count(${escapeIdentifier(column)})::text as rows from ${quotedTable(table)}`;
     return this.countedOr(sql, async () => {
       const rows = await this.estimatedRows(table);
       return rows === null ? null : Math.round(rows * (1 - (await readNullFraction(this.db, table, column))));
@@ -121,8 +121,4 @@ async function readNullFraction(db: Queryable, { schema, name }: TableName, colu
     [schema, name, column],
   );
   return rows[0]?.fraction ?? 0;
-}
-
-function quoted({ schema, name }: TableName): string {
-  return `${escapeIdentifier(schema)}.${escapeIdentifier(name)}`;
 }

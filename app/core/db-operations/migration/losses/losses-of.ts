@@ -10,7 +10,7 @@ import {
   readVolatileFunctions,
 } from '../../../../database/catalog/named-objects.js';
 import { type ObjectAddress, readOwnedObjects, readTakenAlong } from '../../../../database/catalog/taken-along.js';
-import type { StatementEffect } from '../../../../services/sql-script.js';
+import { RELATION_KINDS, type StatementEffect } from '../../../../services/sql-script.js';
 import { qualified, quotedWhereNeeded } from '../../inspection/find-relation.js';
 import type { FoundLoss, LossWork } from './loss-work.js';
 import { lossesOfConversion } from './losses-of-conversion.js';
@@ -96,7 +96,7 @@ async function rootsOf(
   { db, names }: LossWork,
   { kind, name, isCascade, argumentTypes }: Effect<'drop'>,
 ): Promise<readonly ObjectAddress[]> {
-  if (RELATIONS.has(kind)) {
+  if (RELATION_KINDS.has(kind)) {
     const relation = await names.find(name);
     return relation === null ? [] : [{ catalog: 'pg_class', oid: relation.oid, column: 0 }];
   }
@@ -112,8 +112,6 @@ async function rootsOf(
   if (!['function', 'procedure', 'routine', 'aggregate'].includes(kind)) return [];
   return findNamedRoutines(db, names.schemasOf(name.schema), { name: name.name, argumentTypes });
 }
-
-const RELATIONS = new Set(['table', 'foreign table', 'view', 'materialized view', 'sequence', 'index']);
 
 function listed(address: ObjectAddress | null): readonly ObjectAddress[] {
   return address === null ? [] : [address];

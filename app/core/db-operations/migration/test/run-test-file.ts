@@ -3,15 +3,7 @@ import type { Client } from 'pg';
 import { readExtensions } from '../../../../database/catalog/extensions.js';
 import type { Queryable } from '../../../../database/queryable.js';
 import { isConnectionLost } from '../../../../services/connection/connection-errors.js';
-import { isServerError } from '../../../../services/database-errors.js';
-import {
-  checkSqlFile,
-  offsetOfPosition,
-  readSqlFile,
-  runSqlFile,
-  type SqlSource,
-  serverRefusal,
-} from '../../../../services/sql-script.js';
+import { checkSqlFile, readSqlFile, runSqlFile, type SqlSource, withPlace } from '../../../../services/sql-script.js';
 import { ManageDbError, messageOf } from '../../../errors.js';
 import { judgePlan, readTap } from './tap.js';
 
@@ -87,15 +79,10 @@ async function execute(client: Client, source: SqlSource, { statements, rows }: 
     await runSqlFile(client, source);
     return;
   }
-  for (const { text, offset } of statements) {
-    try {
-      const result = await client.query({ text, rowMode: 'array' });
-      for (const [first] of result.rows) if (typeof first === 'string') rows.push(first);
-    } catch (error) {
-      if (!isServerError(error)) throw error;
-      const within = error.position === undefined ? 0 : offsetOfPosition(text, Number(error.position));
-      throw serverRefusal(error, source, { offset: offset + within, statement: text });
-    }
+  for (const statement of statements) {
+    const query = () => client.query({ text: statement.text, rowMode: 'array' });
+    const result = await withPlace(source, statement, query);
+    for (const [first] of result.rows) if (typeof first === 'string') rows.push(first);
   }
 }
 

@@ -1,9 +1,8 @@
-import { escapeIdentifier } from 'pg';
 import { ManageDbError } from '../../../errors.js';
 import { nearest } from '../../../nearest.js';
 import { backupCommand } from '../../backup/backup-command.js';
 import type { Manifest, TableRows } from '../../backup/manifest.js';
-import { qualified } from '../../inspection/find-relation.js';
+import { meant, qualified, spellings } from '../../inspection/find-relation.js';
 import type { Archive, ArchivedTable } from './archive.js';
 
 /** What somebody wants to have back, as they type it: tables, or whole schemas. */
@@ -79,7 +78,7 @@ function expectedOf({ schema, name }: ArchivedTable, { id, tables }: Manifest): 
 }
 
 function findTable(typed: string, tables: readonly ArchivedTable[], manifest: Manifest): ArchivedTable {
-  const matches = matching(tables, typed) ?? matching(tables, typed.toLowerCase()) ?? [];
+  const matches = meant(tables, typed);
   const [match] = matches;
   if (match === undefined) throw notFound(typed, tables, manifest);
   if (matches.length === 1) return match;
@@ -92,17 +91,6 @@ function findTable(typed: string, tables: readonly ArchivedTable[], manifest: Ma
       details: { table: typed, candidates },
     },
   );
-}
-
-function matching(tables: readonly ArchivedTable[], typed: string): readonly ArchivedTable[] | undefined {
-  const matches = tables.filter(({ schema, name }) =>
-    spellings(name).some((end) => typed === end || spellings(schema).some((start) => typed === `${start}.${end}`)),
-  );
-  return matches.length > 0 ? matches : undefined;
-}
-
-function spellings(name: string): readonly string[] {
-  return [name, escapeIdentifier(name)];
 }
 
 function notFound(typed: string, tables: readonly ArchivedTable[], { id, environment }: Manifest): ManageDbError {

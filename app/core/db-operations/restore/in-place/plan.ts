@@ -7,9 +7,9 @@ import {
 } from '../../../../database/catalog/tables-in-place.js';
 import type { Queryable } from '../../../../database/queryable.js';
 import { ManageDbError, PermissionError } from '../../../errors.js';
+import { listed } from '../../../listed.js';
 import type { Target } from '../../../safety/gate.js';
 import { qualified } from '../../inspection/find-relation.js';
-import { listed } from '../../maintenance/check.js';
 import type { Archive, ArchivedKey } from './archive.js';
 import { type Belongings, belongingsOf } from './belongings.js';
 import type { Chosen, ChosenTable } from './choose-tables.js';

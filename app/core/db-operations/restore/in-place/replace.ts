@@ -1,7 +1,9 @@
 import type { Client } from 'pg';
-import { readFiringTriggers, readRelationsInPlace } from '../../../../database/catalog/tables-in-place.js';
+import { readFiringTriggers } from '../../../../database/catalog/firing-triggers.js';
+import { readRelationsInPlace } from '../../../../database/catalog/tables-in-place.js';
 import { endWithUs } from '../../../../services/end-with-us.js';
 import { ManageDbError } from '../../../errors.js';
+import { listed } from '../../../listed.js';
 import type { OperationControls } from '../../../progress.js';
 import type { Manifest, TableRows } from '../../backup/manifest.js';
 import type { Entry } from '../../database-state/contents.js';
@@ -9,7 +11,6 @@ import { searchPathOf, underSearchPath } from '../../database-state/search-path.
 import { countTableRows } from '../../database-state/table-rows.js';
 import { stopIfAborted } from '../../failure.js';
 import { qualified } from '../../inspection/find-relation.js';
-import { listed } from '../../maintenance/check.js';
 import { refuseIfChanged } from '../recheck.js';
 import type { Archive } from './archive.js';
 import type { ChosenTable } from './choose-tables.js';

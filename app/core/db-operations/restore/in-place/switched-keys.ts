@@ -5,19 +5,17 @@ import {
   switchConstraintTriggers,
 } from '../../../../database/catalog/constraint-trigger-modes.js';
 import type { KeyInTheWay } from '../../../../database/catalog/tables-in-place.js';
-import type { Queryable } from '../../../../database/queryable.js';
 import { isServerError } from '../../../../services/database-errors.js';
 import type { Manifest } from '../../backup/manifest.js';
+import { readAbsent, readUnswitched } from '../../database-state/unswitched-constraints.js';
 import type { Plan } from './plan.js';
 
 /** Drops the foreign keys, and returns which of their triggers somebody had switched: no definition of a key says that. */
 export async function dropKeys(client: Client, keys: readonly KeyInTheWay[]): Promise<ConstraintTriggerMode[]> {
   const before = keys.some(({ isSwitched }) => isSwitched) ? await readConstraintTriggerModes(client) : [];
   for (const { drop } of keys) await client.query(drop);
-  if (before.length === 0) return [];
   // keys of partitions have gone with those of their tables
-  const still = new Set((await readConstraintTriggerModes(client)).map(keyOf));
-  return before.filter((mode) => !still.has(keyOf(mode)));
+  return readAbsent(client, before);
 }
 
 /**
@@ -75,20 +73,4 @@ function isMade({ ofSchema, ofTable, constraint }: ConstraintTriggerMode, { miss
     missing.some(({ schema, name }) => schema === ofSchema && name === ofTable) ||
     lostKeys.some(({ name, table }) => name === constraint && table.schema === ofSchema && table.name === ofTable)
   );
-}
-
-/** Only superusers may switch them, and constraints of partitions may have got other names. */
-async function readUnswitched(db: Queryable, wanted: readonly ConstraintTriggerMode[]): Promise<string[]> {
-  const found = new Set((await readConstraintTriggerModes(db)).map(keyOf));
-  const sentences = wanted
-    .filter((mode) => !found.has(keyOf(mode)))
-    .map(
-      ({ schema, table, constraint, mode }) =>
-        `The constraint ${constraint} is enforced on ${schema}.${table}, where its trigger was ${mode}: only a superuser can switch it.`,
-    );
-  return [...new Set(sentences)];
-}
-
-function keyOf({ schema, table, constraint, ofSchema, ofTable, function: of, mode }: ConstraintTriggerMode): string {
-  return JSON.stringify([schema, table, constraint, ofSchema, ofTable, of, mode]);
 }
