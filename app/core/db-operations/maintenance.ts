@@ -49,7 +49,7 @@ export function checkDb(options: OperationOptions = {}): Promise<{ readonly chec
  */
 export function dropAllTables(options: OperationOptions = {}): Promise<DropResult> {
   return guarded('drop-all-tables', options, async (target, permit) => {
-    const result = await dropAllObjects(target, options);
+    const result = await dropAllObjects(target, { ...options, operation: 'drop-all-tables' });
     permit.note({ safetyBackup: result.safetyBackup });
     return result;
   });

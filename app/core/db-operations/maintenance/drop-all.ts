@@ -11,6 +11,7 @@ import type { Target } from '../../safety/gate.js';
 import type { SafetyBackup } from '../backup/safety-backup.js';
 import { CURRENT_TRANSACTION, isCommitted, UnknownOutcome } from '../commit-outcome.js';
 import { explained } from '../failure.js';
+import { refuseIfChanged } from '../restore/recheck.js';
 import { type DropPlan, type DroppedObject, isSamePlan, planDrop } from './drop-plan.js';
 import { lockTimeout } from './lock-timeout.js';
 import { tooManyLocks } from './too-many-locks.js';
@@ -25,6 +26,11 @@ export interface DropResult {
   readonly warnings: readonly string[];
 }
 
+export interface DropOptions extends OperationControls {
+  /** For whom it drops; named in messages. */
+  readonly operation: 'drop-all-tables' | 'reset-database';
+}
+
 /** Without a lockTimeoutMs setting: a DROP that waits makes every later query on the table wait behind it. */
 const LOCK_TIMEOUT_MS = 10_000;
 const OUT_OF_LOCKS = '53200';
@@ -34,16 +40,16 @@ const UNCHANGED = 'Nothing was dropped.';
 
 /**
  * Backs up the target, then drops every user object of it in one transaction; it is the raw work of `drop-all-tables`,
- * without the gate. From before the backup on nobody else writes, so nothing is lost in between. Where nothing is
- * dropped, the backup is removed again.
+ * without the gate. From before the backup on nobody else writes, so nothing is lost in between; stamp and kill switch are
+ * read again after it, and when everything is dropped. Where nothing is dropped, the backup is removed again.
  *
  * Extensions and what came with them stay, and so does the schema `public`. The schema `manage_db` stays too, but its
  * record of applied migrations is emptied, because what they made is gone.
  *
- * @throws ManageDbError `PERMISSION_DENIED`, `LOCK_TIMEOUT`, `DATABASE_IN_USE` when objects were made or dropped meanwhile,
+ * @throws ManageDbError `PERMISSION_DENIED`, `LOCK_TIMEOUT`, `KILL_SWITCH`, `STAMP_MISMATCH`, `DATABASE_IN_USE` when objects were made or dropped meanwhile,
  *   `SQL_FAILED`, and what making a backup throws; in each case nothing is dropped. UnknownOutcome
  */
-export async function dropAllObjects(target: Target, options: OperationControls): Promise<DropResult> {
+export async function dropAllObjects(target: Target, options: DropOptions): Promise<DropResult> {
   const { signal } = options;
   // Loaded here: check-database, which is in the same module, makes no backup.
   const { SafetyBackup } = await import('../backup/safety-backup.js');
@@ -71,7 +77,7 @@ export async function dropAllObjects(target: Target, options: OperationControls)
 
 interface Dropping {
   readonly target: Target;
-  readonly options: OperationControls;
+  readonly options: DropOptions;
   readonly safety: SafetyBackup;
   readonly progress: Progress;
 }
@@ -93,6 +99,7 @@ async function dropWithin(db: Queryable, { target, options, safety, progress }: 
   if (plan.statements.length > 0) {
     await keepWritersOut(db, plan);
     await backUp(safety, options);
+    await requireAllowed(db, target, options);
     await requireUnchanged(db, target, plan);
   }
   const extensions = await readExtensions(db);
@@ -106,6 +113,7 @@ async function dropWithin(db: Queryable, { target, options, safety, progress }: 
   }
   await requireExtensions(db, target, extensions);
   await forgetMigrations(db);
+  await requireAllowed(db, target, options);
   progress.left = await readIdleSubscriptions(db);
   progress.xid = (await db.query<{ xid: string }>(CURRENT_TRANSACTION)).rows[0]?.xid ?? null;
 }
@@ -152,6 +160,15 @@ async function backUp(safety: SafetyBackup, { signal, onProgress }: OperationCon
   onProgress?.({ step: 'backing up what will be dropped' });
   try {
     await safety.make({ signal });
+  } catch (error) {
+    throw explained(error, UNCHANGED, signal);
+  }
+}
+
+/** The gate has decided before the backup, which takes as long as it takes. */
+async function requireAllowed(db: Queryable, target: Target, { operation, signal }: DropOptions): Promise<void> {
+  try {
+    await refuseIfChanged(db, target, operation);
   } catch (error) {
     throw explained(error, UNCHANGED, signal);
   }

@@ -1,0 +1,75 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { dropAllTables, resetDb } from '../../../../app/core/db-operations/maintenance.js';
+import { type OpenDatabase, openDatabase } from '../../../database/catalog/open-database.js';
+import { failureOf } from '../../../support/failure-of.js';
+import { type ScratchWorkspace, scratchWorkspace } from '../../../support/scratch-workspace.js';
+import { stampAs } from '../../../support/stamp.js';
+
+const CONSENT = { env: 'testing', consent: { yes: true } } as const;
+
+const ENGAGE = `select manage_db.engage_kill_switch('anna', 'corrupt invoices', null)`;
+
+const EMPTYING = [
+  ['drop-all-tables', dropAllTables],
+  ['reset-database', resetDb],
+] as const;
+
+describe('dropping everything while others are at work', () => {
+  let db: OpenDatabase;
+  let workspace: ScratchWorkspace;
+  beforeEach(async () => {
+    db = await openDatabase(`create table public.kept (id int primary key, note text);
+      insert into public.kept values (1, 'one'), (2, 'two')`);
+    await stampAs(db.client, 'testing');
+    workspace = scratchWorkspace({
+      '.env.testing': `TESTING_DATABASE_URL=${db.url}\nDATABASE_LOCK_TIMEOUT_MS=1500\n`,
+    });
+  });
+  afterEach(async () => {
+    await workspace.remove();
+    await db.drop();
+  });
+
+  const isThere = async () => (await db.client.query(`select to_regclass('public.kept') as oid`)).rows[0].oid !== null;
+  const backups = (): string[] => {
+    const folder = join(workspace.root, 'backups', 'testing');
+    return existsSync(folder) ? readdirSync(folder) : [];
+  };
+  const nothingHappened = async (): Promise<void> => {
+    expect(await isThere()).to.equal(true);
+    expect(backups()).to.deep.equal([]);
+  };
+
+  for (const [name, empty] of EMPTYING) {
+    it(`${name} drops nothing when the kill switch is engaged during the backup`, async () => {
+      let engaged: Promise<unknown> | null = null;
+      const onProgress = ({ step }: { step: string }): void => {
+        if (step.startsWith('backing up')) {
+          engaged ??= db.client.query(ENGAGE);
+        }
+      };
+      const error = await failureOf(workspace.run(() => empty({ ...CONSENT, onProgress })));
+      await engaged;
+      expect(error.code).to.equal('KILL_SWITCH');
+      expect(error.message).to.contain(`stops ${name}`).and.to.contain('corrupt invoices');
+      expect(error.message).to.contain('Nothing was dropped.');
+      await nothingHappened();
+    });
+  }
+
+  it('drops nothing when the kill switch is engaged while it drops', async () => {
+    let engaged: Promise<unknown> | null = null;
+    await db.client.query('create view public.alone as select 1 as one');
+    await db.client.query('begin; lock table public.alone in access share mode');
+    const onProgress = ({ step }: { step: string }): void => {
+      if (step !== 'dropping views') return;
+      engaged ??= db.client.query(`${ENGAGE}; commit`);
+    };
+    const error = await failureOf(workspace.run(() => dropAllTables({ ...CONSENT, onProgress })));
+    await engaged;
+    expect(error.code).to.equal('KILL_SWITCH');
+    await nothingHappened();
+  });
+});
