@@ -324,6 +324,28 @@ describe('a restore in one transaction', () => {
     expect(made?.label).to.equal(null);
   });
 
+  for (const [what, sql, when] of [
+    ['makes a table in one of its schemas', 'create table "Billing & co".late (id int)', 'dumping'],
+    ['drops a table', 'drop table visits', 'restoring in one transaction'],
+  ] as const) {
+    it(`changes nothing when somebody ${what} before everything is dropped`, async () => {
+      await backup();
+      await client.end();
+      let done: Promise<unknown> | null = null;
+      const onProgress = ({ step }: { step: string }): void => {
+        if (step.startsWith(when))
+          done ??= openClient(database.url).then((other) => other.query(sql).finally(() => other.end()));
+      };
+      const error = await failing({ onProgress });
+      await done;
+      client = await openClient(database.url);
+      expect(error.code).to.equal('DATABASE_IN_USE');
+      expect(error.message).to.contain('Somebody made, changed or dropped objects').and.to.contain('was not changed');
+      expect((await client.query('select from patients')).rowCount).to.equal(1000);
+      expect(await workspace.run(() => listBackups({ env: 'testing' }))).to.have.length(1);
+    });
+  }
+
   const ENGAGE = `select manage_db.engage_kill_switch('anna', 'now', null)`;
   for (const [when, beginning, engage] of [
     [

@@ -8,11 +8,12 @@ import { liftTimeouts, withConnection } from '../../../services/with-connection.
 import { codeOf, ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
+import { takeAdvisoryLock } from '../advisory-lock.js';
 import type { SafetyBackup } from '../backup/safety-backup.js';
 import { CURRENT_TRANSACTION, isCommitted, UnknownOutcome } from '../commit-outcome.js';
 import { explained } from '../failure.js';
 import { refuseIfChanged } from '../restore/recheck.js';
-import { type DropPlan, type DroppedObject, isSamePlan, planDrop } from './drop-plan.js';
+import { changedMeanwhile, type DropPlan, type DroppedObject, isSamePlan, planDrop } from './drop-plan.js';
 import { lockTimeout } from './lock-timeout.js';
 import { tooManyLocks } from './too-many-locks.js';
 
@@ -34,9 +35,9 @@ export interface DropOptions extends OperationControls {
 /** Without a lockTimeoutMs setting: a DROP that waits makes every later query on the table wait behind it. */
 const LOCK_TIMEOUT_MS = 10_000;
 const OUT_OF_LOCKS = '53200';
-/** dependent_objects_still_exist */
-const NOT_EMPTY = '2BP01';
-const UNCHANGED = 'Nothing was dropped.';
+/** dependent_objects_still_exist, undefined_table, invalid_schema_name: not what it was when it was looked at. */
+const NOT_AS_SEEN = ['2BP01', '42P01', '3F000'];
+export const UNCHANGED = 'Nothing was dropped.';
 
 /**
  * Backs up the target, then drops every user object of it in one transaction; it is the raw work of `drop-all-tables`,
@@ -46,7 +47,8 @@ const UNCHANGED = 'Nothing was dropped.';
  * Extensions and what came with them stay, and so does the schema `public`. The schema `manage_db` stays too, but its
  * record of applied migrations is emptied, because what they made is gone.
  *
- * @throws ManageDbError `PERMISSION_DENIED`, `LOCK_TIMEOUT`, `KILL_SWITCH`, `STAMP_MISMATCH`, `DATABASE_IN_USE` when objects were made or dropped meanwhile,
+ * @throws ManageDbError `PERMISSION_DENIED`, `LOCK_TIMEOUT`, `KILL_SWITCH`, `STAMP_MISMATCH`, `DATABASE_IN_USE` when objects were made, changed or
+ *   dropped meanwhile,
  *   `SQL_FAILED`, and what making a backup throws; in each case nothing is dropped. UnknownOutcome
  */
 export async function dropAllObjects(target: Target, options: DropOptions): Promise<DropResult> {
@@ -94,6 +96,8 @@ interface Progress {
 async function dropWithin(db: Queryable, { target, options, safety, progress }: Dropping): Promise<void> {
   await liftTimeouts(db, 'transaction');
   await db.query(LIMITS, [String(lockTimeoutMs(target))]);
+  // who applies migrations would go on in a database that has none of them any more
+  await takeAdvisoryLock(db, 'migrations', { timeoutMs: lockTimeoutMs(target), signal: options.signal });
   const plan = await planDrop(db, target);
   progress.plan = plan;
   if (plan.statements.length > 0) {
@@ -145,15 +149,7 @@ async function lockTables(db: Queryable, { tables }: DropPlan, mode: 'exclusive'
  */
 async function requireUnchanged(db: Queryable, target: Target, plan: DropPlan): Promise<void> {
   await lockTables(db, plan, 'access exclusive');
-  if (!isSamePlan(plan, await planDrop(db, target))) throw changedMeanwhile(target);
-}
-
-function changedMeanwhile({ database }: Target, cause?: unknown): ManageDbError {
-  return new ManageDbError(
-    'DATABASE_IN_USE',
-    `Objects of ${database} were made or dropped while it was backed up. ${UNCHANGED}`,
-    { hint: 'Run it again when nobody else works in it.', ...(cause === undefined ? {} : { cause }) },
-  );
+  if (!isSamePlan(plan, await planDrop(db, target))) throw changedMeanwhile(target, UNCHANGED);
 }
 
 async function backUp(safety: SafetyBackup, { signal, onProgress }: OperationControls): Promise<void> {
@@ -225,7 +221,7 @@ async function nothingDropped(error: unknown, target: Target, signal: AbortSigna
   const code = codeOf(error) ?? '';
   if (errorCodeOf(code) === 'LOCK_TIMEOUT') return lockTimeout(target, lockTimeoutMs(target), error);
   if (code === OUT_OF_LOCKS || isOutOfLocksInDump(error)) return tooManyLocks(target, error);
-  if (code === NOT_EMPTY) return changedMeanwhile(target, error);
+  if (NOT_AS_SEEN.includes(code)) return changedMeanwhile(target, UNCHANGED, error);
   return error instanceof ManageDbError ? error : explained(error, UNCHANGED, signal);
 }
 

@@ -1,7 +1,11 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { backupDatabase } from '../../../../app/core/db-operations/backup.js';
 import { dropAllTables, resetDb } from '../../../../app/core/db-operations/maintenance.js';
+import { restoreDatabase } from '../../../../app/core/db-operations/restore.js';
+import type { ManageDbError } from '../../../../app/core/errors.js';
+import { ADVISORY_LOCKS } from '../../../../app/database/advisory-locks.js';
 import { type OpenDatabase, openDatabase } from '../../../database/catalog/open-database.js';
 import { failureOf } from '../../../support/failure-of.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../../support/scratch-workspace.js';
@@ -71,5 +75,58 @@ describe('dropping everything while others are at work', () => {
     await engaged;
     expect(error.code).to.equal('KILL_SWITCH');
     await nothingHappened();
+  });
+
+  for (const [name, empty] of EMPTYING) {
+    for (const [other, meanwhile] of EMPTYING) {
+      it(`${name} refuses while ${other} is at work in the same database`, async () => {
+        let second: Promise<ManageDbError> | null = null;
+        const onProgress = ({ step }: { step: string }): void => {
+          if (step.startsWith('backing up')) second ??= failureOf(empty(CONSENT));
+        };
+        const { safetyBackup } = await workspace.run(() => meanwhile({ ...CONSENT, onProgress }));
+        const error = await second;
+        expect(error).to.include({ code: 'DATABASE_IN_USE' });
+        expect(String(error)).to.contain(
+          `Another restore, copy, drop or reset of ${db.name} is running. Nothing was dropped.`,
+        );
+        expect(await isThere()).to.equal(false);
+        expect(backups()).to.deep.equal([safetyBackup]);
+      });
+    }
+  }
+
+  it('lets two that begin at once come to a good end, one after the other or one of them refused', async () => {
+    const ends = await workspace.run(() => Promise.allSettled([dropAllTables(CONSENT), dropAllTables(CONSENT)]));
+    expect(ends.map(({ status }) => status)).to.include('fulfilled');
+    for (const end of ends) if (end.status === 'rejected') expect(end.reason).to.include({ code: 'DATABASE_IN_USE' });
+    expect(await isThere()).to.equal(false);
+    expect(backups()).to.have.length(1);
+  });
+
+  it('waits for who applies migrations, and not for ever', async () => {
+    await db.client.query(`begin; select pg_advisory_xact_lock(${ADVISORY_LOCKS.migrations})`);
+    const error = await failureOf(workspace.run(() => dropAllTables(CONSENT)));
+    await db.client.query('rollback');
+    expect(error.code).to.equal('LOCK_TIMEOUT');
+    expect(error.message).to.contain('applying migrations').and.to.contain('Nothing was');
+    await nothingHappened();
+  });
+
+  it('keeps a restore out, which would load into what is being emptied', async () => {
+    workspace.write({ '.env.testing': `TESTING_DATABASE_URL=${db.url}\n` });
+    const { id } = await workspace.run(() => backupDatabase({ env: 'testing' }));
+    await db.client.query('create view public.alone as select 1 as one');
+    await db.client.query('begin; lock table public.alone in access share mode');
+    let restored: Promise<ManageDbError> | null = null;
+    const onProgress = ({ step }: { step: string }): void => {
+      if (step !== 'dropping views') return;
+      restored ??= failureOf(restoreDatabase({ ...CONSENT, id, disconnectUsers: true })).finally(() =>
+        db.client.query('rollback'),
+      );
+    };
+    await workspace.run(() => dropAllTables({ ...CONSENT, onProgress }));
+    expect(await restored).to.include({ code: 'DATABASE_IN_USE' });
+    expect(await isThere()).to.equal(false);
   });
 });

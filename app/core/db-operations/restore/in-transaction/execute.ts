@@ -8,7 +8,7 @@ import { tableProgress } from '../../backup/dump/table-progress.js';
 import { restoredContents } from './archive-contents.js';
 import type { Dropping } from './dropping.js';
 import type { TransactionRestore } from './request.js';
-import { LOADED, LOCKED, script } from './script.js';
+import { DROPPED, LOADED, LOCKED, script } from './script.js';
 
 export interface Attempt {
   readonly tools: ClientTools;
@@ -21,7 +21,13 @@ export interface Executed {
   /** The id of the transaction; `null`: its COMMIT was not sent, so that it will be rolled back. */
   readonly xid: string | null;
   /** Psql may have failed after its COMMIT had arrived. */
-  readonly failure: { readonly error: unknown } | null;
+  readonly failure: Failure | null;
+}
+
+export interface Failure {
+  readonly error: unknown;
+  /** What was there had been dropped by then. */
+  readonly isDropped: boolean;
 }
 
 /** Has psql do everything in one transaction, and pg_restore write what it loads. What fails while they run is returned. */
@@ -51,7 +57,8 @@ async function executeList(
   const { settings } = target;
   let xid = '';
   let isCommitting = false;
-  let failure: { readonly error: unknown } | null = null;
+  let isDropped = false;
+  let failure: Failure | null = null;
   try {
     const contents = new PassThrough();
     const [whole, locked, loaded] = [latch(), latch(), latch()];
@@ -59,7 +66,7 @@ async function executeList(
     const gone = new AbortController();
     const noted = (work: Promise<void>): Promise<void> =>
       work.catch((error: unknown) => {
-        if (!gone.signal.aborted) failure = { error };
+        if (!gone.signal.aborted) failure = { error, isDropped };
         throw error;
       });
     await inOrder(
@@ -98,6 +105,7 @@ async function executeList(
           onStderr: (line) => {
             xid = /manage_db transaction (\d+)/.exec(line)?.[1] ?? xid;
             if (line.includes(LOCKED)) locked.open();
+            if (line.includes(DROPPED)) isDropped = true;
             if (line.includes(LOADED)) loaded.open();
             progress(line);
           },
@@ -112,7 +120,7 @@ async function executeList(
     );
     return { xid, failure: null };
   } catch (error) {
-    return { xid: isCommitting ? xid : null, failure: failure ?? { error } };
+    return { xid: isCommitting ? xid : null, failure: failure ?? { error, isDropped } };
   }
 }
 

@@ -13,6 +13,9 @@ export const LOCK_TIMEOUT_MS = 10_000;
 /** Said when every table is locked. */
 export const LOCKED = 'manage_db: nobody writes any more';
 
+/** Said when what was there is dropped. */
+export const DROPPED = 'manage_db: nothing is there any more';
+
 /** Said when everything is loaded. */
 export const LOADED = 'manage_db: all is loaded';
 
@@ -56,7 +59,7 @@ ${notice(`manage_db transaction %', pg_catalog.pg_current_xact_id()`)}`;
   yield `${plan.locks.map((lock) => `${lock};\n`).join('')}${notice(`${LOCKED}'`)}`;
   if (!(await locked)) return;
   await backUp();
-  yield `${plan.statements.join(';\n')};\n`;
+  yield `${plan.statements.join(';\n')};\n${notice(`${DROPPED}'`)}`;
   const unknownStatement = unknownStatementFor(serverMajor);
   yield* inLargeChunks(withoutTransaction(contents, { unknownStatement, searchPath }));
   // what it writes ends before it has ended, and before it has said whether all was well
