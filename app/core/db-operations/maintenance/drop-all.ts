@@ -2,7 +2,7 @@ import { escapeIdentifier } from 'pg';
 import { readExtensions } from '../../../database/catalog/extensions.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { ownTables } from '../../../database/records/own-tables.js';
-import { errorCodeOf } from '../../../services/database-errors.js';
+import { errorCodeOf, isServerError } from '../../../services/database-errors.js';
 import { getOperationSession } from '../../../services/database-service.js';
 import { liftTimeouts, withConnection } from '../../../services/with-connection.js';
 import { codeOf, ManageDbError } from '../../errors.js';
@@ -13,6 +13,7 @@ import type { SafetyBackup } from '../backup/safety-backup.js';
 import { CURRENT_TRANSACTION, isCommitted, UnknownOutcome } from '../commit-outcome.js';
 import { explained } from '../failure.js';
 import { refuseIfChanged } from '../restore/recheck.js';
+import { areDefinitionsAsSeen, isAllAsSeen, type Seen, see } from './as-seen.js';
 import { changedMeanwhile, type DropPlan, type DroppedObject, isSamePlan, planDrop } from './drop-plan.js';
 import { lockTimeout } from './lock-timeout.js';
 import { tooManyLocks } from './too-many-locks.js';
@@ -60,6 +61,8 @@ export async function dropAllObjects(target: Target, options: DropOptions): Prom
   try {
     await getOperationSession((session) => dropWithin(session, { target, options, safety, progress }), {
       env: target.environment,
+      // what others commit has to be seen
+      isolation: 'read committed',
       signal,
     });
   } catch (error) {
@@ -100,11 +103,13 @@ async function dropWithin(db: Queryable, { target, options, safety, progress }: 
   await takeAdvisoryLock(db, 'migrations', { timeoutMs: lockTimeoutMs(target), signal: options.signal });
   const plan = await planDrop(db, target);
   progress.plan = plan;
+  let seen: Seen | null = null;
   if (plan.statements.length > 0) {
     await keepWritersOut(db, plan);
+    seen = await see(db, plan);
     await backUp(safety, options);
     await requireAllowed(db, target, options);
-    await requireUnchanged(db, target, plan);
+    await requireUnchanged(db, target, { plan, seen });
   }
   const extensions = await readExtensions(db);
   const total = plan.statements.reduce((sum, { count }) => sum + count, 0);
@@ -117,6 +122,7 @@ async function dropWithin(db: Queryable, { target, options, safety, progress }: 
   }
   await requireExtensions(db, target, extensions);
   await forgetMigrations(db);
+  if (seen !== null && !(await isAllAsSeen(target, seen, options.signal))) throw changedMeanwhile(target, UNCHANGED);
   await requireAllowed(db, target, options);
   progress.left = await readIdleSubscriptions(db);
   progress.xid = (await db.query<{ xid: string }>(CURRENT_TRANSACTION)).rows[0]?.xid ?? null;
@@ -144,12 +150,17 @@ async function lockTables(db: Queryable, { tables }: DropPlan, mode: 'exclusive'
 }
 
 /**
- * What was made since the plan is in no backup, and a CASCADE would take it along. Once nobody else has a lock on a table,
- * whatever was built on one is committed, and seen. What is made in a schema later than this, DROP SCHEMA refuses.
+ * What was made or changed since the plan is in no backup, and a CASCADE would take it along. Once nobody else has a lock on a
+ * table, whatever was built on one is committed, and seen. What is made in a schema later than this, DROP SCHEMA refuses.
  */
-async function requireUnchanged(db: Queryable, target: Target, plan: DropPlan): Promise<void> {
+async function requireUnchanged(
+  db: Queryable,
+  target: Target,
+  { plan, seen }: { readonly plan: DropPlan; readonly seen: Seen },
+): Promise<void> {
   await lockTables(db, plan, 'access exclusive');
-  if (!isSamePlan(plan, await planDrop(db, target))) throw changedMeanwhile(target, UNCHANGED);
+  if (isSamePlan(plan, await planDrop(db, target)) && (await areDefinitionsAsSeen(db, seen))) return;
+  throw changedMeanwhile(target, UNCHANGED);
 }
 
 async function backUp(safety: SafetyBackup, { signal, onProgress }: OperationControls): Promise<void> {
@@ -221,8 +232,13 @@ async function nothingDropped(error: unknown, target: Target, signal: AbortSigna
   const code = codeOf(error) ?? '';
   if (errorCodeOf(code) === 'LOCK_TIMEOUT') return lockTimeout(target, lockTimeoutMs(target), error);
   if (code === OUT_OF_LOCKS || isOutOfLocksInDump(error)) return tooManyLocks(target, error);
-  if (NOT_AS_SEEN.includes(code)) return changedMeanwhile(target, UNCHANGED, error);
+  if (NOT_AS_SEEN.includes(code) || isOvertaken(error)) return changedMeanwhile(target, UNCHANGED, error);
   return error instanceof ManageDbError ? error : explained(error, UNCHANGED, signal);
+}
+
+/** Somebody has written what it was about to drop, and committed while it waited. */
+function isOvertaken(error: unknown): boolean {
+  return isServerError(error) && /^tuple concurrently (?:updated|deleted)$/.test(error.message);
 }
 
 /** pg_dump locks every table beside us. */
