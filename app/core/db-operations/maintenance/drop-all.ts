@@ -56,7 +56,11 @@ export async function dropAllObjects(target: Target, options: DropOptions): Prom
   const { signal } = options;
   // Loaded here: check-database, which is in the same module, makes no backup.
   const { SafetyBackup } = await import('../backup/safety-backup.js');
-  const safety = await SafetyBackup.prepare(target, { encryption: null }, options);
+  const safety = await SafetyBackup.prepare(
+    target,
+    { label: `before ${options.operation}`, encryption: null },
+    options,
+  );
   const progress: Progress = { xid: null, plan: null, left: [] };
   try {
     await getOperationSession((session) => dropWithin(session, { target, options, safety, progress }), {

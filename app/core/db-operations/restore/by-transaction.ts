@@ -33,7 +33,7 @@ export async function restoreByTransaction(maintenance: Client, restore: WholeRe
   if (manifest.format !== 'plain') {
     await refuseOtherArchivedStamp({ folder, manifest, settings, serverMajor, signal: controls.signal });
   }
-  const safety = await SafetyBackup.prepare(target, manifest, controls);
+  const safety = await SafetyBackup.prepare(target, { ...manifest, label: 'before a restore' }, controls);
   await lockRestoreOf(maintenance, target.database);
   await dropAbandonedScratchDatabases(maintenance);
   if (disconnectUsers) await endSessionsOf(maintenance, target.database);

@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { backupDatabase } from '../../../../app/core/db-operations/backup.js';
+import { listBackups } from '../../../../app/core/db-operations/list-backups.js';
 import { dropAllTables, resetDb } from '../../../../app/core/db-operations/maintenance.js';
 import { restoreDatabase } from '../../../../app/core/db-operations/restore.js';
 import type { ManageDbError } from '../../../../app/core/errors.js';
@@ -103,6 +104,19 @@ describe('dropping everything while others are at work', () => {
     expect(await isThere()).to.equal(false);
     expect(backups()).to.have.length(1);
   });
+
+  for (const [name, empty] of EMPTYING) {
+    it(`${name} calls its backup after itself, which "latest" and create-backup do not mean`, async () => {
+      const { safetyBackup } = await workspace.run(() => empty(CONSENT));
+      const [backup] = await workspace.run(() => listBackups({ env: 'testing' }));
+      expect([backup?.id, backup?.label]).to.deep.equal([safetyBackup, `before ${name}`]);
+      expect(safetyBackup).to.contain(`-before-${name}`);
+      const latest = () => restoreDatabase({ ...CONSENT, id: 'latest' });
+      expect(await failureOf(workspace.run(latest))).to.include({ code: 'NOT_FOUND' });
+      const another = () => backupDatabase({ env: 'testing', label: `before ${name}` });
+      expect(await failureOf(workspace.run(another))).to.include({ code: 'USAGE' });
+    });
+  }
 
   it('waits for who applies migrations, and not for ever', async () => {
     await db.client.query(`begin; select pg_advisory_xact_lock(${ADVISORY_LOCKS.migrations})`);
