@@ -15,7 +15,7 @@ export const command = defineCommand<Args>({
     ['kill-switch status --env production', 'whether changes are possible now, and why not'],
     [
       'kill-switch engage --env production --for 2h --reason "corrupt invoices"',
-      'no operation changes anything for two hours',
+      'no operation begins to change anything for two hours',
     ],
     [
       'kill-switch release --env production --confirm "EXECUTE RELEASE_KILL_SWITCH ON clinic" --reason "repaired"',
@@ -55,7 +55,10 @@ async function engage(lasting: string | undefined, { operation }: CommandContext
   return {
     data: result,
     text: (paint) =>
-      `${paint.red('■')} engaged ${expiresAt === null ? 'until it is released' : `until ${expiresAt}`}: no operation of manage_db changes anything`,
+      [
+        `${paint.red('■')} engaged ${expiresAt === null ? 'until it is released' : `until ${expiresAt}`}: no operation of manage_db begins to change anything`,
+        'Restores, copies, drops and resets that run stop before they replace or drop anything; other changes that run go on to their end.',
+      ].join('\n'),
   };
 }
 

@@ -14,9 +14,9 @@ export const command = defineCommand<StorageArgs>({
     ['list-all-backups --env production --json', 'of one environment, for programs'],
   ],
   builder: storageFlag,
-  async run({ storage }, { env }) {
+  async run({ storage }, { env, signal }) {
     const { listBackups } = await import('../../app/core/db-operations/list-backups.js');
-    const backups = await listBackups({ storage, ...(env === undefined ? {} : { env }) });
+    const backups = await listBackups({ storage, signal, ...(env === undefined ? {} : { env }) });
     return {
       data: { backups },
       text: (paint) =>

@@ -3,7 +3,6 @@ import { type BackupStorage, folderStorage } from '../../services/storage.js';
 import { withMaintenanceConnection } from '../../services/with-connection.js';
 import { codeOf, ManageDbError } from '../errors.js';
 import { guarded, type Target } from '../safety/gate.js';
-import { SAFETY_LABEL } from './backup/backup-id.js';
 import type { Deposit } from './backup/deposit.js';
 import { asDiskFull } from './backup/disk-full.js';
 import { newSealing } from './backup/encryption/sealing.js';
@@ -16,6 +15,7 @@ import { storageRepository } from './backup/repository/storage-repository.js';
 import { prefixOfBackup } from './backup/repository/stored-backup.js';
 import { sweepPartials } from './backup/repository/sweep-partials.js';
 import { type BackupOptions, type BackupRequest, backupRequest } from './backup/request.js';
+import { isSafetyLabel } from './backup/safety-label.js';
 import type { Verification } from './backup/verification.js';
 import { explained } from './failure.js';
 import { dropAbandonedScratchDatabases } from './scratch/scratch-database.js';
@@ -43,10 +43,14 @@ export interface BackupResult {
  */
 export async function backupDatabase(options: BackupOptions = {}): Promise<BackupResult> {
   const request = backupRequest(options);
-  if (request.label === SAFETY_LABEL) {
-    throw new ManageDbError('USAGE', `"${SAFETY_LABEL}" is the label of the backups that restores make themselves.`, {
-      hint: 'Choose another label.',
-    });
+  if (isSafetyLabel(request.label)) {
+    throw new ManageDbError(
+      'USAGE',
+      `"${request.label}" is the label of backups that manage_db makes itself, of what it replaces or drops.`,
+      {
+        hint: 'Choose another label.',
+      },
+    );
   }
   return guarded('create-backup', options, (target) => createBackup(target, request));
 }

@@ -61,8 +61,8 @@ export function killSwitchStatus(options: OperationOptions = {}): Promise<KillSw
 }
 
 /**
- * Blocks every change of a database, by whoever and from wherever, until it is released or expires. What is running goes
- * on to its end.
+ * Blocks every change of a database, by whoever and from wherever, until it is released or expires. Restores, copies, drops
+ * and resets that are running stop before they replace or drop anything; other changes that are running go on to their end.
  *
  * @throws ManageDbError `CONFIRMATION_REQUIRED` without a reason, `PERMISSION_DENIED` below operator, `USAGE`
  * @example await engageKillSwitch({ env: 'production', consent: { reason: 'corrupt invoices' }, expiresInMs: 7_200_000 });

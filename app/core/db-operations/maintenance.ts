@@ -1,7 +1,8 @@
 import { connectForOperation } from '../../services/database-service.js';
 import { guarded, type OperationOptions } from '../safety/gate.js';
 import type { Check } from './maintenance/check.js';
-import { type DropResult, dropAllObjects } from './maintenance/drop-all.js';
+import { type DropResult, dropAllObjects, UNCHANGED } from './maintenance/drop-all.js';
+import { whileOthersAreKeptOut } from './maintenance/keep-others-out.js';
 import { type ResetOptions, type ResetResult, resetDatabase } from './maintenance/reset.js';
 import { runChecks } from './maintenance/run-checks.js';
 
@@ -44,12 +45,15 @@ export function checkDb(options: OperationOptions = {}): Promise<{ readonly chec
  * manage_db stay. One transaction: all of it or nothing.
  *
  * @throws ManageDbError `PERMISSION_DENIED` (objects of other owners, listed), `LOCK_TIMEOUT` (names who is in the way),
- *   `DATABASE_IN_USE` (objects were made or dropped during the backup), `SQL_FAILED`, what making a backup throws; nothing is dropped then
+ *   `DATABASE_IN_USE` (another restore, copy, drop or reset is running, or somebody made, changed or dropped objects meanwhile),
+ *   `KILL_SWITCH`, `STAMP_MISMATCH`, `SQL_FAILED`, what making a backup throws; nothing is dropped then
  * @example const { dropped, undo } = await dropAllTables({ env: 'testing', consent: { yes: true } });
  */
 export function dropAllTables(options: OperationOptions = {}): Promise<DropResult> {
   return guarded('drop-all-tables', options, async (target, permit) => {
-    const result = await dropAllObjects(target, options);
+    const result = await whileOthersAreKeptOut(target, UNCHANGED, () =>
+      dropAllObjects(target, { ...options, operation: 'drop-all-tables' }),
+    );
     permit.note({ safetyBackup: result.safetyBackup });
     return result;
   });
@@ -64,7 +68,7 @@ export function dropAllTables(options: OperationOptions = {}): Promise<DropResul
  */
 export function resetDb(options: OperationOptions & ResetOptions = {}): Promise<ResetResult> {
   return guarded('reset-database', options, async (target, permit) => {
-    const result = await resetDatabase(target, options);
+    const result = await whileOthersAreKeptOut(target, UNCHANGED, () => resetDatabase(target, options));
     permit.note({ safetyBackup: result.safetyBackup });
     return result;
   });

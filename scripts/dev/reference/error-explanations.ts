@@ -502,7 +502,8 @@ export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> =
     causes: [
       'sessions of applications or people are open',
       'it has a logical replication slot, a subscription, pg_cron or a prepared transaction',
-      'another restore, copy or runner of migrations is at work, or has been since the plan was shown',
+      'another restore, copy, drop, reset or runner of migrations is at work, or has been since the plan was shown',
+      'somebody made, changed or dropped objects while what is to be dropped was backed up',
     ],
     remedy:
       'End the sessions, or let them be ended by `--disconnect-users`. Where a plan was shown, look at the new one and run it again.',

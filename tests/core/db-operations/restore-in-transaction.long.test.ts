@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import pg from 'pg';
 import { backupDatabase } from '../../../app/core/db-operations/backup.js';
@@ -65,6 +66,10 @@ const FINGERPRINT = `
     union all select 'd' || defaclacl::text from pg_default_acl
     union all select 'k' || count(*) from pg_cast where oid >= 16384 and castcontext = 'e'
     union all select 'o' || p.prosrc from pg_proc p where p.proname = 'finish') all_lines (line)`;
+
+const DROPPERS_WAITING = `
+  select from pg_locks l join pg_database d on d.oid = l.database
+  where d.datname = current_database() and not l.granted and l.mode = 'AccessExclusiveLock'`;
 
 describe('a restore in one transaction', () => {
   let database: ScratchDatabase;
@@ -318,6 +323,67 @@ describe('a restore in one transaction', () => {
     client = await openClient(database.url);
     expect(made?.label).to.equal(null);
   });
+
+  for (const [what, sql, when] of [
+    ['makes a table in one of its schemas', 'create table "Billing & co".late (id int)', 'dumping'],
+    ['drops a table', 'drop table visits', 'restoring in one transaction'],
+  ] as const) {
+    it(`changes nothing when somebody ${what} before everything is dropped`, async () => {
+      await backup();
+      await client.end();
+      let done: Promise<unknown> | null = null;
+      const onProgress = ({ step }: { step: string }): void => {
+        if (step.startsWith(when))
+          done ??= openClient(database.url).then((other) => other.query(sql).finally(() => other.end()));
+      };
+      const error = await failing({ onProgress });
+      await done;
+      client = await openClient(database.url);
+      expect(error.code).to.equal('DATABASE_IN_USE');
+      expect(error.message).to.contain('Somebody made, changed or dropped objects').and.to.contain('was not changed');
+      expect((await client.query('select from patients')).rowCount).to.equal(1000);
+      expect(await workspace.run(() => listBackups({ env: 'testing' }))).to.have.length(1);
+    });
+  }
+
+  const ENGAGE = `select manage_db.engage_kill_switch('anna', 'now', null)`;
+  for (const [when, beginning, engage] of [
+    [
+      'what is there is backed up',
+      'dumping',
+      async (other: pg.Client) => {
+        await other.query(ENGAGE);
+      },
+    ],
+    [
+      'it restores',
+      'restoring in one transaction',
+      async (other: pg.Client) => {
+        await other.query('begin; lock table names in access share mode');
+        // from here on it drops what is there
+        while ((await other.query(DROPPERS_WAITING)).rowCount === 0) await sleep(50);
+        await other.query(`${ENGAGE}; commit`);
+      },
+    ],
+  ] as const) {
+    it(`is stopped by a kill switch that is engaged while ${when}`, async () => {
+      await backup();
+      const before = await fingerprint();
+      await client.end();
+      let engaged: Promise<unknown> | null = null;
+      const onProgress = ({ step }: { step: string }): void => {
+        if (!step.startsWith(beginning)) return;
+        engaged ??= openClient(database.url).then((other) => engage(other).finally(() => other.end()));
+      };
+      const error = await failing({ onProgress });
+      await engaged;
+      client = await openClient(database.url);
+      expect(error.code).to.equal('KILL_SWITCH');
+      expect(error.message).to.contain('anna has engaged it: now').and.to.contain('was not changed');
+      expect(await fingerprint()).to.equal(before);
+      expect(await workspace.run(() => listBackups({ env: 'testing' }))).to.have.length(1);
+    });
+  }
 
   it('says what is so when something fails after the commit, and keeps what leads back', async () => {
     await backup();

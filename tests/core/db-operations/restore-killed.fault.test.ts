@@ -123,7 +123,7 @@ describe('a restore that is killed', function () {
       const error = await restore().catch((reason: unknown) => reason);
       expect(error).to.include({ code: 'DATABASE_IN_USE' });
       expect(String(error))
-        .to.include(`Another restore or copy into ${db.name} is running`)
+        .to.include(`Another restore, copy, drop or reset of ${db.name} is running`)
         .and.include('was not changed');
     } finally {
       child.kill('SIGKILL');

@@ -100,6 +100,15 @@ describe('retention', () => {
     expect(retain([], { keepLast: 1 })).to.deep.equal([]);
     expect(kept(daily('2026-01-01', 1), { keepMonthly: 1 })).to.have.length(1);
   });
+
+  for (const label of ['before a restore', 'before drop-all-tables', 'before reset-database', 'before a rollback']) {
+    it(`counts none that is called "${label}", and keeps the newest of them`, () => {
+      const [first, ...others] = daily('2026-01-01', 5).map((backup) => ({ ...backup, label }));
+      const planned = complete('2025-12-31T12:00');
+      const backups = [planned, ...(first === undefined ? [] : [first]), ...others];
+      expect(kept(backups, { keepLast: 3 })).to.deep.equal(['2026-01-05T12:00', '2025-12-31T12:00']);
+    });
+  }
 });
 
 type Backup = BackupSummary;

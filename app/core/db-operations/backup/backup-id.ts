@@ -34,6 +34,3 @@ function slugOf(label: string): string {
     .slice(0, LONGEST_SLUG);
   return words.replace(/^-+|-+$/g, '');
 }
-
-/** Of the backups that a restore makes of what it replaces: `latest` means none of them. */
-export const SAFETY_LABEL = 'before a restore';

@@ -8,15 +8,13 @@ import { ManageDbError } from '../../errors.js';
 import { shortened } from '../../listed.js';
 import type { OperationControls } from '../../progress.js';
 import { isOfSearchPath, searchPathOf, underSearchPath } from '../database-state/search-path.js';
-import { countTableRows, listTablesWithoutRows } from '../database-state/table-rows.js';
+import { countTableRows, listTablesWithoutRows } from '../database-state/table-rows.js';import { withoutEventTriggers } from '../database-state/without-triggers.js';
 import { stopIfAborted } from '../failure.js';
-import { loadDump } from './dump/load.js';
+import { JobsDeadlocked, type LoadRequest, loadDump } from './dump/load.js';
 import { type LeftOutParts, NOTHING_LEFT_OUT } from './left-out-parts.js';
 import type { Manifest, TableRows } from './manifest.js';
 
 const MOST_JOBS = 4;
-
-import { withoutEventTriggers } from '../database-state/without-triggers.js';
 
 export interface ScratchFilling {
   readonly settings: ConnectionSettings;
@@ -43,12 +41,7 @@ export async function fillScratch(scratch: string, filling: ScratchFilling): Pro
   const jobs = Math.min(MOST_JOBS, availableParallelism());
   const load = { ...controls, tools, settings, serverMajor, database: scratch, folder, manifest, jobs, parts };
   const searchPath = searchPathOf(manifest.properties);
-  await loadDump(load).catch(async (error: unknown) => {
-    if (!isOfSearchPath(error)) throw error;
-    controls.onProgress?.({ step: `restoring again, under the search_path ${searchPath} that its functions rely on` });
-    await renew();
-    await loadDump({ ...load, searchPath });
-  });
+  await loadPatiently(load, { searchPath, renew });
   return withConnection(settings, { database: scratch, signal: controls.signal }, async (client) => {
     const { constraintTriggers = [] } = manifest;
     if (constraintTriggers.length > 0) await client.query(switchConstraintTriggers(constraintTriggers));
@@ -66,6 +59,33 @@ export async function fillScratch(scratch: string, filling: ScratchFilling): Pro
     await underSearchPath(client, searchPath, () => client.query('analyze'));
     return tables;
   });
+}
+
+interface Again {
+  /** Of those who worked with the database. */
+  readonly searchPath: string;
+  readonly renew: () => Promise<void>;
+}
+
+/** Loads it, and once more in another way where that way alone was at fault. */
+async function loadPatiently(load: LoadRequest, { searchPath, renew }: Again): Promise<void> {
+  let attempt = load;
+  for (;;) {
+    try {
+      return await loadDump(attempt);
+    } catch (error) {
+      if (isOfSearchPath(error) && attempt.searchPath === undefined) {
+        load.onProgress?.({ step: `restoring again, under the search_path ${searchPath} that its functions rely on` });
+        attempt = { ...attempt, searchPath };
+      } else if (error instanceof JobsDeadlocked && attempt.jobs > 1) {
+        load.onProgress?.({ step: 'restoring again, with one job: several ended in a deadlock' });
+        attempt = { ...attempt, jobs: 1 };
+      } else {
+        throw error;
+      }
+      await renew();
+    }
+  }
 }
 
 function refuseDifferences(manifest: Manifest, tables: readonly TableRows[]): void {

@@ -1,5 +1,5 @@
-import { SAFETY_LABEL } from './backup-id.js';
 import type { BackupSummary } from './repository/summary.js';
+import { isSafetyLabel } from './safety-label.js';
 
 /** How many are kept: the newest ones, and the newest one of each day, ISO week and month, all in UTC. */
 export interface RetentionRules {
@@ -25,8 +25,8 @@ export interface Retained {
 export function retain(backups: readonly BackupSummary[], rules: RetentionRules): Retained[] {
   const newestFirst = [...backups].sort((a, b) => b.createdAt.localeCompare(a.createdAt) || b.id.localeCompare(a.id));
   const all = newestFirst.filter(({ state }) => state === 'complete');
-  // what a restore has replaced is no backup that somebody has planned
-  const complete = all.filter(({ label }) => label !== SAFETY_LABEL);
+  // what was replaced or dropped is no backup that somebody has planned
+  const complete = all.filter(({ label }) => !isSafetyLabel(label));
   const reasons = new Map<string, string[]>();
   const keep = (backup: BackupSummary | undefined, reason: string): void => {
     if (backup !== undefined) reasons.set(backup.path, [...(reasons.get(backup.path) ?? []), reason]);
@@ -44,11 +44,11 @@ export function retain(backups: readonly BackupSummary[], rules: RetentionRules)
   const whole = complete.find(({ isWhole }) => isWhole);
   if (whole !== complete[0]) keep(whole, 'the newest with everything in it');
   keep(bestVerified(complete), 'the newest that is verified');
-  const replaced = all.filter(({ label }) => label === SAFETY_LABEL);
-  keep(replaced[0], 'the newest of what restores have replaced');
+  const replaced = all.filter(({ label }) => isSafetyLabel(label));
+  keep(replaced[0], 'the newest of what was replaced or dropped');
   const wholeReplaced = replaced.find(({ isWhole }) => isWhole);
-  // of tables alone does not lead back from a restore of everything
-  if (wholeReplaced !== replaced[0]) keep(wholeReplaced, 'the newest database that a restore has replaced');
+  // of tables alone does not lead back to the whole database
+  if (wholeReplaced !== replaced[0]) keep(wholeReplaced, 'the newest database that was replaced or dropped');
 
   return newestFirst.map((backup) => {
     const why = backup.state === 'complete' ? reasons.get(backup.path) : [leftAlone(backup)];

@@ -3,9 +3,9 @@ import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
 import { type BackupResult, backupTarget } from '../backup.js';
 import { explained } from '../failure.js';
-import { SAFETY_LABEL } from './backup-id.js';
 import type { Manifest } from './manifest.js';
 import { removeBackup } from './repository/backup-folder.js';
+import type { SafetyLabel } from './safety-label.js';
 
 export interface SafetyPart {
   /** Only these tables; all of the database by default. */
@@ -22,6 +22,7 @@ export class SafetyBackup {
 
   private constructor(
     private readonly target: Target,
+    private readonly label: SafetyLabel,
     private readonly controls: OperationControls,
     private readonly encryption: { readonly isSet: boolean; readonly isMissed: boolean },
   ) {}
@@ -29,17 +30,17 @@ export class SafetyBackup {
   /**
    * Before anybody has to wait: settings may be read by commands.
    *
-   * @param restored the backup that is restored, or what else replaces something
+   * @param encryption of the backup that is restored
    * @throws ManageDbError what reading the settings throws
    */
   static async prepare(
     target: Target,
-    restored: Pick<Manifest, 'encryption'>,
+    { label, encryption }: { readonly label: SafetyLabel } & Pick<Manifest, 'encryption'>,
     controls: OperationControls,
   ): Promise<SafetyBackup> {
     const { recipients, passphrase } = await readEncryptionSettings(target.environment);
     const isSet = recipients !== null || passphrase !== null;
-    return new SafetyBackup(target, controls, { isSet, isMissed: !isSet && restored.encryption !== null });
+    return new SafetyBackup(target, label, controls, { isSet, isMissed: !isSet && encryption !== null });
   }
 
   /** `null`: nothing was there to back up. */
@@ -61,7 +62,7 @@ export class SafetyBackup {
     this.made = await backupTarget(this.target, {
       ...this.controls,
       signal,
-      label: SAFETY_LABEL,
+      label: this.label,
       ...(tables === undefined ? {} : { tables }),
       ...(this.encryption.isSet ? { encrypt: true } : {}),
     });

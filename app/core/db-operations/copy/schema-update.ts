@@ -127,7 +127,7 @@ export async function applySchemaUpdate(
   const startedAt = Date.now();
   refuseObstacles(to, plan);
   if (!allowDataLoss) refuseLosses(to, plan.losses);
-  const safety = await SafetyBackup.prepare(to, { encryption: null }, controls);
+  const safety = await SafetyBackup.prepare(to, { label: 'before a schema update', encryption: null }, controls);
   const applied = await withMaintenanceConnection(to.settings, async (maintenance) => {
     // a restore would put another database in its place
     await lockRestoreOf(maintenance, to.database);

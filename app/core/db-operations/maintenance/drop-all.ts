@@ -2,16 +2,19 @@ import { escapeIdentifier } from 'pg';
 import { readExtensions } from '../../../database/catalog/extensions.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { ownTables } from '../../../database/records/own-tables.js';
-import { errorCodeOf } from '../../../services/database-errors.js';
+import { errorCodeOf, isServerError } from '../../../services/database-errors.js';
 import { getOperationSession } from '../../../services/database-service.js';
 import { liftTimeouts, withConnection } from '../../../services/with-connection.js';
 import { codeOf, ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
+import { takeAdvisoryLock } from '../advisory-lock.js';
 import type { SafetyBackup } from '../backup/safety-backup.js';
 import { CURRENT_TRANSACTION, isCommitted, UnknownOutcome } from '../commit-outcome.js';
 import { explained } from '../failure.js';
-import { type DropPlan, type DroppedObject, isSamePlan, planDrop } from './drop-plan.js';
+import { refuseIfChanged } from '../restore/recheck.js';
+import { areDefinitionsAsSeen, isAllAsSeen, type Seen, see } from './as-seen.js';
+import { changedMeanwhile, type DropPlan, type DroppedObject, isSamePlan, planDrop } from './drop-plan.js';
 import { lockTimeout } from './lock-timeout.js';
 import { tooManyLocks } from './too-many-locks.js';
 
@@ -25,33 +28,45 @@ export interface DropResult {
   readonly warnings: readonly string[];
 }
 
+export interface DropOptions extends OperationControls {
+  /** For whom it drops; named in messages. */
+  readonly operation: 'drop-all-tables' | 'reset-database';
+}
+
 /** Without a lockTimeoutMs setting: a DROP that waits makes every later query on the table wait behind it. */
 const LOCK_TIMEOUT_MS = 10_000;
 const OUT_OF_LOCKS = '53200';
-/** dependent_objects_still_exist */
-const NOT_EMPTY = '2BP01';
-const UNCHANGED = 'Nothing was dropped.';
+/** dependent_objects_still_exist, undefined_table, invalid_schema_name: not what it was when it was looked at. */
+const NOT_AS_SEEN = ['2BP01', '42P01', '3F000'];
+export const UNCHANGED = 'Nothing was dropped.';
 
 /**
  * Backs up the target, then drops every user object of it in one transaction; it is the raw work of `drop-all-tables`,
- * without the gate. From before the backup on nobody else writes, so nothing is lost in between. Where nothing is
- * dropped, the backup is removed again.
+ * without the gate. From before the backup on nobody else writes, so nothing is lost in between; stamp and kill switch are
+ * read again after it, and when everything is dropped. Where nothing is dropped, the backup is removed again.
  *
  * Extensions and what came with them stay, and so does the schema `public`. The schema `manage_db` stays too, but its
  * record of applied migrations is emptied, because what they made is gone.
  *
- * @throws ManageDbError `PERMISSION_DENIED`, `LOCK_TIMEOUT`, `DATABASE_IN_USE` when objects were made or dropped meanwhile,
+ * @throws ManageDbError `PERMISSION_DENIED`, `LOCK_TIMEOUT`, `KILL_SWITCH`, `STAMP_MISMATCH`, `DATABASE_IN_USE` when objects were made, changed or
+ *   dropped meanwhile,
  *   `SQL_FAILED`, and what making a backup throws; in each case nothing is dropped. UnknownOutcome
  */
-export async function dropAllObjects(target: Target, options: OperationControls): Promise<DropResult> {
+export async function dropAllObjects(target: Target, options: DropOptions): Promise<DropResult> {
   const { signal } = options;
   // Loaded here: check-database, which is in the same module, makes no backup.
   const { SafetyBackup } = await import('../backup/safety-backup.js');
-  const safety = await SafetyBackup.prepare(target, { encryption: null }, options);
+  const safety = await SafetyBackup.prepare(
+    target,
+    { label: `before ${options.operation}`, encryption: null },
+    options,
+  );
   const progress: Progress = { xid: null, plan: null, left: [] };
   try {
     await getOperationSession((session) => dropWithin(session, { target, options, safety, progress }), {
       env: target.environment,
+      // what others commit has to be seen
+      isolation: 'read committed',
       signal,
     });
   } catch (error) {
@@ -71,7 +86,7 @@ export async function dropAllObjects(target: Target, options: OperationControls)
 
 interface Dropping {
   readonly target: Target;
-  readonly options: OperationControls;
+  readonly options: DropOptions;
   readonly safety: SafetyBackup;
   readonly progress: Progress;
 }
@@ -88,12 +103,17 @@ interface Progress {
 async function dropWithin(db: Queryable, { target, options, safety, progress }: Dropping): Promise<void> {
   await liftTimeouts(db, 'transaction');
   await db.query(LIMITS, [String(lockTimeoutMs(target))]);
+  // who applies migrations would go on in a database that has none of them any more
+  await takeAdvisoryLock(db, 'migrations', { timeoutMs: lockTimeoutMs(target), signal: options.signal });
   const plan = await planDrop(db, target);
   progress.plan = plan;
+  let seen: Seen | null = null;
   if (plan.statements.length > 0) {
     await keepWritersOut(db, plan);
+    seen = await see(db, plan);
     await backUp(safety, options);
-    await requireUnchanged(db, target, plan);
+    await requireAllowed(db, target, options);
+    await requireUnchanged(db, target, { plan, seen });
   }
   const extensions = await readExtensions(db);
   const total = plan.statements.reduce((sum, { count }) => sum + count, 0);
@@ -106,6 +126,8 @@ async function dropWithin(db: Queryable, { target, options, safety, progress }: 
   }
   await requireExtensions(db, target, extensions);
   await forgetMigrations(db);
+  if (seen !== null && !(await isAllAsSeen(target, seen, options.signal))) throw changedMeanwhile(target, UNCHANGED);
+  await requireAllowed(db, target, options);
   progress.left = await readIdleSubscriptions(db);
   progress.xid = (await db.query<{ xid: string }>(CURRENT_TRANSACTION)).rows[0]?.xid ?? null;
 }
@@ -132,26 +154,32 @@ async function lockTables(db: Queryable, { tables }: DropPlan, mode: 'exclusive'
 }
 
 /**
- * What was made since the plan is in no backup, and a CASCADE would take it along. Once nobody else has a lock on a table,
- * whatever was built on one is committed, and seen. What is made in a schema later than this, DROP SCHEMA refuses.
+ * What was made or changed since the plan is in no backup, and a CASCADE would take it along. Once nobody else has a lock on a
+ * table, whatever was built on one is committed, and seen. What is made in a schema later than this, DROP SCHEMA refuses.
  */
-async function requireUnchanged(db: Queryable, target: Target, plan: DropPlan): Promise<void> {
+async function requireUnchanged(
+  db: Queryable,
+  target: Target,
+  { plan, seen }: { readonly plan: DropPlan; readonly seen: Seen },
+): Promise<void> {
   await lockTables(db, plan, 'access exclusive');
-  if (!isSamePlan(plan, await planDrop(db, target))) throw changedMeanwhile(target);
-}
-
-function changedMeanwhile({ database }: Target, cause?: unknown): ManageDbError {
-  return new ManageDbError(
-    'DATABASE_IN_USE',
-    `Objects of ${database} were made or dropped while it was backed up. ${UNCHANGED}`,
-    { hint: 'Run it again when nobody else works in it.', ...(cause === undefined ? {} : { cause }) },
-  );
+  if (isSamePlan(plan, await planDrop(db, target)) && (await areDefinitionsAsSeen(db, seen))) return;
+  throw changedMeanwhile(target, UNCHANGED);
 }
 
 async function backUp(safety: SafetyBackup, { signal, onProgress }: OperationControls): Promise<void> {
   onProgress?.({ step: 'backing up what will be dropped' });
   try {
     await safety.make({ signal });
+  } catch (error) {
+    throw explained(error, UNCHANGED, signal);
+  }
+}
+
+/** The gate has decided before the backup, which takes as long as it takes. */
+async function requireAllowed(db: Queryable, target: Target, { operation, signal }: DropOptions): Promise<void> {
+  try {
+    await refuseIfChanged(db, target, operation);
   } catch (error) {
     throw explained(error, UNCHANGED, signal);
   }
@@ -208,8 +236,13 @@ async function nothingDropped(error: unknown, target: Target, signal: AbortSigna
   const code = codeOf(error) ?? '';
   if (errorCodeOf(code) === 'LOCK_TIMEOUT') return lockTimeout(target, lockTimeoutMs(target), error);
   if (code === OUT_OF_LOCKS || isOutOfLocksInDump(error)) return tooManyLocks(target, error);
-  if (code === NOT_EMPTY) return changedMeanwhile(target, error);
+  if (NOT_AS_SEEN.includes(code) || isOvertaken(error)) return changedMeanwhile(target, UNCHANGED, error);
   return error instanceof ManageDbError ? error : explained(error, UNCHANGED, signal);
+}
+
+/** Somebody has written what it was about to drop, and committed while it waited. */
+function isOvertaken(error: unknown): boolean {
+  return isServerError(error) && /^tuple concurrently (?:updated|deleted)$/.test(error.message);
 }
 
 /** pg_dump locks every table beside us. */

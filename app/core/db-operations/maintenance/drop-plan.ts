@@ -7,6 +7,7 @@ import {
 import { readDroppableSchemas } from '../../../database/catalog/droppable-schemas.js';
 import { readUserObjects } from '../../../database/catalog/user-objects.js';
 import type { Queryable } from '../../../database/queryable.js';
+import { ManageDbError } from '../../errors.js';
 import { plural } from '../../plural.js';
 import type { Target } from '../../safety/gate.js';
 import { type DropStatement, dropStatements } from './drop-statements.js';
@@ -80,6 +81,15 @@ export async function planDrop(db: Queryable, target: Target): Promise<DropPlan>
 export function isSamePlan(a: DropPlan, b: DropPlan): boolean {
   const contents = ({ objects, largeObjects }: DropPlan) => JSON.stringify([objects, largeObjects]);
   return contents(a) === contents(b);
+}
+
+/** The error for a database that is not the one any more that was planned for. */
+export function changedMeanwhile({ database }: Target, unchanged: string, cause?: unknown): ManageDbError {
+  return new ManageDbError(
+    'DATABASE_IN_USE',
+    `Somebody made, changed or dropped objects of ${database} at the same time. ${unchanged}`,
+    { hint: 'Run it again when nobody else works in it.', ...(cause === undefined ? {} : { cause }) },
+  );
 }
 
 /** One statement names at most this many, so that progress shows and an interruption is noticed. */

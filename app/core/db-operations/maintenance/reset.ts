@@ -30,7 +30,7 @@ export async function resetDatabase(target: Target, options: ResetOptions & Oper
   const migrations = (await readMigrations((await getWorkspace()).migrationsDir)) ?? [];
   await checkSteps(migrations.map((migration) => ({ migration, direction: 'up' })));
   await readPacks();
-  const emptied = target.exists ? await dropAllObjects(target, options) : NOTHING;
+  const emptied = target.exists ? await dropAllObjects(target, { ...options, operation: 'reset-database' }) : NOTHING;
   try {
     return { ...emptied, initialized: await initializeDatabase(target, options) };
   } catch (error) {

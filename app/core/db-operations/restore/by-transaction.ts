@@ -33,13 +33,14 @@ export async function restoreByTransaction(maintenance: Client, restore: WholeRe
   if (manifest.format !== 'plain') {
     await refuseOtherArchivedStamp({ folder, manifest, settings, serverMajor, signal: controls.signal });
   }
-  const safety = await SafetyBackup.prepare(target, manifest, controls);
+  const safety = await SafetyBackup.prepare(target, { ...manifest, label: 'before a restore' }, controls);
   await lockRestoreOf(maintenance, target.database);
   await dropAbandonedScratchDatabases(maintenance);
   if (disconnectUsers) await endSessionsOf(maintenance, target.database);
   else await refuseIfInUse(maintenance, target.database);
+  const stillAllowed = () => withConnection(target.settings, {}, (present) => refuseIfChanged(present, target));
+  await stillAllowed();
   await withConnection(target.settings, {}, async (present) => {
-    await refuseIfChanged(present, target);
     // the backup's records of what is in it have to fit into it
     await ensureSchema(present);
   });
@@ -52,7 +53,9 @@ export async function restoreByTransaction(maintenance: Client, restore: WholeRe
       backUp: async (signal) => {
         await safety.make({ signal });
         stopIfAborted(signal);
+        await stillAllowed();
       },
+      beforeCommit: stillAllowed,
       onCommitted: () => {
         isCommitted = true;
         onReplaced(`${target.database} is restored; what it was is backup ${safety.id}.`);

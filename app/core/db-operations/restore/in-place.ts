@@ -75,7 +75,7 @@ export async function restoreInPlace(restore: InPlaceRestore): Promise<RestoredI
   await refuseOtherArchivedStamp({ folder, manifest, settings, serverMajor, signal: controls.signal });
   const archive = await openArchive(restore);
   const chosen = await chooseTables(archive, manifest, wanted);
-  const safety = await SafetyBackup.prepare(target, manifest, controls);
+  const safety = await SafetyBackup.prepare(target, { ...manifest, label: 'before a restore' }, controls);
   const stamp = await raisedStamp(restore);
   return withMaintenanceConnection(settings, async (maintenance) => {
     await lockRestoreOf(maintenance, target.database);

@@ -9,8 +9,9 @@ import { type TableRows, usersTables } from '../backup/manifest.js';
 import { isCommitted } from '../commit-outcome.js';
 import { isOfSearchPath, searchPathOf, underSearchPath } from '../database-state/search-path.js';
 import { countTableRows } from '../database-state/table-rows.js';
+import { changedMeanwhile } from '../maintenance/drop-plan.js';
 import { planDropping } from './in-transaction/dropping.js';
-import { execute } from './in-transaction/execute.js';
+import { execute, type Failure } from './in-transaction/execute.js';
 import type { TransactionRestore } from './in-transaction/request.js';
 import { LOCK_TIMEOUT_MS, NOT_AS_BACKED_UP } from './in-transaction/script.js';
 import { tooManyObjects } from './too-many-objects.js';
@@ -23,7 +24,7 @@ import { tooManyObjects } from './too-many-objects.js';
  * Readers wait from the first DROP to the end. Returns the tables.
  *
  * @throws ManageDbError `USAGE` for a plain dump, `PERMISSION_DENIED` naming what belongs to others, `LOCK_TIMEOUT`,
- *   `BACKUP_INVALID` when the counts differ, `CLIENT_TOOL_FAILED`, `INTERRUPTED`; UnknownOutcome
+ *   `DATABASE_IN_USE` when objects were made or dropped meanwhile, `BACKUP_INVALID` when the counts differ, `CLIENT_TOOL_FAILED`, `INTERRUPTED`; UnknownOutcome
  */
 export async function restoreInTransaction(restore: TransactionRestore): Promise<TableRows[]> {
   const { target, manifest, serverMajor, controls, onCommitted } = restore;
@@ -46,7 +47,7 @@ export async function restoreInTransaction(restore: TransactionRestore): Promise
     controls.onProgress?.({ step: `restoring again, under the search_path ${searchPath} that its functions rely on` });
     ({ xid, failure } = await execute(restore, { tools, plan, searchPath }));
   }
-  if (failure !== null && !(await wasCommitted(settings, xid))) throw await named(failure.error, restore);
+  if (failure !== null && !(await wasCommitted(settings, xid))) throw await named(failure, restore);
   onCommitted();
   return withConnection(settings, { signal: controls.signal }, async (db) => {
     controls.onProgress?.({ step: 'analyzing' });
@@ -55,13 +56,19 @@ export async function restoreInTransaction(restore: TransactionRestore): Promise
   });
 }
 
+const UNCHANGED = 'Nothing was restored.';
+
+/** What a lock or a DROP fails with when somebody was faster; psql says no SQLSTATE. */
+const NOT_AS_PLANNED =
+  /ERROR: +(?:(?:relation|schema) ".*" does not exist|cannot drop .* because other objects depend on it|tuple concurrently (?:updated|deleted))/;
+
 async function wasCommitted(settings: ConnectionSettings, xid: string | null): Promise<boolean> {
   if (xid === null) return false;
   return isCommitted({ xid, what: 'the restore', anew: (work) => withConnection(settings, {}, work) });
 }
 
 /** What psql said, under the name that it has elsewhere. */
-async function named(error: unknown, { target, manifest }: TransactionRestore): Promise<unknown> {
+async function named({ error, isDropped }: Failure, { target, manifest }: TransactionRestore): Promise<unknown> {
   const text = error instanceof ManageDbError ? `${error.message}\n${String(error.details.stderr ?? '')}` : '';
   const differences = new RegExp(`${NOT_AS_BACKED_UP}(.*)`).exec(text)?.[1];
   if (differences !== undefined) {
@@ -77,13 +84,14 @@ async function named(error: unknown, { target, manifest }: TransactionRestore): 
   }
   const { settings } = target;
   if (/out of shared memory/.test(text)) return tooManyObjects(settings, error);
+  if (!isDropped && NOT_AS_PLANNED.test(text)) return changedMeanwhile(target, UNCHANGED, error);
   if (!/canceling statement due to lock timeout/.test(text)) return error;
   const holders = await withConnection(settings, {}, (db) => readLockHolders(db)).catch(() => []);
   return lockTimeoutError({
     wanted: `the tables of ${target.database}`,
     waitedMs: LOCK_TIMEOUT_MS,
     holders,
-    unchanged: 'Nothing was restored.',
+    unchanged: UNCHANGED,
     cause: error,
   });
 }

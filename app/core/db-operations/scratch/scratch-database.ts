@@ -118,17 +118,23 @@ export async function dropAbandonedScratchDatabases(db: Queryable): Promise<stri
 }
 
 /**
- * Lets only one restore of a database run at a time, until the session ends.
+ * Lets only one operation at a time replace or empty a database, until the session ends, or the transaction: behind a
+ * pooler, a session is given to others with the locks that it has.
  *
  * @throws ManageDbError `DATABASE_IN_USE`
  */
-export async function lockRestoreOf(db: Queryable, database: string): Promise<void> {
+export async function lockRestoreOf(
+  db: Queryable,
+  database: string,
+  until: 'session' | 'transaction' = 'session',
+): Promise<void> {
+  const take = until === 'session' ? 'pg_try_advisory_lock' : 'pg_try_advisory_xact_lock';
   const { rows } = await db.query<{ locked: boolean }>(
-    'select pg_catalog.pg_try_advisory_lock($1, pg_catalog.hashtext($2)) as locked',
+    `select pg_catalog.${take}($1, pg_catalog.hashtext($2)) as locked`,
     [RESTORE_LOCK_SPACE, `restore of ${database}`],
   );
   if (rows[0]?.locked) return;
-  throw new ManageDbError('DATABASE_IN_USE', `Another restore or copy into ${database} is running.`, {
+  throw new ManageDbError('DATABASE_IN_USE', `Another restore, copy, drop or reset of ${database} is running.`, {
     hint: 'Wait until it has ended.',
     details: { database },
   });

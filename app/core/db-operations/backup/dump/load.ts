@@ -4,6 +4,7 @@ import { PassThrough, Readable } from 'node:stream';
 import type { ConnectionSettings } from '../../../../config/connection-settings.js';
 import { type ClientTools, runClientTool, runOffline } from '../../../../services/client-tools.js';
 import { withTemporaryFile } from '../../../../services/work-folder.js';
+import { ManageDbError } from '../../../errors.js';
 import type { OperationControls } from '../../../progress.js';
 import { type Entry, parseContents, useList } from '../../database-state/contents.js';
 import { together } from '../../database-state/together.js';
@@ -38,10 +39,13 @@ export interface LoadRequest extends OperationControls {
   readonly searchPath?: string;
 }
 
+/** The jobs of pg_restore were in each other's way: one of them was ended for the others, and the database is half filled. */
+export class JobsDeadlocked extends ManageDbError {}
+
 /**
  * Loads a dump into an empty database; any error of the tools is a failure.
  *
- * @throws ManageDbError `CLIENT_TOOL_FAILED`, `INTERRUPTED`
+ * @throws JobsDeadlocked; ManageDbError `CLIENT_TOOL_FAILED`, `INTERRUPTED`
  */
 export async function loadDump(request: LoadRequest): Promise<void> {
   await (request.manifest.format === 'plain' ? loadPlain(request) : loadArchive(request));
@@ -123,17 +127,27 @@ async function runPgRestore(request: LoadRequest, which: readonly string[]): Pro
   const progress = tableProgress({ onProgress, verb: 'restoring', jobs, total: manifest.tables.length });
   // said first of all, when only the last of many lines are known in the end
   const aboutErrors: string[] = [];
-  await runClientTool(tools.pgRestore, args, {
-    settings,
-    database,
-    signal,
-    ...(isNewerTool ? { isSuccess: () => failedOnlyOnUnknownSetting(aboutErrors) } : {}),
-    onStderr: (line) => {
-      if (isAboutErrors(line)) aboutErrors.push(line);
-      progress(line);
-    },
-  });
+  let isDeadlocked = false;
+  try {
+    await runClientTool(tools.pgRestore, args, {
+      settings,
+      database,
+      signal,
+      ...(isNewerTool ? { isSuccess: () => failedOnlyOnUnknownSetting(aboutErrors) } : {}),
+      onStderr: (line) => {
+        if (isAboutErrors(line)) aboutErrors.push(line);
+        if (DEADLOCK.test(line)) isDeadlocked = true;
+        progress(line);
+      },
+    });
+  } catch (error) {
+    if (!isDeadlocked || !(error instanceof ManageDbError) || error.code !== 'CLIENT_TOOL_FAILED') throw error;
+    throw new JobsDeadlocked(error.code, error.message, { details: error.details, cause: error });
+  }
 }
+
+/** SQLSTATE 40P01, which pg_restore does not say. */
+const DEADLOCK = /ERROR: +deadlock detected/;
 
 /** With `failures` it goes on after what fails. */
 async function restoreAsText(

@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, ManageDbError, messageOf } from '../../../errors.js';
+import { stopIfAborted } from '../../failure.js';
 import { isBackupId } from '../backup-id.js';
 import { readManifestFile } from '../manifest.js';
 import { readVerification } from '../verification.js';
@@ -10,10 +11,16 @@ import { type BackupSummary, summaryOf } from './summary.js';
 import { workerOf } from './work-mark.js';
 
 /** The backups of one environment, in no order. */
-export async function backupsOf(backupsDir: string, environment: string): Promise<BackupSummary[]> {
+export async function backupsOf(
+  backupsDir: string,
+  environment: string,
+  signal?: AbortSignal,
+): Promise<BackupSummary[]> {
+  stopIfAborted(signal);
   const parent = join(backupsDir, environment);
   const names = await foldersIn(parent);
   const summaries = await Promise.all(names.map((name) => summarize(parent, environment, name)));
+  stopIfAborted(signal);
   return summaries.filter((summary) => summary !== null);
 }
 

@@ -1,8 +1,8 @@
 import { ManageDbError } from '../../../errors.js';
 import { listed } from '../../../listed.js';
 import { type BackupPlace, backupCommand } from '../backup-command.js';
-import { SAFETY_LABEL } from '../backup-id.js';
 import type { Manifest } from '../manifest.js';
+import { isSafetyLabel } from '../safety-label.js';
 import type { BackupRepository } from './repository.js';
 import { type BackupSummary, newestFirst } from './summary.js';
 
@@ -46,7 +46,7 @@ export async function chooseBackup(
 ): Promise<BackupSummary> {
   const backups = (await repository.backupsOf(environment)).sort(newestFirst);
   const newest = latestFinished
-    ? backups.find(({ state, label }) => state !== 'incomplete' && label !== SAFETY_LABEL)
+    ? backups.find(({ state, label }) => state !== 'incomplete' && !isSafetyLabel(label))
     : undefined;
   if (id === 'latest' && newest !== undefined) return newest;
   return choose(backups, { environment, storage: repository.asked }, id);
@@ -54,7 +54,7 @@ export async function chooseBackup(
 
 function choose(backups: readonly BackupSummary[], place: BackupPlace, id: string): BackupSummary {
   const { environment } = place;
-  const complete = backups.filter(({ state, label }) => state === 'complete' && label !== SAFETY_LABEL);
+  const complete = backups.filter(({ state, label }) => state === 'complete' && !isSafetyLabel(label));
   const matches = id === '' ? [] : backups.filter((backup) => backup.id.startsWith(id));
   const [first, second] = matches;
   const found = id === 'latest' ? complete[0] : (backups.find((backup) => backup.id === id) ?? first);

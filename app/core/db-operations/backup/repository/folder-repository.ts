@@ -13,7 +13,7 @@ export function folderRepository(backupsDir: string): BackupRepository {
     location: backupsDir,
     asked: null,
     environments: () => foldersIn(backupsDir),
-    backupsOf: (environment) => backupsOf(backupsDir, environment),
+    backupsOf: (environment, signal) => backupsOf(backupsDir, environment, signal),
     manifestOf: ({ path, id, environment }) => readManifestFile(path, { id, environment }),
     verificationOf: ({ path }) => readVerification(path),
     async saveVerification({ path }, verification) {

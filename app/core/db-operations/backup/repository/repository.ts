@@ -13,10 +13,10 @@ export interface BackupRepository {
   readonly asked: string | null;
 
   /** Which environments have something there, by name. */
-  environments(): Promise<string[]>;
+  environments(signal?: AbortSignal): Promise<string[]>;
 
   /** The backups of one environment, in no order. Manifests and sizes are read, not the dumps. */
-  backupsOf(environment: string): Promise<BackupSummary[]>;
+  backupsOf(environment: string, signal?: AbortSignal): Promise<BackupSummary[]>;
 
   /** @throws ManageDbError `BACKUP_INVALID` when it is missing, broken, or not of this backup */
   manifestOf(backup: BackupSummary): Promise<ManifestOnDisk>;

@@ -5,6 +5,7 @@ import pMap from 'p-map';
 import type { BackupStorage } from '../../../../services/storage.js';
 import { codeOf, ManageDbError, messageOf } from '../../../errors.js';
 import type { OperationControls } from '../../../progress.js';
+import { stopIfAborted } from '../../failure.js';
 import { isBackupId } from '../backup-id.js';
 import {
   invalidManifest,
@@ -32,11 +33,11 @@ export function storageRepository(storage: BackupStorage, asked: string): Backup
   return {
     location: storage.location,
     asked,
-    async environments() {
-      const names = (await storage.list('')).map(({ key }) => key.split('/')[0] ?? '');
+    async environments(signal) {
+      const names = (await storage.list('', { signal })).map(({ key }) => key.split('/')[0] ?? '');
       return [...new Set(names)].filter((name) => name !== '').sort();
     },
-    backupsOf: (environment) => backupsOf(storage, environment),
+    backupsOf: (environment, signal) => backupsOf(storage, environment, signal),
     manifestOf: ({ environment, id }) => readManifest(storage, { environment, id }),
     verificationOf: async (backup) =>
       parseVerification(await textOf(storage, `${prefixOf(backup)}${VERIFICATION_FILE}`)),
@@ -61,10 +62,17 @@ export function storageRepository(storage: BackupStorage, asked: string): Backup
   };
 }
 
-async function backupsOf(storage: BackupStorage, environment: string): Promise<BackupSummary[]> {
+async function backupsOf(
+  storage: BackupStorage,
+  environment: string,
+  signal: AbortSignal | undefined,
+): Promise<BackupSummary[]> {
   const summaries = await pMap(
-    await sizesById(storage, environment),
-    ([id, sizes]) => summarize(storage, { environment, id, sizes }),
+    await sizesById(storage, environment, signal),
+    ([id, sizes]) => {
+      stopIfAborted(signal);
+      return summarize(storage, { environment, id, sizes });
+    },
     { concurrency: PARALLEL_REQUESTS },
   );
   return summaries.filter((summary) => summary !== null);
@@ -74,10 +82,11 @@ async function backupsOf(storage: BackupStorage, environment: string): Promise<B
 async function sizesById(
   storage: BackupStorage,
   environment: string,
+  signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, ReadonlyMap<string, number>>> {
   const prefix = `${environment}/`;
   const byId = new Map<string, Map<string, number>>();
-  for (const { key, sizeBytes } of await storage.list(prefix)) {
+  for (const { key, sizeBytes } of await storage.list(prefix, { signal })) {
     const [id = '', ...names] = key.slice(prefix.length).split('/');
     if (names.length === 0) continue;
     byId.set(id, (byId.get(id) ?? new Map<string, number>()).set(names.join('/'), sizeBytes));

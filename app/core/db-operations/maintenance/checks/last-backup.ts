@@ -1,15 +1,15 @@
-import { SAFETY_LABEL } from '../../backup/backup-id.js';
+import { isSafetyLabel } from '../../backup/safety-label.js';
 import { ok, type RunCheck } from '../check.js';
 
 const HOUR_MS = 3_600_000;
 /** What is protected is expected to be backed up every day, with two hours of grace. */
 const OLDEST_HOURS = { protected: 26, unprotected: 7 * 24 };
 
-export const checkLastBackup: RunCheck = async (_db, { environment, isProtected }) => {
+export const checkLastBackup: RunCheck = async (_db, { environment, isProtected, signal }) => {
   // Loaded here, because the client tools behind it are no business of the other checks.
   const { listBackups } = await import('../../list-backups.js');
-  const backups = await listBackups({ env: environment });
-  const newest = backups.find(({ state, isWhole, label }) => state === 'complete' && isWhole && label !== SAFETY_LABEL);
+  const backups = await listBackups({ env: environment, signal });
+  const newest = backups.find(({ state, isWhole, label }) => state === 'complete' && isWhole && !isSafetyLabel(label));
   const fix = `manage_db create-backup --env ${environment}`;
   if (newest === undefined) {
     return {

@@ -26,7 +26,7 @@ export async function withSafetyBackup<T>(
   controls: OperationControls,
   work: (noteChange: () => void) => Promise<T>,
 ): Promise<BackedUp<T>> {
-  const safety = await SafetyBackup.prepare(target, { encryption: null }, controls);
+  const safety = await SafetyBackup.prepare(target, { label: 'before a rollback', encryption: null }, controls);
   await safety.make({});
   let isChanged = false;
   const noteChange = (): void => {

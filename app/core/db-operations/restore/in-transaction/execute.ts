@@ -8,7 +8,7 @@ import { tableProgress } from '../../backup/dump/table-progress.js';
 import { restoredContents } from './archive-contents.js';
 import type { Dropping } from './dropping.js';
 import type { TransactionRestore } from './request.js';
-import { LOCKED, script } from './script.js';
+import { DROPPED, LOADED, LOCKED, script } from './script.js';
 
 export interface Attempt {
   readonly tools: ClientTools;
@@ -21,7 +21,13 @@ export interface Executed {
   /** The id of the transaction; `null`: its COMMIT was not sent, so that it will be rolled back. */
   readonly xid: string | null;
   /** Psql may have failed after its COMMIT had arrived. */
-  readonly failure: { readonly error: unknown } | null;
+  readonly failure: Failure | null;
+}
+
+export interface Failure {
+  readonly error: unknown;
+  /** What was there had been dropped by then. */
+  readonly isDropped: boolean;
 }
 
 /** Has psql do everything in one transaction, and pg_restore write what it loads. What fails while they run is returned. */
@@ -51,18 +57,18 @@ async function executeList(
   const { settings } = target;
   let xid = '';
   let isCommitting = false;
-  let failure: { readonly error: unknown } | null = null;
+  let isDropped = false;
+  let failure: Failure | null = null;
   try {
-    const loaded = new PassThrough();
-    const [whole, locked] = [latch(), latch()];
+    const contents = new PassThrough();
+    const [whole, locked, loaded] = [latch(), latch(), latch()];
     // psql: without it nobody says that all is locked, and what it was is backed up for nothing
     const gone = new AbortController();
-    const backUp = async (signal: AbortSignal): Promise<void> => {
-      await restore.backUp(AbortSignal.any([signal, gone.signal])).catch((error: unknown) => {
-        if (!gone.signal.aborted) failure = { error };
+    const noted = (work: Promise<void>): Promise<void> =>
+      work.catch((error: unknown) => {
+        if (!gone.signal.aborted) failure = { error, isDropped };
         throw error;
       });
-    };
     await inOrder(
       controls.signal,
       async (signal) => {
@@ -76,7 +82,9 @@ async function executeList(
           },
           whole: whole.opened,
           locked: locked.opened.then(() => !gone.signal.aborted),
-          backUp: () => backUp(signal),
+          loaded: loaded.opened.then(() => !gone.signal.aborted),
+          beforeCommit: () => noted(restore.beforeCommit()),
+          backUp: () => noted(restore.backUp(AbortSignal.any([signal, gone.signal]))),
         };
         const progress = tableProgress({
           onProgress: controls.onProgress,
@@ -88,28 +96,31 @@ async function executeList(
         await runClientTool(tools.psql, args, {
           settings,
           signal,
-          stdin: Readable.from(script(loaded, parts)),
+          stdin: Readable.from(script(contents, parts)),
           onEnd: () => {
             gone.abort();
             locked.open();
+            loaded.open();
           },
           onStderr: (line) => {
             xid = /manage_db transaction (\d+)/.exec(line)?.[1] ?? xid;
             if (line.includes(LOCKED)) locked.open();
+            if (line.includes(DROPPED)) isDropped = true;
+            if (line.includes(LOADED)) loaded.open();
             progress(line);
           },
           // else what pg_restore has written, and nobody reads any more, would keep it waiting
-        }).finally(() => loaded.destroy());
+        }).finally(() => contents.destroy());
       },
       async (signal) => {
         const args = [`--use-list=${list}`, '--single-transaction', '--file=-', archive];
-        await runOffline(tools.pgRestore, args, { environment: manifest.environment, signal, stdout: loaded });
+        await runOffline(tools.pgRestore, args, { environment: manifest.environment, signal, stdout: contents });
         whole.open();
       },
     );
     return { xid, failure: null };
   } catch (error) {
-    return { xid: isCommitting ? xid : null, failure: failure ?? { error } };
+    return { xid: isCommitting ? xid : null, failure: failure ?? { error, isDropped } };
   }
 }
 

@@ -13,6 +13,8 @@ export interface TransactionRestore {
   readonly backUp: (signal: AbortSignal) => Promise<void>;
   /** Says in the same transaction what the database is by that; `null`: what it was. */
   readonly stamp: string | null;
+  /** Refuses what must not be committed any more. */
+  readonly beforeCommit: () => Promise<void>;
   /** From here on the database is the restored one, whatever fails. */
   readonly onCommitted: () => void;
 }

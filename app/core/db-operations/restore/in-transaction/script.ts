@@ -13,6 +13,12 @@ export const LOCK_TIMEOUT_MS = 10_000;
 /** Said when every table is locked. */
 export const LOCKED = 'manage_db: nobody writes any more';
 
+/** Said when what was there is dropped. */
+export const DROPPED = 'manage_db: nothing is there any more';
+
+/** Said when everything is loaded. */
+export const LOADED = 'manage_db: all is loaded';
+
 /** What the comparison at the end fails with, before the differences. */
 export const NOT_AS_BACKED_UP = 'manage_db: not what was backed up: ';
 
@@ -27,14 +33,17 @@ export interface Script {
   readonly backUp: () => Promise<void>;
   /** The archive has been read to its end without an error. */
   readonly whole: Promise<void>;
+  /** Psql has done all but the end; `false`: nobody will ever say so. */
+  readonly loaded: Promise<boolean>;
+  readonly beforeCommit: () => Promise<void>;
   /** Told before the last line is given away. */
   readonly onCommit: () => void;
 }
 
 /** What psql executes. Without its last line nothing has happened. */
 export async function* script(
-  loaded: Readable,
-  { restore, plan, searchPath, owners, locked, backUp, whole, onCommit }: Script,
+  contents: Readable,
+  { restore, plan, searchPath, owners, locked, backUp, whole, loaded, beforeCommit, onCommit }: Script,
 ): AsyncGenerator<Buffer | string> {
   const { manifest, serverMajor } = restore;
   const notice = (text: string) => `set local client_min_messages = notice;
@@ -50,11 +59,14 @@ ${notice(`manage_db transaction %', pg_catalog.pg_current_xact_id()`)}`;
   yield `${plan.locks.map((lock) => `${lock};\n`).join('')}${notice(`${LOCKED}'`)}`;
   if (!(await locked)) return;
   await backUp();
-  yield `${plan.statements.join(';\n')};\n`;
+  yield `${plan.statements.join(';\n')};\n${notice(`${DROPPED}'`)}`;
   const unknownStatement = unknownStatementFor(serverMajor);
-  yield* inLargeChunks(withoutTransaction(loaded, { unknownStatement, searchPath }));
+  yield* inLargeChunks(withoutTransaction(contents, { unknownStatement, searchPath }));
   // what it writes ends before it has ended, and before it has said whether all was well
   await whole;
+  yield notice(`${LOADED}'`);
+  if (!(await loaded)) return;
+  await beforeCommit();
   onCommit();
   const { constraintTriggers = [] } = manifest;
   // the archive has set its own
