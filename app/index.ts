@@ -216,6 +216,7 @@ export {
 } from './core/db-operations/roles.js';
 export { type ShowBackupOptions, type ShownBackup, showBackup } from './core/db-operations/show-backup.js';
 export {
+  type InPlace,
   type MigrationCounts,
   type MigrationEnvironment,
   type MigrationMatrix,

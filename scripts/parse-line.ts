@@ -4,7 +4,6 @@ import { ManageDbError } from '../app/core/errors.js';
 import type { CommandModule } from './command.js';
 import { COMMANDS, type CommandEntry, findCommand } from './command-table.js';
 import { COMPLETION_FLAG } from './completion-flag.js';
-import { separateJsonFile } from './json-file.js';
 import type { GlobalFlags } from './presentation.js';
 import { gatherRepeated } from './repeated-flags.js';
 import { unknownCommand, usageError } from './usage-errors.js';
@@ -21,6 +20,7 @@ export interface ParsedLine {
 /**
  * Parses the line strictly; `null` when yargs has answered it itself (help, completion).
  *
+ * @param args `--json FILE` is `--json-file FILE` by now
  * @throws ManageDbError `UNKNOWN_COMMAND`, `USAGE`
  */
 export async function parseLine(args: readonly string[], word: string | undefined): Promise<ParsedLine | null> {
@@ -31,9 +31,8 @@ export async function parseLine(args: readonly string[], word: string | undefine
   if (entry === undefined) return refuseAll(newParser(yargs, args));
 
   const { command } = await entry.load();
-  const line = entry.hasJsonFile === true ? separateJsonFile(args, word ?? '') : args;
-  const at = line.indexOf(word ?? '');
-  const own = [...line.slice(0, at), ...line.slice(at + 1)];
+  const at = args.indexOf(word ?? '');
+  const own = [...args.slice(0, at), ...args.slice(at + 1)];
   const parser = newParser(yargs, gatherRepeated(own, command.repeatable ?? []));
   let parsed: GlobalFlags | null = null;
   // As yargs' default command: for any other one it lays out the whole help before it runs, 15 ms at every start.

@@ -8,6 +8,7 @@ import { closeEngines } from '../app/services/connection/open-engines.js';
 import { asManageDbError } from '../app/services/database-errors.js';
 import type { CommandContext, CommandModule } from './command.js';
 import type { CommandEntry } from './command-table.js';
+import { envFlag } from './env-flag.js';
 import type { GlobalFlags, Presentation } from './presentation.js';
 import { askerFor, passphraseAskerFor } from './prompts.js';
 
@@ -35,7 +36,9 @@ export async function runCommand(
       });
     });
   } catch (error) {
-    return presentation.fail(asInterruption(error, interruption.signal, entry) ?? asManageDbError(error));
+    return presentation.fail(
+      asInterruption(error, interruption.signal, { entry, env: flags.env }) ?? asManageDbError(error),
+    );
   } finally {
     interruption.stop();
     await closeEngines();
@@ -142,14 +145,18 @@ function listenForInterruption(presentation: Presentation): {
   };
 }
 
-function asInterruption(error: unknown, signal: AbortSignal, entry: CommandEntry): ManageDbError | null {
+function asInterruption(
+  error: unknown,
+  signal: AbortSignal,
+  { entry, env }: { readonly entry: CommandEntry; readonly env: string | undefined },
+): ManageDbError | null {
   if (!signal.aborted) return null;
   if (error instanceof ManageDbError && error.code === 'INTERRUPTED') return error;
   return new ManageDbError(
     'INTERRUPTED',
     `${entry.name} was interrupted before it was done; what was open has been rolled back.`,
     {
-      hint: `Look at the state: manage_db check-database. Then run ${entry.name} again.`,
+      hint: `Look at the state: manage_db check-database${envFlag(env)}. Then run ${entry.name} again.`,
       cause: error,
     },
   );

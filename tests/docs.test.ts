@@ -9,6 +9,7 @@ import { COMMANDS, findCommand } from '../scripts/command-table.js';
 import { GENERATED } from '../scripts/dev/docs.js';
 import { declaredBy } from '../scripts/dev/reference/command-flags.js';
 import { configKeys } from '../scripts/dev/reference/settings-page.js';
+import { separateJsonFile } from '../scripts/json-file.js';
 import { GLOBAL_FLAGS, parseLine } from '../scripts/parse-line.js';
 import { callsIn, manual, ROOT, readPage, typedLines } from './support/manual-pages.js';
 
@@ -87,7 +88,8 @@ describe('the manual', () => {
       for (const args of blocks.flatMap(typedLines).flatMap(callsIn)) {
         if (args.some((arg) => ['--help', '--version', 'completion'].includes(arg))) continue;
         const word = args.find((arg) => findCommand(arg) !== undefined) ?? args[0];
-        const problem = await parseLine(args, word).then(
+        const line = findCommand(word ?? '')?.hasJsonFile === true ? separateJsonFile(args, word ?? '') : args;
+        const problem = await parseLine(line, word).then(
           () => null,
           (error: unknown) => String(error),
         );

@@ -8,6 +8,7 @@ import { type ConnectionSource, findConnection } from './connection-source.js';
 import { formatAddress, formatDatabaseUrl } from './database-url.js';
 import { killSwitchOf } from './kill-switch-settings.js';
 import { LayerReader } from './layer-reader.js';
+import { type MisspeltSetting, misspeltSettings, misspeltWords } from './misspelt-settings.js';
 import { MASK } from './redaction.js';
 import { copyRows } from './resolve-copy.js';
 import { migrationRows } from './resolve-migrations.js';
@@ -39,6 +40,7 @@ export async function resolveConfig(
   const security = securityOf(environment, file);
   const layers = layersOf(environment, root, file, overrides);
   const reader = new LayerReader(layers, { isProtected: security.protected, root, mayRunCommands });
+  const misspelt = misspeltSettings(environment, root);
   const problems: ManageDbError[] = [];
   const attempt = async <T>(look: () => Promise<T>): Promise<T | null> => {
     try {
@@ -67,7 +69,7 @@ export async function resolveConfig(
   if (source !== null) connection = externalConnection(source, common, settings);
   else if (!failed && hasEmbeddedServer(environment)) {
     connection = await attempt(() => Promise.resolve(embeddedConnection(workspace, common, settings)));
-  } else if (!failed) problems.push(missingUrl(environment, lone, reader));
+  } else if (!failed) problems.push(missingUrl(environment, { lone, reader, misspelt }));
 
   return {
     environment,
@@ -83,7 +85,7 @@ export async function resolveConfig(
       ...migrationRows(environment, file),
     ],
     problems,
-    warnings: warningsOf(environment, { source, lone, reader }),
+    warnings: warningsOf(environment, { source, lone, reader, misspelt }),
   };
 }
 
@@ -92,22 +94,29 @@ function hasEmbeddedServer(environment: string): boolean {
   return environment === 'development' || environment === 'testing';
 }
 
-function missingUrl(environment: string, lone: RawValue | null, reader: LayerReader): ManageDbError {
+function missingUrl(environment: string, { lone, reader, misspelt }: Omit<Findings, 'source'>): ManageDbError {
   const [prefix = ''] = scopedPrefixes(environment);
   const variable = `${prefix}DATABASE_URL`;
   const withheld = reader.withheld()[0];
+  // without its prefix, a connection in the shared file is nobody's in particular
+  const meant = misspelt.find((one) => one.isConnection && (one.file !== '.env' || one.meant.startsWith(prefix)));
   const unused =
-    lone !== null
-      ? ` (${lone.source} alone names no server)`
-      : withheld !== undefined
-        ? ` (${withheld.source} is not used for a protected environment)`
-        : '';
+    meant !== undefined
+      ? ` (${misspeltWords(meant)})`
+      : lone !== null
+        ? ` (${lone.source} alone names no server)`
+        : withheld !== undefined
+          ? ` (${withheld.source} is not used for a protected environment)`
+          : '';
   return new ManageDbError(
     'MISSING_SETTING',
     `The environment "${environment}" has no database: ${variable} is not set${unused}.`,
     {
-      hint: `Set ${variable}, for instance in .env.${environment}, or environments.${environment}.databaseUrl in the configuration file. Nothing was connected to.`,
-      details: { environment, variable },
+      hint:
+        meant !== undefined
+          ? `Write ${meant.meant} in ${meant.file}, if that is meant. Nothing was connected to.`
+          : `Set ${variable}, for instance in .env.${environment}, or environments.${environment}.databaseUrl in the configuration file. Nothing was connected to.`,
+      details: { environment, variable, ...(meant === undefined ? {} : { misspelt: meant.name }) },
     },
   );
 }
@@ -138,9 +147,10 @@ interface Findings {
   /** A database that stands there without a server. */
   readonly lone: RawValue | null;
   readonly reader: LayerReader;
+  readonly misspelt: readonly MisspeltSetting[];
 }
 
-function warningsOf(environment: string, { source, lone, reader }: Findings): readonly string[] {
+function warningsOf(environment: string, { source, lone, reader, misspelt }: Findings): readonly string[] {
   const warnings = reader
     .withheld()
     .map((raw) => `${raw.source} is not used: ${environment} is protected and takes only settings of its own.`);
@@ -160,6 +170,7 @@ function warningsOf(environment: string, { source, lone, reader }: Findings): re
   if (lone !== null && hasEmbeddedServer(environment)) {
     warnings.push(`${lone.source} is not used: alone it names no server, and ${environment} runs on the embedded one.`);
   }
+  warnings.push(...misspelt.map((one) => `${misspeltWords(one)}: nothing reads it.`));
   if (process.env.PGHOSTADDR)
     warnings.push('PGHOSTADDR is set and ignored: manage_db and its tools connect to the host that is shown.');
   return warnings;

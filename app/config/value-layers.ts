@@ -154,7 +154,12 @@ function configLayers(environment: string, config: ManageDbConfig): readonly Val
   }));
 }
 
-function readDotenv(root: string, file: string): Variables {
+/**
+ * The variables of a file of the workspace; none where there is no such file.
+ *
+ * @throws ManageDbError `UNREADABLE_FILE`
+ */
+export function readDotenv(root: string, file: string): Variables {
   const path = join(root, file);
   try {
     return parseDotenv(readFileSync(path));

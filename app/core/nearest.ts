@@ -15,6 +15,11 @@ export function nearest(typed: string, names: readonly string[]): string | null 
   return names.find((name) => word.length >= 3 && name.toLowerCase().includes(word)) ?? null;
 }
 
+/** Whether `typed` is `name` but for one letter, for two that have changed places, or for capitals. */
+export function isMisspelt(typed: string, name: string): boolean {
+  return typed !== name && editsBetween(typed.toLowerCase(), name.toLowerCase()) <= 1;
+}
+
 function editsBetween(word: string, name: string): number {
   const swapped = Array.from(
     { length: Math.max(0, word.length - 1) },

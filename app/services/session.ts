@@ -50,6 +50,8 @@ export function openSession(engine: Engine, client: pg.PoolClient, user: string,
     nested: Promise.resolve(),
     async query<Row extends QueryResultRow>(text: string, values?: unknown[]): Promise<QueryResult<Row>> {
       if (session.state === 'over') throw sessionIsOver(session);
+      // a cancellation that finds no statement running ends nothing
+      if (session.state === 'open' && options.signal?.aborted) throw interrupted(session);
       return reported(text, values, () => client.query<Row>(text, values));
     },
   };
@@ -121,7 +123,16 @@ export function runNested<T>(outer: OpenSession, user: string, work: Work<T>, op
 
 async function savepoint<T>(outer: OpenSession, user: string, work: Work<T>, options: SessionOptions): Promise<T> {
   if (options.signal?.aborted) throw interrupted(outer);
-  const session: OpenSession = { ...outer, user, state: 'open', nested: Promise.resolve() };
+  const session: OpenSession = {
+    ...outer,
+    user,
+    state: 'open',
+    nested: Promise.resolve(),
+    async query<Row extends QueryResultRow>(text: string, values?: unknown[]): Promise<QueryResult<Row>> {
+      if (options.signal?.aborted) throw interrupted(outer);
+      return outer.query<Row>(text, values);
+    },
+  };
   const setUser = (name: string) => outer.query(`select pg_catalog.set_config('app.current_user', $1, true)`, [name]);
   const cancellation = cancelOnAbort(outer, options.signal);
   // one name is enough: PostgreSQL means the innermost savepoint of that name

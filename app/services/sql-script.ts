@@ -4,6 +4,7 @@
  */
 export { blockStatements } from './sql-script/block-statements.js';
 export type { ChosenRows } from './sql-script/chosen-rows.js';
+export { type CreatingStatement, type Creation, readCreations } from './sql-script/creations.js';
 export { type DefiningStatement, readDefinitions, type WrittenDefinition } from './sql-script/definitions.js';
 export { innerStatements } from './sql-script/inner-statements.js';
 export type { OutsideWork } from './sql-script/outside-work.js';

@@ -1,7 +1,9 @@
 import type { Check, CheckStatus } from '../../app/core/db-operations/maintenance.js';
 import { ManageDbError } from '../../app/core/errors.js';
 import { defineCommand } from '../command.js';
+import { envFlag } from '../env-flag.js';
 import { renderChecks } from '../presenters/checks.js';
+import { printable } from '../presenters/printable.js';
 
 interface Args {
   readonly failOn?: FailingStatus;
@@ -35,10 +37,15 @@ export const command = defineCommand<Args>({
       data: { checks },
       ...(error === null ? {} : { error }),
       text: (paint) =>
-        `${renderChecks(checks, paint)}\n\n${checks.length} checks: ${count('critical')} critical, ${count('warning')} warnings, ${count('info')} notes, ${count('ok')} ok`,
+        `${renderChecks(checks.map(onOneLine), paint)}\n\n${checks.length} checks: ${count('critical')} critical, ${count('warning')} warnings, ${count('info')} notes, ${count('ok')} ok`,
     };
   },
 });
+
+/** A name of somebody's table must not look like another check. */
+function onOneLine<T extends Pick<Check, 'detail' | 'fix'>>(check: T): T {
+  return { ...check, detail: printable(check.detail), fix: check.fix === null ? null : printable(check.fix) };
+}
 
 /** Names the worst first. */
 function failure(
@@ -48,11 +55,11 @@ function failure(
   const failed = LEVELS.slice(LEVELS.indexOf(failOn))
     .reverse()
     .flatMap((level) => checks.filter(({ status }) => status === level));
-  const [worst] = failed;
+  const [worst] = failed.map(onOneLine);
   if (worst === undefined) return null;
   const others = failed.length === 1 ? '' : ` ${failed.length - 1} more: ${names(failed.slice(1))}.`;
   return new ManageDbError('CHECK_FAILED', `${worst.name} is ${worst.status}: ${worst.detail}${others}`, {
-    hint: worst.fix ?? `See all of them: manage_db check-database${env === undefined ? '' : ` --env ${env}`}`,
+    hint: worst.fix ?? `See all of them: manage_db check-database${envFlag(env)}`,
     details: { failOn, failed: failed.map(({ name, status }) => ({ name, status })) },
   });
 }

@@ -1,4 +1,5 @@
 import { defineCommand } from '../command.js';
+import { envFlag } from '../env-flag.js';
 import { droppedLines } from '../presenters/dropped.js';
 
 export const command = defineCommand({
@@ -16,10 +17,9 @@ export const command = defineCommand({
       text: (paint) =>
         result.safetyBackup === null
           ? 'There was nothing to drop.'
-          : [
-              ...droppedLines(result, paint),
-              `  Build it again: manage_db initialize-db${operation.env === undefined ? '' : ` --env ${operation.env}`}`,
-            ].join('\n'),
+          : [...droppedLines(result, paint), `  Build it again: manage_db initialize-db${envFlag(operation.env)}`].join(
+              '\n',
+            ),
     };
   },
 });

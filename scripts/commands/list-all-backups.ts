@@ -1,6 +1,7 @@
 import { shellQuote } from '../../app/core/shell-quote.js';
 import { type StorageArgs, storageFlag } from '../backup-flags.js';
 import { defineCommand } from '../command.js';
+import { envFlag } from '../env-flag.js';
 import { backupState, backupVerified } from '../presenters/backup-state.js';
 import { renderTable } from '../presenters/table.js';
 import { formatAge, formatBytes } from '../presenters/units.js';
@@ -20,7 +21,7 @@ export const command = defineCommand<StorageArgs>({
       data: { backups },
       text: (paint) =>
         backups.length === 0
-          ? `There are no backups yet. Make one: manage_db create-backup${storage === undefined ? '' : ` --storage ${shellQuote(storage)}`}`
+          ? `There are no backups yet. Make one: manage_db create-backup${envFlag(env)}${storage === undefined ? '' : ` --storage ${shellQuote(storage)}`}`
           : renderTable(
               paint,
               ['id', 'environment', 'age', 'size', 'label', 'state', 'verified'],

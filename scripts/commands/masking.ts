@@ -1,6 +1,7 @@
 import type { CheckedMasking } from '../../app/core/db-operations/masking.js';
 import { ManageDbError } from '../../app/core/errors.js';
 import { type CommandContext, type CommandOutcome, defineCommand } from '../command.js';
+import { envFlag } from '../env-flag.js';
 import type { Paint } from '../presenters/paint.js';
 import { formatCount } from '../presenters/units.js';
 
@@ -50,7 +51,7 @@ async function init(rules: string | undefined, { operation }: CommandContext): P
       [
         `${paint.green('✓')} ${written.rules}: ${formatCount(columns)} columns of ${formatCount(tables)} tables, ${formatCount(undecided)} of them to decide`,
         ...(literals === 0 ? [] : [`  ${formatCount(literals)} definitions with literals to acknowledge`]),
-        `  Go through it, then: manage_db masking check${operation.env === undefined ? '' : ` --env ${operation.env}`}`,
+        `  Go through it, then: manage_db masking check${envFlag(operation.env)}`,
       ].join('\n'),
   };
 }

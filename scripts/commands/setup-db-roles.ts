@@ -1,5 +1,6 @@
 import type { SetupDbRolesResult } from '../../app/core/db-operations/roles.js';
 import { defineCommand } from '../command.js';
+import { envFlag } from '../env-flag.js';
 import type { Paint } from '../presenters/paint.js';
 import { renderTable } from '../presenters/table.js';
 
@@ -18,11 +19,11 @@ export const command = defineCommand<Args>({
   async run({ prefix }, { operation }) {
     const { setupDbRoles } = await import('../../app/core/db-operations/roles.js');
     const result = await setupDbRoles({ ...operation, prefix });
-    return { data: result, text: (paint) => describe(result, paint) };
+    return { data: result, text: (paint) => describe(result, operation.env, paint) };
   },
 });
 
-function describe({ database, roles, replaced }: SetupDbRolesResult, paint: Paint): string {
+function describe({ database, roles, replaced }: SetupDbRolesResult, env: string | undefined, paint: Paint): string {
   const rows = roles.map(({ level, role, state }) => [level, role, state]);
   return [
     renderTable(paint, ['level', 'role', 'state'], rows),
@@ -30,6 +31,6 @@ function describe({ database, roles, replaced }: SetupDbRolesResult, paint: Pain
       ? []
       : [`They take the place of ${replaced.join(', ')}, which carry no level of ${database} any more.`]),
     '',
-    'Give one to a login: manage_db grant-db-role operator <login>',
+    `Give one to a login: manage_db grant-db-role operator <login>${envFlag(env)}`,
   ].join('\n');
 }

@@ -1,6 +1,7 @@
 import type { MigrationCounts, MigrationMatrix } from '../../app/core/db-operations/show-migrations.js';
 import { EXIT, type ExitCode, ManageDbError } from '../../app/core/errors.js';
 import { defineCommand } from '../command.js';
+import { envFlag } from '../env-flag.js';
 import { renderMigrationMatrix, renderMigrations } from '../presenters/migration-states.js';
 
 interface Args {
@@ -38,7 +39,7 @@ export const command = defineCommand<Args>({
       return {
         data: shown,
         ...(exitCode ? { exitCode: exitCodeOf([shown.counts]) } : {}),
-        text: (paint) => renderMigrations(shown, { paint, isVerbose, flags: env === undefined ? '' : ` --env ${env}` }),
+        text: (paint) => renderMigrations(shown, { paint, isVerbose, flags: envFlag(env) }),
       };
     }
     if (env !== undefined) {

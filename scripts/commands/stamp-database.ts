@@ -1,4 +1,5 @@
 import type { StampResult } from '../../app/core/db-operations/stamp.js';
+import { shellQuote } from '../../app/core/shell-quote.js';
 import { defineCommand } from '../command.js';
 import type { Paint } from '../presenters/paint.js';
 
@@ -33,9 +34,9 @@ function describe({ before, stamp }: StampResult, paint: Paint): string {
   return `${paint.green('✓')} ${stamp.database} is ${paint.bold(stamp.environment)}${stamp.protected ? `, ${paint.red('PROTECTED')}` : ''} (${was.replace(/\.$/, '')})`;
 }
 
-function warningsOf({ stamp }: StampResult): readonly string[] {
+function warningsOf({ stamp, host }: StampResult): readonly string[] {
   if (!stamp.protected || stamp.expectedHosts.length > 0) return [];
   return [
-    `The stamp names no expected hosts: a physical clone would look like ${stamp.environment}. Pin them: manage_db stamp-database --env ${stamp.environment} --expected-host HOST`,
+    `The stamp names no expected hosts: a physical clone would look like ${stamp.environment}. Pin them: manage_db stamp-database --env ${stamp.environment} --expected-host ${shellQuote(host)}`,
   ];
 }

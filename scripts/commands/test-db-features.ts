@@ -1,8 +1,9 @@
-import { accessSync, constants, statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { EXIT, ManageDbError, messageOf } from '../../app/core/errors.js';
 import { makeFolder, writeFileAtomically } from '../../app/core/files.js';
 import { type CommandContext, type CommandOutcome, defineCommand } from '../command.js';
+import { envFlag } from '../env-flag.js';
 import type { FeatureTestReport } from '../feature-tests/report.js';
 import { liveLines, renderInstallation, renderReport } from '../presenters/feature-tests.js';
 import { type Paint, paintFor } from '../presenters/paint.js';
@@ -57,6 +58,8 @@ export const command = defineCommand<Args>({
         })),
       );
     }
+    await refuseUnknownEnvironment(context);
+    refuseOneFileForBoth(args);
     for (const path of [args.jsonFile, args.junit]) if (path !== undefined) refuseUnwritable(path);
     const { lookAtInstallation } = await import('../feature-tests/installation.js');
     const { newLog } = await import('../feature-tests/log-file.js');
@@ -84,6 +87,33 @@ export const command = defineCommand<Args>({
     return outcomeOf(report, context.env);
   },
 });
+
+/** What is typed is the line's mistake; what a file or a variable says is the workspace's, and a test finds it. */
+async function refuseUnknownEnvironment({ env, workspace }: CommandContext): Promise<void> {
+  if (env === undefined) return;
+  const { workspaceEnvironments } = await import('../../app/config/workspace-environments.js');
+  const { assertKnownEnvironment, normalizeEnv } = await import('../../app/core/environment-names.js');
+  // a configuration file that cannot be read is a test's to find, too
+  await workspaceEnvironments(workspace).catch(() => []);
+  assertKnownEnvironment(normalizeEnv(env), workspace);
+}
+
+function refuseOneFileForBoth({ jsonFile, junit }: Args): void {
+  if (jsonFile === undefined || junit === undefined || !isSameFile(jsonFile, junit)) return;
+  throw new ManageDbError('USAGE', `--json and --junit both name ${junit}: one report would replace the other.`, {
+    hint: 'Give each a file of its own: --json features.json --junit features.xml',
+  });
+}
+
+/** Also where one of them is a link, or the folder of one is. */
+function isSameFile(one: string, other: string): boolean {
+  const places = [one, other].map((path) => {
+    const file = resolve(path);
+    if (existsSync(file)) return realpathSync(file);
+    return existsSync(dirname(file)) ? join(realpathSync(dirname(file)), basename(file)) : file;
+  });
+  return places[0] === places[1];
+}
 
 async function writeReports(report: FeatureTestReport, { jsonFile, junit }: Args, context: CommandContext) {
   const { junitXml } = await import('../feature-tests/junit.js');
@@ -153,7 +183,7 @@ function interruption(report: FeatureTestReport, env: string | undefined): Manag
     'INTERRUPTED',
     `The feature tests were interrupted after ${formatCounted(tests, 'test')}. ${were} ${isKept ? 'kept' : 'dropped'}, the scratch folder was removed, and the active environment is what it was.${left}`,
     {
-      hint: `Run them again: manage_db test-db-features${env === undefined ? '' : ` --env ${env}`}`,
+      hint: `Run them again: manage_db test-db-features${envFlag(env)}`,
       details: { tests, databases },
     },
   );

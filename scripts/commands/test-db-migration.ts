@@ -1,6 +1,7 @@
 import type { TestedMigrations } from '../../app/core/db-operations/test-migrations.js';
 import { ManageDbError } from '../../app/core/errors.js';
 import { defineCommand } from '../command.js';
+import { envFlag } from '../env-flag.js';
 import { renderTestedMigrations } from '../presenters/tested-migrations.js';
 import { formatCounted } from '../presenters/units.js';
 
@@ -36,7 +37,7 @@ export const command = defineCommand<Args>({
   async run({ versions = [], all, strict, allowServerWide }, { operation }) {
     const { testMigrations } = await import('../../app/core/db-operations/test-migrations.js');
     const result = await testMigrations({ ...operation, versions: versions.map(String), all, strict, allowServerWide });
-    const error = failureOf(result);
+    const error = failureOf(result, operation.env);
     return {
       data: result,
       warnings: result.warnings,
@@ -46,7 +47,7 @@ export const command = defineCommand<Args>({
   },
 });
 
-function failureOf({ ok, tested }: TestedMigrations): ManageDbError | null {
+function failureOf({ ok, tested }: TestedMigrations, env: string | undefined): ManageDbError | null {
   if (ok) return null;
   const failed = tested.filter((one) => !one.ok);
   const [first] = failed;
@@ -54,7 +55,7 @@ function failureOf({ ok, tested }: TestedMigrations): ManageDbError | null {
     'SQL_FAILED',
     `${formatCounted(failed.length, 'migration')} failed on a scratch database; no other one was changed.`,
     {
-      hint: `Correct it, then: manage_db test-db-migration ${first?.version}`,
+      hint: `Correct it, then: manage_db test-db-migration ${first?.version}${envFlag(env)}`,
       details: { failed: failed.map(({ version, name }) => ({ version, name })) },
     },
   );

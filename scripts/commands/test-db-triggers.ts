@@ -2,6 +2,7 @@ import type { TestTriggersResult } from '../../app/core/db-operations/trigger-te
 import { ManageDbError } from '../../app/core/errors.js';
 import { defineCommand } from '../command.js';
 import { durationMs } from '../duration.js';
+import { envFlag } from '../env-flag.js';
 import { renderTestedTriggers } from '../presenters/tested-triggers.js';
 import { formatCounted } from '../presenters/units.js';
 
@@ -41,7 +42,7 @@ export const command = defineCommand<Args>({
     const timeoutMs = timeout === undefined ? undefined : Math.ceil(durationMs(timeout, '--timeout'));
     const { testTriggers } = await import('../../app/core/db-operations/trigger-test.js');
     const result = await testTriggers({ ...operation, schema, table, name, timeoutMs });
-    const error = failureOf(result);
+    const error = failureOf(result, operation.env);
     return {
       data: result,
       text: (paint) => renderTestedTriggers(result, paint),
@@ -50,7 +51,7 @@ export const command = defineCommand<Args>({
   },
 });
 
-function failureOf({ triggers }: TestTriggersResult): ManageDbError | null {
+function failureOf({ triggers }: TestTriggersResult, env: string | undefined): ManageDbError | null {
   const failed = triggers.filter(
     ({ events, functionErrors }) => functionErrors.length > 0 || events.some(({ state }) => state === 'failed'),
   );
@@ -60,7 +61,7 @@ function failureOf({ triggers }: TestTriggersResult): ManageDbError | null {
     'SQL_FAILED',
     `${formatCounted(failed.length, 'trigger')} failed; everything was rolled back.`,
     {
-      hint: `Mend its function, then: manage_db test-db-triggers --table '${first.schema}.${first.table}' --name '${first.name}'`,
+      hint: `Mend its function, then: manage_db test-db-triggers --table '${first.schema}.${first.table}' --name '${first.name}'${envFlag(env)}`,
       details: { failed: failed.map(({ schema, table, name }) => ({ schema, table, name })) },
     },
   );

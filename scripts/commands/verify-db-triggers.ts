@@ -2,6 +2,7 @@ import type { VerifiedTriggers } from '../../app/core/db-operations/trigger-drif
 import { ManageDbError } from '../../app/core/errors.js';
 import type { Difference, TriggerReport } from '../../app/core/triggers/trigger-report.js';
 import { defineCommand } from '../command.js';
+import { envFlag } from '../env-flag.js';
 import type { Paint } from '../presenters/paint.js';
 import { renderSkipped } from '../presenters/skipped-triggers.js';
 import { renderTestedTriggers } from '../presenters/tested-triggers.js';
@@ -46,7 +47,7 @@ export const command = defineCommand<Args>({
     const verified = await verifyTriggers({ ...operation, schema, table, fix, overrideDrift, dryRun, behaviour });
     return {
       data: verified,
-      ...(verified.ok || dryRun === true ? {} : { error: drift(verified) }),
+      ...(verified.ok || dryRun === true ? {} : { error: drift(verified, operation.env) }),
       text: (paint) => describe(verified, paint),
     };
   },
@@ -79,14 +80,15 @@ function words({ field, expected, actual }: Difference): string {
   return `${field}: ${expected ?? 'none'} expected, ${actual ?? 'none'} found`;
 }
 
-function drift({ triggers, problems }: VerifiedTriggers): ManageDbError {
+function drift({ triggers, problems }: VerifiedTriggers, env: string | undefined): ManageDbError {
+  const flag = envFlag(env);
   const drifted = triggers.filter(({ isDrift }) => isDrift);
   const message = [
     ...(drifted.length === 0 ? [] : [`${sentence(drifted)} not as declared and installed.`]),
     ...problems,
   ].join(' ');
   return new ManageDbError('DRIFT', message === '' ? 'A trigger does not work.' : message, {
-    hint: 'See the lines: manage_db diff-db-triggers. Heal: manage_db verify-db-triggers --fix',
+    hint: `See the lines (manage_db diff-db-triggers${flag}), or heal: manage_db verify-db-triggers --fix${flag}`,
     details: { drifted: drifted.length, problems: problems.length },
   });
 }

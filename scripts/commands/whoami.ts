@@ -1,5 +1,6 @@
 import type { WhoamiResult } from '../../app/core/db-operations/roles.js';
 import { defineCommand } from '../command.js';
+import { envFlag } from '../env-flag.js';
 import type { Paint } from '../presenters/paint.js';
 import { renderTable } from '../presenters/table.js';
 
@@ -10,11 +11,15 @@ export const command = defineCommand({
   async run(_args, { operation }) {
     const { whoami } = await import('../../app/core/db-operations/roles.js');
     const result = await whoami(operation);
-    return { data: result, text: (paint) => describe(result, paint) };
+    return { data: result, text: (paint) => describe(result, operation.env, paint) };
   },
 });
 
-function describe({ login, level, why, database, environment, roles, may }: WhoamiResult, paint: Paint): string {
+function describe(
+  { login, level, why, database, environment, roles, may }: WhoamiResult,
+  env: string | undefined,
+  paint: Paint,
+): string {
   const rows = roles.map(({ level: carried, role, exists, isServing, isMember }) => [
     carried,
     role,
@@ -24,7 +29,7 @@ function describe({ login, level, why, database, environment, roles, may }: Whoa
     `${paint.bold(login)} is ${paint.bold(level)} of ${database} (${environment}): ${why}`,
     `may: ${may.join(', ')}`,
     ...(rows.length === 0
-      ? ['There are no roles for levels here yet: manage_db setup-db-roles']
+      ? [`There are no roles for levels here yet: manage_db setup-db-roles${envFlag(env)}`]
       : ['', renderTable(paint, ['level', 'role', ''], rows)]),
   ].join('\n');
 }

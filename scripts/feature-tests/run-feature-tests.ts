@@ -5,6 +5,7 @@ import { redactDeep } from '../../app/config/redaction.js';
 import { asManageDbError } from '../../app/services/database-errors.js';
 import { packageVersion } from '../../app/services/package-root.js';
 import { withWorkFolder } from '../../app/services/work-folder.js';
+import { envFlag } from '../env-flag.js';
 import type { ActiveEnvironment } from './active-environment.js';
 import type { Category } from './categories.js';
 import { NotTested, Unexpected } from './expectations.js';
@@ -152,6 +153,8 @@ class Runner {
     if (test.subject !== 'installation' || test.needs === 'nothing') return null;
     if (installation.environment === null)
       return 'it cannot be told which environment is active: see the category environment';
+    if (installation.problem?.code === 'UNKNOWN_ENVIRONMENT')
+      return `${installation.environment} is no environment of this workspace: see the category environment`;
     if (test.needs === 'environment') return null;
     if (installation.problem !== null)
       return `${installation.environment} has no usable configuration: see the category configuration`;
@@ -241,7 +244,7 @@ class LazyWorkspace {
 function tooSlow({ env }: FeatureTestRun): Unexpected {
   return new Unexpected(
     `It was not done after ${LONGEST_TEST_MS / 1000} s.`,
-    `See what the server is busy with: manage_db check-database${env === undefined ? '' : ` --env ${env}`}`,
+    `See what the server is busy with: manage_db check-database${envFlag(env)}`,
   );
 }
 

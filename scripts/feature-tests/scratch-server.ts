@@ -4,12 +4,14 @@ import { formatDatabaseUrl } from '../../app/config/database-url.js';
 import { messageOf } from '../../app/core/errors.js';
 import type { ConnectionSettings, Queryable } from '../../app/index.js';
 import { startedIfEmbedded } from '../../app/services/connection/engine.js';
+import { isServerError } from '../../app/services/database-errors.js';
 import { withMaintenanceConnection } from '../../app/services/with-connection.js';
 
 /** `manage_db_feature_1a2b3c4d_5_testing`; with what restores and copies put beside it. */
 const PREFIX = 'manage_db_feature_';
 /** The first of the two keys of the lock that says that a run lives; the second is the hash of its number. ('mdbf') */
 const LOCK_SPACE = 0x6d646266;
+const UNDEFINED_DATABASE = '3D000';
 const KEPT = 'manage_db: kept by test-db-features';
 
 /** What became of the databases of a run. */
@@ -44,9 +46,10 @@ export async function withScratchServer<T>(
   settings: ConnectionSettings,
   work: (server: ScratchServer) => Promise<T>,
 ): Promise<T> {
-  const reachable = await startedIfEmbedded(settings);
+  const run = randomBytes(4).toString('hex');
+  // not beside a database called postgres: a session in template1 would keep others from being made
+  const reachable = { ...(await startedIfEmbedded(settings)), database: `${PREFIX}${run}` };
   return withMaintenanceConnection(reachable, async (owner) => {
-    const run = randomBytes(4).toString('hex');
     await owner.query('select pg_catalog.pg_advisory_lock($1, pg_catalog.hashtext($2))', [LOCK_SPACE, run]);
     // of others' what this login may not drop stays
     const { databases: swept } = await dropAll(owner, await abandoned(owner));
@@ -125,9 +128,13 @@ async function dropAll(db: Queryable, names: readonly string[]): Promise<Finishe
   const databases: string[] = [];
   const notDropped: NotDropped[] = [];
   for (const name of names) {
-    await db.query(`drop database if exists ${pg.escapeIdentifier(name)} with (force)`).then(
+    await db.query(`drop database ${pg.escapeIdentifier(name)} with (force)`).then(
       () => databases.push(name),
-      (error: unknown) => notDropped.push({ name, reason: messageOf(error) }),
+      (error: unknown) => {
+        // another run was quicker, and says so
+        if (!isServerError(error) || error.code !== UNDEFINED_DATABASE)
+          notDropped.push({ name, reason: messageOf(error) });
+      },
     );
   }
   return { databases, notDropped };

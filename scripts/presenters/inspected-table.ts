@@ -28,7 +28,8 @@ export function renderInspectedTable(table: InspectedTable, paint: Paint): strin
 }
 
 function heading(table: InspectedTable, paint: Paint): string {
-  const rows = table.rowEstimate === null ? 'never analyzed' : `about ${formatCount(table.rowEstimate)} rows`;
+  const analyzed = table.rowEstimate === null ? 'never analyzed' : `about ${formatCount(table.rowEstimate)} rows`;
+  const rows = table.populated === false ? 'never filled' : analyzed;
   const title = [
     paint.bold(printable(`${table.schema}.${table.name}`)),
     `${table.persistence === 'permanent' ? '' : `${table.persistence} `}${table.kind}`,
@@ -58,7 +59,6 @@ function facts(table: InspectedTable): readonly string[] {
     ['options', listed(table.options)],
     ['row security', table.rowSecurity === 'off' ? null : table.rowSecurity],
     ['replica identity', table.replicaIdentity === 'default' ? null : table.replicaIdentity],
-    ['populated', table.populated === false ? 'no' : null],
     ['partitioned by', table.partitionKey],
     [table.partitionBound === null ? 'inherits from' : 'partition of', listed(table.parents)],
     ['bounds', table.partitionBound],

@@ -1,4 +1,4 @@
-import type { InspectedDatabase, InspectResult } from '../../app/core/db-operations/inspection.js';
+import type { InspectedDatabase, InspectedRelation, InspectResult } from '../../app/core/db-operations/inspection.js';
 import { renderInspectedTable } from './inspected-table.js';
 import { triggerSection } from './inspected-triggers.js';
 import type { Paint } from './paint.js';
@@ -30,9 +30,10 @@ function renderDiagram(
   return `${paint.green('✓')} ${printable(path)}: ${contents}`;
 }
 
-function renderDatabase({ name, serverVersion, sizeBytes, stamp }: InspectedDatabase, paint: Paint): string {
+function renderDatabase(database: InspectedDatabase, paint: Paint): string {
+  const { name, serverVersion, sizeBytes, stamp, isStampHidden } = database;
   const head = `${paint.bold(printable(name))}  PostgreSQL ${serverVersion}  ${formatBytes(sizeBytes)}`;
-  if (stamp === null) return `${head}\nnot stamped`;
+  if (stamp === null) return `${head}\n${isStampHidden ? 'its stamp cannot be read by this login' : 'not stamped'}`;
   const kind = `${printable(stamp.environment)}${stamp.protected ? ', protected' : ''}`;
   return `${head}\nstamped as ${kind}, ${stamp.stampedAt} by ${printable(stamp.stampedBy)}`;
 }
@@ -54,11 +55,17 @@ function tableSection(tables: NonNullable<InspectResult['tables']>): Section {
       cell(t.schema),
       cell(t.name),
       t.kind,
-      t.rowEstimate === null ? null : formatCount(t.rowEstimate),
+      rowsOf(t),
       ...[t.sizeBytes, t.tableBytes, t.indexBytes, t.toastBytes].map(sizeOf),
     ]),
     numeric: [3, 4, 5, 6, 7],
   };
+}
+
+/** One that was never filled cannot be read, whatever the statistics say. */
+function rowsOf({ rowEstimate, populated }: InspectedRelation): string | null {
+  if (populated === false) return 'never filled';
+  return rowEstimate === null ? null : formatCount(rowEstimate);
 }
 
 function functionSection(functions: NonNullable<InspectResult['functions']>): Section {

@@ -20,9 +20,11 @@ export interface Style {
 /** So many applied ones in a row are shown; of a longer run, only the last. */
 const LONGEST_RUN = 8;
 const SHOWN_OF_RUN = 3;
+const SHOWN_IN_PLACE = 5;
 
 /** One environment's migrations as a table, how many are in which state, and what to do about it. */
-export function renderMigrations({ migrations, migrationsFolder, counts }: ShownMigrations, style: Style): string {
+export function renderMigrations(shown: ShownMigrations, style: Style): string {
+  const { migrations, migrationsFolder, counts } = shown;
   const { paint } = style;
   if (migrations.length === 0) return nothing(migrationsFolder);
   const rows = collapsed(migrations, style, {
@@ -41,7 +43,7 @@ export function renderMigrations({ migrations, migrationsFolder, counts }: Shown
     renderTable(paint, ['version', 'name', 'state', 'since', 'took', 'by'], rows, [4]),
     '',
     summaryOf(counts),
-    ...adviceOn(counts, style),
+    ...adviceOn(shown, style),
   ].join('\n');
 }
 
@@ -112,7 +114,8 @@ function collapsed<T>(items: readonly T[], { isVerbose }: Style, { isQuiet, row,
   return rows;
 }
 
-function stateOf({ state, isBaseline, statementsDone }: ShownMigration, paint: Paint): string {
+function stateOf({ state, isBaseline, statementsDone, inPlace }: ShownMigration, paint: Paint): string {
+  if (inPlace !== null) return paint.red(`${inWords(state)}, ${inPlace.isWhole ? 'in place' : 'partly in place'}`);
   if (statementsDone !== null) return paint.red(`begun, ${statementsDone} done`);
   return state === 'applied' && isBaseline
     ? `${paint.green('applied')} ${paint.dim('(baseline)')}`
@@ -143,19 +146,34 @@ function summaryOf(counts: MigrationCounts): string {
 }
 
 /** What to type or to do next, for each state that wants something. */
-function adviceOn(
-  { pending, edited, missing, out_of_order }: MigrationCounts,
-  { paint, flags = '' }: Style,
-): readonly string[] {
+function adviceOn({ migrations, counts, recordableUpTo }: ShownMigrations, { paint, flags = '' }: Style) {
+  const { pending, edited, missing, out_of_order } = counts;
+  const inPlace = migrations.filter((migration) => migration.inPlace !== null);
   const advice = [
+    ...inPlace.slice(0, SHOWN_IN_PLACE).map(inPlaceAdvice),
+    ...(inPlace.length > SHOWN_IN_PLACE ? [`in place: ${formatCount(inPlace.length - SHOWN_IN_PLACE)} more`] : []),
+    ...(recordableUpTo === null
+      ? []
+      : [`if they were applied, record it: manage_db baseline-db-migration --to ${recordableUpTo}${flags}`]),
     ...(edited > 0 ? ['edited: put the file back as it was (git checkout), and make the change a new migration'] : []),
     ...(missing > 0
       ? ['missing: it is applied here, and has no file; get the newest state of the folder (git pull)']
       : []),
-    ...(out_of_order > 0 ? ['out of order: not applied, and a later one is; give the file a later version'] : []),
-    ...(pending > 0 ? [`pending: manage_db apply-db-migration${flags}`] : []),
+    ...(out_of_order > inPlace.filter(({ state }) => state === 'out_of_order').length
+      ? ['out of order: not applied, and a later one is; give the file a later version']
+      : []),
+    ...(pending > 0 && inPlace.length === 0 ? [`pending: manage_db apply-db-migration${flags}`] : []),
   ];
   return advice.map((line) => `${paint.cyan('→')} ${line}`);
+}
+
+function inPlaceAdvice({ version, name, inPlace }: ShownMigration): string {
+  const { objects = [], isWhole = true } = inPlace ?? {};
+  const [first = '', ...more] = objects;
+  const what = `${first}${more.length === 0 ? '' : ` and ${formatCount(more.length)} more`}`;
+  return isWhole
+    ? `in place: what ${version}_${name} makes is there already (${what}), and it is not recorded as applied`
+    : `partly in place: ${version}_${name} cannot be applied, some of what it makes is there already (${what})`;
 }
 
 function nothing(folder: string | null): string {

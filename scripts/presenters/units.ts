@@ -1,3 +1,5 @@
+import { plural } from '../../app/core/plural.js';
+
 /** `bytes` for people: `0 B`, `1.5 MB`. Powers of 1024, as PostgreSQL's `pg_size_pretty`. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
@@ -31,11 +33,5 @@ export function formatCount(count: number): string {
 
 /** `1 table`, `40 tables`, `2 policies`. */
 export function formatCounted(count: number, noun: string): string {
-  if (count === 1) return `1 ${noun}`;
-  const plural = /[^aeiou]y$/.test(noun)
-    ? `${noun.slice(0, -1)}ies`
-    : /(s|x|ch)$/.test(noun)
-      ? `${noun}es`
-      : `${noun}s`;
-  return `${formatCount(count)} ${plural}`;
+  return count === 1 ? `1 ${noun}` : `${formatCount(count)} ${plural(noun)}`;
 }

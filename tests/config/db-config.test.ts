@@ -44,6 +44,29 @@ describe('the configuration of an environment', () => {
     expect(error.message).to.contain('PRODUCTION_DATABASE_URL');
   });
 
+  it('says which setting was probably meant where the name of one is misspelt', async () => {
+    workspace.write({
+      '.env.production': 'DATABSE_URL=postgresql://u@h/clinic\n',
+      '.env.testing': 'DATABASE_ULR=postgresql://u@h/clinic\n',
+      '.env':
+        'STAGING_DATABASE_UR=postgresql://u@h/x\nDATABASE_URI=sqlite://\nDATABASE_APPLICATION_NAM=x\nURL=y\nQA_DATABASE_URL=z\n',
+    });
+    const error = await failure('production');
+    expect(error.message).to.contain('DATABSE_URL in .env.production is not the name of a setting; DATABASE_URL is');
+    expect(error.hint).to.contain('Write DATABASE_URL in .env.production');
+    expect((await failure('staging')).message).to.contain('STAGING_DATABASE_UR in .env');
+    const warningsOf = async (env: string) => (await inWorkspace({}, () => describeConfig(env))).warnings;
+    const warnings = await warningsOf('testing');
+    expect(warnings.map((warning) => warning.split(' is not ')[0])).to.deep.equal([
+      'DATABASE_ULR in .env.testing',
+      'DATABASE_URI in .env',
+      'DATABASE_APPLICATION_NAM in .env',
+    ]);
+    // beside the right one it is the application's own
+    workspace.write({ '.env.testing': 'DATABASE_ULR=x\nDATABASE_URL=postgresql://u@h/clinic\n', '.env': '' });
+    expect(await warningsOf('testing')).to.deep.equal([]);
+  });
+
   it('never falls back to another environment, nor to the shared unscoped URL, for a protected one', async () => {
     workspace.write({ '.env': 'DATABASE_URL=postgresql://u@h/shared\nDEV_DATABASE_URL=postgresql://u@h/dev\n' });
     const error = await failure('production', {

@@ -60,6 +60,23 @@ describe('check-database --fail-on', () => {
     await db.client.query('create table public.notes (id int primary key)');
   });
 
+  it('shows the name of a table that looks like another check as the name that it is', async () => {
+    await db.client.query(`create table public."x
+✗ last-backup    \u001b[2Jeverything is lost" (id int)`);
+    const { stdout } = await check();
+    expect(stdout.split('\n').filter((line) => line.startsWith('✗'))).to.deep.equal([]);
+    expect(stdout).to.contain('x\\u{a}✗ last-backup').and.not.contain('\u001b[2J');
+    const failed = await check('--fail-on', 'warning');
+    expect(
+      failed.stderr
+        .trim()
+        .split('\n')
+        .filter((line) => !/^[✗→]/.test(line)),
+    ).to.deep.equal([]);
+    await db.client.query(`drop table public."x
+✗ last-backup    \u001b[2Jeverything is lost"`);
+  });
+
   it('exits with 2 on a level that there is not', async () => {
     for (const level of ['info', '', 'Warning']) {
       const { code, stderr } = await check('--fail-on', level);

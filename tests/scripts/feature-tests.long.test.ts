@@ -91,6 +91,26 @@ describe('the feature tests', function () {
     expect(stderr).to.contain('There is no category "triger".').and.contain('--category triggers');
   });
 
+  it('refuse an environment that does not exist, with those that do, before anything is tested', async () => {
+    const { code, stderr } = await test('--env', 'prodution');
+    expect(code).to.equal(2);
+    expect(stderr)
+      .to.contain('There is no environment "prodution" here. Did you mean production?')
+      .and.contain('Known: development, testing, staging, production')
+      .and.not.contain('✓');
+  });
+
+  it('refuse one file for both reports', async () => {
+    for (const [json, junit] of [
+      ['both.txt', 'both.txt'],
+      ['./both.txt', `${server.workspace.root}/both.txt`],
+    ] as const) {
+      const { code, stderr } = await test('--json', json, '--junit', junit);
+      expect([code, existsSync(file('both.txt'))]).to.deep.equal([2, false]);
+      expect(stderr).to.contain('USAGE').and.contain(`both name ${junit}`).and.not.contain('✓');
+    }
+  });
+
   it('print one JSON object where --json has no file', async () => {
     const { code, json } = await test('--category', 'configuration', '--json');
     expect(code).to.equal(0);
@@ -389,6 +409,38 @@ describe('the feature tests', function () {
       await server.query(production, `delete from manage_db.migrations where name = 'forgotten'`);
     });
 
+    it('find a record of a migration that is gone, and leave alone what only is pending', async () => {
+      const { workspace } = server;
+      const later = 'migrations/29990101000000_create_tags.sql';
+      workspace.write({ [later]: '-- migrate:up\ncreate table tags (id int);\n' });
+      expect((await look()).report.categories.filter(({ ok }) => !ok)).to.deep.equal([]);
+      const forget = () =>
+        server.query<{ version: string }>(
+          production,
+          `delete from manage_db.migrations where name = 'create_notes' returning version`,
+        );
+      const [{ version = '' } = {}] = await forget();
+      const said = [
+        'migrations/',
+        'create_notes.sql makes is there: table notes',
+        `manage_db baseline-db-migration --to ${version} --env production`,
+      ];
+      await onlyFails('migration', 'create_notes is not recorded as applied', ...said);
+      const record = async () => {
+        const line = ['baseline-db-migration', '--to', version, ...ceremony('BASELINE_DB_MIGRATION')];
+        const { code, stderr } = await workspace.cli(line, override);
+        expect(code, stderr).to.equal(0);
+      };
+      await record();
+      const applied = await workspace.cli(['apply-db-migration', ...ceremony('APPLY_DB_MIGRATION')], override);
+      expect(applied.code, applied.stderr).to.equal(0);
+      // now it is one in the middle
+      await forget();
+      await onlyFails('migration', 'create_notes is not recorded as applied', ...said);
+      await record();
+      expect((await look()).code).to.equal(0);
+    });
+
     it('find an environment file that is broken', async () => {
       const { workspace } = server;
       workspace.write({ '.env.testing': 'DATABASE_URL=postgres//nobody\n' });
@@ -396,15 +448,21 @@ describe('the feature tests', function () {
       workspace.write({ '.env.testing': '# well\nTHIS IS NOTHING\n' });
       await onlyFails('configuration', '.env.testing, line 2');
       rmSync(file('.env.testing'));
+      const staging = readFileSync(file('.env.staging'), 'utf8');
+      workspace.write({ '.env.staging': 'DATABSE_URL=postgresql://app@db.example/clinic\n' });
+      await onlyFails('configuration', 'DATABSE_URL in .env.staging', 'Write DATABASE_URL in .env.staging');
+      workspace.write({ '.env.staging': staging });
     });
 
     it('find nonsense where the active environment stands', async () => {
       const { workspace } = server;
-      workspace.write({ '.manage_db/environment': 'pro;duction\n' });
-      const { code, json } = await test('--json');
-      rmSync(file('.manage_db/environment'));
-      const { categories } = json().data as FeatureTestReport;
-      expect([code, categories.filter(({ ok }) => !ok).map(({ name }) => name)]).to.deep.equal([1, ['environment']]);
+      for (const nonsense of ['pro;duction', 'prodution']) {
+        workspace.write({ '.manage_db/environment': `${nonsense}\n` });
+        const { code, json } = await test('--json');
+        rmSync(file('.manage_db/environment'));
+        const { categories } = json().data as FeatureTestReport;
+        expect([code, categories.filter(({ ok }) => !ok).map(({ name }) => name)]).to.deep.equal([1, ['environment']]);
+      }
     });
   });
 });

@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { ManageDbError } from '../../app/core/errors.js';
 import { withActor } from '../../app/services/actor.js';
 import {
   closeEngines,
+  type DbSession,
   getDbEngine,
   getDbSession,
   type SessionOptions,
@@ -264,6 +266,42 @@ describe('a session', () => {
     expect(error.code).to.equal('INTERRUPTED');
     expect(error.exitCode).to.equal(130);
     expect(Date.now() - started).to.be.lessThan(5000);
+    expect(await ids()).to.deep.equal([]);
+  });
+
+  it('begins no statement any more when it is told to stop between two of them, or while it connects', async () => {
+    const between = new AbortController();
+    const stop = async (session: DbSession): Promise<void> => {
+      await session.query('insert into notes values (1)');
+      between.abort();
+      // until the cancellation has found nothing to cancel
+      await sleep(500);
+      await session.query('select pg_sleep(5)');
+    };
+    const nested = new AbortController();
+    const stopNested = async (session: DbSession): Promise<void> => {
+      nested.abort();
+      await sleep(500);
+      await session.query('select pg_sleep(5)');
+    };
+    for (const work of [
+      () => getDbSession(stop, { signal: between.signal }),
+      () => {
+        useNestedTransactions(true);
+        return getDbSession(() => getDbSession(stopNested, { signal: nested.signal }));
+      },
+      () => {
+        const connecting = new AbortController();
+        const running = getDbSession((session) => session.query('select pg_sleep(5)'), { signal: connecting.signal });
+        connecting.abort();
+        return running;
+      },
+    ]) {
+      const started = Date.now();
+      const error = (await run<unknown>(work).catch((thrown) => thrown)) as ManageDbError;
+      expect(error.code).to.equal('INTERRUPTED');
+      expect(Date.now() - started).to.be.lessThan(3000);
+    }
     expect(await ids()).to.deep.equal([]);
   });
 

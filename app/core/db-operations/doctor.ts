@@ -171,7 +171,7 @@ async function checkEnvironment(
   const { connection, problems } = report;
   const [problem] = problems;
   if (connection === null || problem !== undefined) {
-    if (problem?.code === 'MISSING_SETTING') {
+    if (problem?.code === 'MISSING_SETTING' && problem.details.misspelt === undefined) {
       return [
         {
           name: environment,

@@ -13,6 +13,7 @@ import { ManageDbError, PermissionError } from '../errors.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { readMirror } from '../safety/operation-log/heads.js';
 import { listPending, listRefused } from '../safety/operation-log/pending.js';
+import { shellQuote } from '../shell-quote.js';
 import { type LogFinding, missingLog, verifyLog } from './operation-log/verify.js';
 
 export type { LoggedOperation, OperationEvent } from '../../database/records/operation-log.js';
@@ -111,9 +112,9 @@ function waiting(target: Target): { readonly pending: number; readonly refused: 
   return { pending: listPending(target).length, refused: listRefused(target).length };
 }
 
-function unreadable({ database, user }: Target): PermissionError {
+function unreadable({ database, user, environment }: Target): PermissionError {
   return new PermissionError(`${user} may not read the operation log of ${database}; nothing was checked.`, {
-    hint: `Let an admin run: manage_db grant-db-role viewer ${user}`,
+    hint: `Let an admin run: manage_db grant-db-role viewer ${shellQuote(user)} --env ${environment}`,
   });
 }
 

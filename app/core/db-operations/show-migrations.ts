@@ -3,11 +3,13 @@ import { getOperationSession } from '../../services/database-service.js';
 import type { OperationControls } from '../progress.js';
 import { guarded, type OperationOptions } from '../safety/gate.js';
 import { type AskedEnvironment, askEnvironments } from './migration/ask-environments.js';
+import { readInPlace, recordableUpTo } from './migration/in-place.js';
 import { compareVersions, readMigrations, versionKey } from './migration/migration-files.js';
 import { readStates } from './migration/read-states.js';
 import { countStates, type MigrationCounts, type ShownMigration, shownMigration } from './migration/shown-migration.js';
 import type { MigrationState } from './migration/states.js';
 
+export type { InPlace } from './migration/in-place.js';
 export type { MigrationCounts, ShownMigration } from './migration/shown-migration.js';
 export type { MigrationState } from './migration/states.js';
 
@@ -17,6 +19,11 @@ export interface ShownMigrations {
   /** How many are not applied, those that are out of order included. */
   readonly pending: number;
   readonly counts: MigrationCounts;
+  /**
+   * The last version up to which all that is not recorded is in place as a whole, for `baselineMigrations({ to })`; `null`: there
+   * is none.
+   */
+  readonly recordableUpTo: string | null;
   /** `null`: the workspace has no such folder. */
   readonly migrationsFolder: string | null;
 }
@@ -51,7 +58,7 @@ export interface MigrationMatrix {
 
 /**
  * Shows where each migration of the workspace stands in a database: applied, pending, changed since, without a file, or
- * passed over by later ones.
+ * passed over by later ones; and of those that are not applied, what they make that is there nevertheless.
  *
  * @throws ManageDbError `INVALID_CONFIGURATION` and `UNREADABLE_FILE` for a file that is no migration, and what the gate and
  *   connecting throw
@@ -63,16 +70,20 @@ export function showMigrations(options: OperationOptions = {}): Promise<ShownMig
     const files = await readMigrations(migrationsDir);
     const { signal } = options;
     const session = { env: environment, readOnly: true, isolation: 'repeatable read' } as const;
-    const states = await getOperationSession((db) => readStates(db, files ?? []), {
-      ...session,
-      ...(signal === undefined ? {} : { signal }),
-    });
-    const migrations = states.map((status) => shownMigration(status, root));
+    const { states, inPlace } = await getOperationSession(
+      async (db) => {
+        const states = await readStates(db, files ?? []);
+        return { states, inPlace: await readInPlace(db, states) };
+      },
+      { ...session, ...(signal === undefined ? {} : { signal }) },
+    );
+    const migrations = states.map((status) => shownMigration(status, { root, inPlace }));
     const counts = countStates(migrations);
     return {
       migrations,
       pending: counts.pending + counts.out_of_order,
       counts,
+      recordableUpTo: recordableUpTo(states, inPlace),
       migrationsFolder: files === null ? null : migrationsDir,
     };
   });

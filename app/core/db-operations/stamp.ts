@@ -19,6 +19,8 @@ export interface StampOptions extends OperationOptions {
 export interface StampResult {
   readonly before: { readonly state: StampState; readonly because: string; readonly stamp: Stamp | null };
   readonly stamp: Stamp;
+  /** Where the database has answered, for `expectedHosts`. */
+  readonly host: string;
 }
 
 /**
@@ -54,7 +56,7 @@ export function stampDatabase(options: StampOptions = {}): Promise<StampResult> 
         const { state = 'unstamped', because = '' } = target.stamp ?? {};
         // whoever was trusted with the original was not chosen for its copy
         if (state === 'copy' && !isSameDatabase(old, stamp)) await forgetAccessRoles(db);
-        return { before: { state, because, stamp: old }, stamp };
+        return { before: { state, because, stamp: old }, stamp, host: target.host };
       },
       { env: target.environment, ...(options.signal === undefined ? {} : { signal: options.signal }) },
     ),
@@ -66,13 +68,13 @@ function isSameDatabase(old: Stamp | null, now: Stamp): boolean {
 }
 
 /** The consent was given for what the gate has seen. */
-function refuseIfChanged({ stamp, database }: Target, now: Stamp | null): void {
+function refuseIfChanged({ stamp, database, environment }: Target, now: Stamp | null): void {
   const seen = stamp?.says ?? null;
   if (seen?.stampedAt === now?.stampedAt && seen?.environment === now?.environment) return;
   throw new ManageDbError(
     'STAMP_MISMATCH',
     `Somebody has stamped ${database} as ${now?.environment ?? 'nothing'} in this moment. Nothing was changed.`,
-    { hint: 'See: manage_db switch-env --status' },
+    { hint: `See: manage_db switch-env --status --env ${environment}` },
   );
 }
 

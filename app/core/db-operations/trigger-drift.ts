@@ -4,6 +4,7 @@ import { ensureSchema } from '../../database/schema/ensure-schema.js';
 import { getOperationSession } from '../../services/database-service.js';
 import { ManageDbError } from '../errors.js';
 import { nearest } from '../nearest.js';
+import { nextCommand } from '../next-command.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { type ApplyTriggersResult, applyPacks } from '../triggers/apply.js';
 import { isDisabled, type JudgedTrigger } from '../triggers/drift.js';
@@ -159,7 +160,7 @@ function named(judged: readonly JudgedTrigger[], name: string | undefined): read
   const names = [...new Set(judged.map(({ report }) => report.name))];
   const suggestion = nearest(name, names);
   throw new ManageDbError('NOT_FOUND', `There is no trigger ${name}.`, {
-    hint: suggestion === null ? 'See what there is: manage_db list-db-triggers' : `Did you mean ${suggestion}?`,
+    hint: suggestion === null ? `See what there is: ${nextCommand('list-db-triggers')}` : `Did you mean ${suggestion}?`,
     details: { name, suggestion },
   });
 }

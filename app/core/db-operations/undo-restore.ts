@@ -6,6 +6,7 @@ import { readLogState, readOperationLog } from '../../database/records/operation
 import { withConnection, withMaintenanceConnection } from '../../services/with-connection.js';
 import { ManageDbError } from '../errors.js';
 import { nearest } from '../nearest.js';
+import { nextCommand } from '../next-command.js';
 import type { OperationControls } from '../progress.js';
 import { guarded, type OperationOptions, type Permit, type Target } from '../safety/gate.js';
 import { hasWholeLog } from '../safety/operation-log/carry-over.js';
@@ -185,7 +186,7 @@ async function refuseOlder(previous: PreviousDatabase, target: Target, command: 
     'USAGE',
     `${previous.name} is the newest previous database, and ${after} since then, of which no database was kept. Nothing was changed.`,
     {
-      hint: `If that one is meant: manage_db ${command} ${previous.name} --env ${target.environment}. See: manage_db list-previous-databases`,
+      hint: `If that one is meant: manage_db ${command} ${previous.name} --env ${target.environment}. See: ${nextCommand('list-previous-databases')}`,
       details: { previousDatabase: previous.name, since: previous.since },
     },
   );
@@ -219,7 +220,7 @@ function choose(all: readonly PreviousDatabase[], database: string, name: string
 
 function notFound(
   message: string,
-  hint = 'See what there is: manage_db list-previous-databases',
+  hint = `See what there is: ${nextCommand('list-previous-databases')}`,
   details: Readonly<Record<string, unknown>> = {},
 ): ManageDbError {
   return new ManageDbError('NOT_FOUND', message, { hint, details });
@@ -232,7 +233,7 @@ async function refuseUnknownEntries({ settings, database }: Target, contents: Cl
   throw new ManageDbError(
     'DATABASE_IN_USE',
     `The previous database has logged operations that the log of ${database} does not have.`,
-    { hint: 'Compare both with manage_db show-operation-log, and rename them by hand when that is meant.' },
+    { hint: `Compare both with ${nextCommand('show-operation-log')}, and rename them by hand when that is meant.` },
   );
 }
 

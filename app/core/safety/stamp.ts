@@ -18,6 +18,8 @@ export interface ObservedDatabase {
   readonly database: string;
   readonly host: string;
   readonly port: number;
+  /** There is a stamp, perhaps, and this login may not read it. */
+  readonly hasHiddenRecords?: boolean;
 }
 
 export interface Expected {
@@ -37,7 +39,12 @@ export function judgeStamp(
   { environment, expectedHosts }: Expected,
 ): StampJudgement {
   if (observed === null) return { state: 'missing', because: 'There is no such database.' };
-  if (stamp === null) return { state: 'unstamped', because: 'Nobody has said yet what this database is.' };
+  if (stamp === null) {
+    const because = observed.hasHiddenRecords
+      ? 'Its stamp cannot be read by this login.'
+      : 'Nobody has said yet what this database is.';
+    return { state: 'unstamped', because };
+  }
   const hosts = expectedHosts.length > 0 ? expectedHosts : stamp.expectedHosts;
   const isAtHome = isExpectedAt(hosts, observed);
   const isSameCluster = stamp.systemIdentifier === observed.systemIdentifier;

@@ -18,6 +18,7 @@ import { declaredWords, PARTS, type TriggerWords, wordsOf } from './trigger-word
 
 /** Everything that a judgement rests on. */
 export interface DriftFacts extends FunctionFacts {
+  readonly environment: string;
   readonly declared: readonly DeclaredTrigger[];
   readonly live: readonly LiveTrigger[];
   /** The packs that write functions for tables, whose triggers healing drops where they are not declared any more. */
@@ -62,7 +63,7 @@ export function judgeTriggers(facts: DriftFacts): Judgement {
     live: live.get(key) ?? null,
   }));
   return {
-    triggers: sides.filter((one) => !isObsolete(one)).map((one) => judge(one, functions, facts.generating)),
+    triggers: sides.filter((one) => !isObsolete(one)).map((one) => judge(one, functions, facts)),
     obsolete: sides.filter(isObsolete).map(({ key }) => refOf(key)),
   };
 }
@@ -92,7 +93,11 @@ function isFromDeclaration({ source }: RegisteredTrigger): boolean {
   return source === 'dsl' || source === 'generated';
 }
 
-function judge(sides: Sides, functions: FunctionJudge, generating: DriftFacts['generating']): JudgedTrigger {
+function judge(
+  sides: Sides,
+  functions: FunctionJudge,
+  { generating, environment }: Pick<DriftFacts, 'generating' | 'environment'>,
+): JudgedTrigger {
   const { declared, registered, live } = sides;
   const ref = refOf(sides.key);
   const state = declared === null ? null : declaredState(declared.declaration, declared.pack);
@@ -124,7 +129,7 @@ function judge(sides: Sides, functions: FunctionJudge, generating: DriftFacts['g
   const report: TriggerReport = {
     ...ref,
     ...verdict,
-    recommendation: recommend({ ...ref, ...verdict, isUndeclared, isRemovable, function: wanted }),
+    recommendation: recommend({ ...ref, ...verdict, isUndeclared, isRemovable, environment, function: wanted }),
     mode: live?.mode ?? null,
     wantedMode: wantedMode(state, registered),
     version: declared?.declaration.version ?? registered?.version ?? null,

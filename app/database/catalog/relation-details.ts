@@ -18,8 +18,6 @@ export interface RelationDetails {
   readonly replicaIdentity: 'default' | 'full' | 'nothing' | 'index' | null;
   /** Of a view or materialized view: its query. */
   readonly definition: string | null;
-  /** Of a materialized view: whether it may be read. */
-  readonly populated: boolean | null;
   /** Of a partitioned table: `RANGE (at)`. */
   readonly partitionKey: string | null;
   /** Of a partition: `FOR VALUES IN (1)`. */
@@ -72,7 +70,6 @@ const DETAILS = withQualifiedNames(
       case c.relreplident when 'f' then 'full' when 'n' then 'nothing' when 'i' then 'index' else 'default' end
     end as "replicaIdentity",
     case when c.relkind in ('v', 'm') then pg_catalog.pg_get_viewdef(c.oid) end as definition,
-    case when c.relkind = 'm' then c.relispopulated end as populated,
     case when c.relkind = 'p' then pg_catalog.pg_get_partkeydef(c.oid) end as "partitionKey",
     pg_catalog.pg_get_expr(c.relpartbound, c.oid) as "partitionBound",
     array(

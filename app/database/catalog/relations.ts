@@ -17,6 +17,8 @@ export interface Relation {
   readonly kind: RelationKind;
   /** Rows by the latest ANALYZE or VACUUM; null when there was none, and for what has no rows of its own. */
   readonly rowEstimate: number | null;
+  /** Of a materialized view: whether it has been filled and may be read. */
+  readonly populated: boolean | null;
   /** Bytes on disk with indexes and TOAST; null, as its parts are, while another session locks the relation exclusively. */
   readonly sizeBytes: number | null;
   /** Its rows, with the maps of free space and visibility. */
@@ -43,7 +45,7 @@ export async function readRelations(db: Queryable, filter: CatalogFilter = {}): 
  */
 const RELATIONS = `
   with recursive relation as (
-    select c.oid, c.relkind, c.relispartition, c.relname, n.nspname
+    select c.oid, c.relkind, c.relispartition, c.relispopulated, c.relname, n.nspname
     from pg_catalog.pg_class c
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
@@ -94,6 +96,7 @@ const RELATIONS = `
       else 'table'
     end as kind,
     m.row_estimate::float8 as "rowEstimate",
+    case when r.relkind = 'm' then r.relispopulated end as populated,
     case when not m.is_locked then m.table_bytes + m.index_bytes + m.toast_bytes end as "sizeBytes",
     case when not m.is_locked then m.table_bytes end as "tableBytes",
     case when not m.is_locked then m.index_bytes end as "indexBytes",

@@ -15,6 +15,8 @@ export interface Observation {
   readonly isTemplate: boolean;
   /** Whether the stamp and the kill switch can be asked for: their tables are there, and this login may read them. */
   readonly hasRecords: boolean;
+  /** Tables of that name are there, and this login may not read them, or not trust them. */
+  readonly hasHiddenRecords: boolean;
 }
 
 /** Looks at the database that `db` is connected to. */
@@ -50,10 +52,12 @@ const OBSERVATION = `
       where p.pronamespace not in (select oid from own_schema) and p.oid >= 16384
         and not exists (select from member m where m.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and m.objid = p.oid))
     and not exists (select from pg_catalog.pg_largeobject_metadata) as "isEmpty",
-    2 = (
-      select pg_catalog.count(*) from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-      where n.nspname = 'manage_db' and c.relname in ('identity', 'kill_switch') and c.relkind = 'r'
-        and ${isTrustedOwner('n.nspowner')} and ${isTrustedOwner('c.relowner')}
-        and pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select')) as "hasRecords"
+    r.usable = 2 as "hasRecords", r.found > 0 and r.usable < 2 as "hasHiddenRecords"
   from pg_catalog.pg_database d
+  cross join (
+    select pg_catalog.count(*) as found,
+      pg_catalog.count(*) filter (where ${isTrustedOwner('n.nspowner')} and ${isTrustedOwner('c.relowner')}
+        and pg_catalog.has_schema_privilege(n.oid, 'usage') and pg_catalog.has_table_privilege(c.oid, 'select')) as usable
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'manage_db' and c.relname in ('identity', 'kill_switch') and c.relkind = 'r') r
   where d.datname = pg_catalog.current_database()`;

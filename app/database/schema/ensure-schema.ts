@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { escapeLiteral } from 'pg';
 import { codeOf, errorWith, ManageDbError, messageOf, PermissionError } from '../../core/errors.js';
+import { nextCommand } from '../../core/next-command.js';
 import { errorCodeOf } from '../../services/database-errors.js';
 import { packageRoot, packageVersion } from '../../services/package-root.js';
 import { ADVISORY_LOCKS } from '../advisory-locks.js';
@@ -120,7 +121,7 @@ function explain(error: unknown, database: string, newest: number): ManageDbErro
     return new PermissionError(
       `manage_db keeps its records in the schema manage_db of ${database}, and this login may not create or upgrade it: ${messageOf(error)}. Nothing was changed.`,
       {
-        hint: `Let the owner of the database run: manage_db initialize-db, or: grant create on database ${JSON.stringify(database)} to <this login>;`,
+        hint: `Let the owner of the database run: ${nextCommand('initialize-db')}, or: grant create on database ${JSON.stringify(database)} to <this login>;`,
         cause: error,
       },
     );

@@ -71,6 +71,7 @@ export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> =
     causes: [
       'a protected or custom environment has no database: only development and testing have an embedded server',
       'a connection is set without the prefix of a protected environment, and is not used for it',
+      'its variable is misspelt in an `.env` file: the message says which one was found',
       'the section that `PGSERVICE` names is not in the service file',
       'a masked copy has no `MASKING_SALT`, or a bucket no credentials or region',
       'a secret (`_FILE`, `_COMMAND`) is empty',

@@ -21,14 +21,17 @@ export function testConfiguration(suite: Suite): void {
   suite.installation('every environment that is configured is configured well', 'nothing', async (running) => {
     const { root, environments } = running.installation;
     const configured: string[] = [];
+    const warned = new Set<string>();
     for (const environment of environments) {
-      const { problems } = await describeConfig(environment, { workspace: root, mayRunCommands: false });
-      const serious = problems.filter(({ code }) => code !== 'MISSING_SETTING');
+      const { problems, warnings } = await describeConfig(environment, { workspace: root, mayRunCommands: false });
+      // without a database it is not configured, unless somebody has tried
+      const serious = problems.filter(({ code, details }) => code !== 'MISSING_SETTING' || 'misspelt' in details);
       const [problem] = serious;
       if (problem !== undefined) throw inItsFile(root, environment, problem);
       if (problems.length === 0) configured.push(environment);
+      for (const warning of warnings) warned.add(warning);
     }
-    running.note(`Configured: ${configured.join(', ') || 'none'}.`);
+    running.note([`Configured: ${configured.join(', ') || 'none'}.`, ...warned].join(' '));
   });
 
   suite.installation('the selected environment has a database', 'environment', async ({ installation, note }) => {

@@ -1,4 +1,4 @@
-import { applyMigration, initDb, rollbackMigration, showMigrations } from '../../../app/index.js';
+import { applyMigration, initDb, rollbackMigration, type ShownMigration, showMigrations } from '../../../app/index.js';
 import { expectEqual, expectExit, expectRefusal, expectThat, Unexpected } from '../expectations.js';
 import type { ScratchRunning, Suite } from '../feature-test.js';
 import { CREATE_TAGS, SPLIT_BADLY } from '../sample-migrations.js';
@@ -6,21 +6,18 @@ import { CREATE_TAGS, SPLIT_BADLY } from '../sample-migrations.js';
 /** That migrations are applied once and whole, and that the history is the one of the files. */
 export function testMigration(suite: Suite): void {
   suite.installation('the history of the database is that of the files', 'database', async ({ env, signal, note }) => {
-    const { migrations, counts, migrationsFolder } = await showMigrations({ env, signal });
-    const wrong = migrations.filter(
-      ({ state, statementsDone }) =>
-        state === 'edited' || state === 'missing' || state === 'out_of_order' || statementsDone !== null,
-    );
+    const { migrations, counts, migrationsFolder, recordableUpTo } = await showMigrations({ env, signal });
+    const wrong = migrations.flatMap((migration) => {
+      const problem = problemOf(migration);
+      return problem === null ? [] : [{ ...migration, problem }];
+    });
     if (wrong.length > 0) {
+      const isRecordMissing = recordableUpTo !== null && wrong.every(({ inPlace }) => inPlace?.isWhole === true);
       throw new Unexpected(
-        wrong
-          .map(
-            ({ version, name, state, statementsDone }) =>
-              `${version}_${name} is ${statementsDone === null ? WORDS[state] : 'begun and not finished'}`,
-          )
-          .join('; ')
-          .concat('.'),
-        `manage_db show-all-migrations --env ${env}`,
+        `${wrong.map(({ version, name, problem }) => `${version}_${name} is ${problem}`).join('; ')}.`,
+        isRecordMissing
+          ? `If it was applied, record that, which executes nothing: manage_db baseline-db-migration --to ${recordableUpTo} --env ${env}`
+          : `manage_db show-all-migrations --env ${env}`,
       );
     }
     if (migrationsFolder === null) note('The workspace has no migrations.');
@@ -98,9 +95,17 @@ export function testMigration(suite: Suite): void {
   });
 }
 
+/** `null`: it is applied, or waits for that. */
+function problemOf({ state, statementsDone, inPlace, file }: ShownMigration): string | null {
+  if (statementsDone !== null) return 'begun and not finished';
+  if (inPlace !== null) {
+    const what = inPlace.isWhole ? 'what' : 'part of what';
+    return `not recorded as applied, although ${what} ${file} makes is there: ${inPlace.objects.join(', ')}`;
+  }
+  return state === 'applied' || state === 'pending' ? null : WORDS[state];
+}
+
 const WORDS = {
-  applied: 'applied',
-  pending: 'pending',
   edited: 'changed since it was applied',
   missing: 'applied, and its file is gone',
   out_of_order: 'not applied, although later ones are',

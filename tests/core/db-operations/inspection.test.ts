@@ -39,7 +39,7 @@ describe('inspect-db', () => {
     expect(rest).to.deep.equal({});
     expect(tables?.[0]).to.have.all.keys([
       ...['schema', 'name', 'kind', 'rowEstimate', 'sizeBytes'],
-      ...['tableBytes', 'indexBytes', 'toastBytes', 'comment'],
+      ...['tableBytes', 'indexBytes', 'toastBytes', 'comment', 'populated'],
     ]);
   });
 

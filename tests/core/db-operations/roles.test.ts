@@ -389,7 +389,10 @@ describe('the levels of a database', () => {
     it('need roles that serve this very database', async () => {
       await database.query(`comment on role manage_db_operator is 'something else'`);
       const error = await failureOf(grant('viewer', anna.user));
-      expect([error.code, error.hint]).to.deep.equal(['NOT_FOUND', 'Create them first: manage_db setup-db-roles']);
+      expect([error.code, error.hint]).to.deep.equal([
+        'NOT_FOUND',
+        'Create them first: manage_db setup-db-roles --env testing',
+      ]);
       await database.query(`comment on role manage_db_operator is 'manage_db: operator of database ${database.name}'`);
     });
   });

@@ -40,6 +40,7 @@ describe('show-all-migrations', () => {
       isBaseline: false,
       file: 'migrations/1_one.sql',
       statementsDone: null,
+      inPlace: null,
     });
     expect([pending, counts.pending]).to.deep.equal([2, 2]);
     expect((await database.query(`select from pg_namespace where nspname = 'manage_db'`)).rowCount).to.equal(0);

@@ -10,6 +10,7 @@ import { configureSecurityPack, type PasswordSettings } from '../../../app/core/
 import { ensureSchema } from '../../../app/database/schema/ensure-schema.js';
 import { findClientTools } from '../../../app/services/client-tools.js';
 import { openClient } from '../../database/open-client.js';
+import { needFittingTools } from '../../support/fitting-tools.js';
 import { refusalOf } from '../../support/refusal-of.js';
 import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
 
@@ -298,6 +299,7 @@ describe('hash_password', () => {
 
     it('is not hashed again by a dump and its restore', async function () {
       this.timeout(60_000);
+      await needFittingTools(this);
       await insert('secret');
       const hash = await stored();
       const copy = await scratchDatabase();

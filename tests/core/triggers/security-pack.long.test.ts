@@ -10,6 +10,7 @@ import type { ApplyTriggersResult } from '../../../app/core/triggers/apply.js';
 import { configureSecurityPack } from '../../../app/core/triggers/security-pack-settings.js';
 import { closeEngines } from '../../../app/services/database-service.js';
 import { openClient } from '../../database/open-client.js';
+import { needFittingTools } from '../../support/fitting-tools.js';
 import type { ScratchDatabase } from '../../support/scratch-database.js';
 import type { ScratchWorkspace } from '../../support/scratch-workspace.js';
 import { type TestingDatabase, testingDatabase } from '../../support/testing-database.js';
@@ -89,7 +90,8 @@ describe('the security pack', () => {
     expect(names(created)).to.deep.equal(['users update_timestamp']);
   });
 
-  it('does not hash a hash again in a backup and its restore', async () => {
+  it('does not hash a hash again in a backup and its restore', async function () {
+    await needFittingTools(this);
     configure('{ passwords: { cost: 4 } }');
     await client.query('create extension pgcrypto');
     await apply();

@@ -8,6 +8,7 @@ import { ManageDbError } from '../../../app/core/errors.js';
 import { type ClientTools, findClientTools } from '../../../app/services/client-tools.js';
 import { parseSqlScript, readSqlFile, runSqlFile } from '../../../app/services/sql-script.js';
 import { openClient } from '../../database/open-client.js';
+import { needFittingTools } from '../../support/fitting-tools.js';
 import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
 
 /** Everything that has ever fooled a program that looks for semicolons. Each file leaves something behind. */
@@ -89,7 +90,8 @@ describe('executing an SQL file', () => {
   };
   const dump = (url: string) => tool(tools.pgDump, '--dbname', url).replaceAll(/^\\(un)?restrict .*$/gm, '');
 
-  it('gives what psql gives, at once and statement by statement', async () => {
+  it('gives what psql gives, at once and statement by statement', async function () {
+    await needFittingTools(this);
     const [byPsql, byStatement] = [await scratchDatabase(), await scratchDatabase()];
     const other = await openClient(byStatement.url);
     try {

@@ -3,6 +3,7 @@ import { OWN_TRIGGERS } from '../../../database/catalog/audit-log.js';
 import { TGTYPE } from '../../../database/catalog/trigger-sql.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { codeOf, PermissionError } from '../../errors.js';
+import { nextCommand } from '../../next-command.js';
 import type { Target } from '../../safety/gate.js';
 import { entryHash, REFUSE_CHANGE_BODY } from '../../triggers/audit/audit-log.js';
 import { LOG_WRITER } from '../../triggers/audit/audit-setup.js';
@@ -46,7 +47,7 @@ export async function readAuditFindings(
       ...links,
       ...(hasEnd ? await wrongEnd(db, s) : []),
       ...(hasEnd && isChained ? await unchained(db, s) : []),
-      ...(isChained && !hasEnd ? [NOT_CHAINED] : []),
+      ...(isChained && !hasEnd ? [notChained()] : []),
     ];
     return { entries, chained, findings };
   } catch (error) {
@@ -115,10 +116,10 @@ async function wrongEnd(db: Queryable, s: string): Promise<readonly AuditFinding
   ];
 }
 
-const NOT_CHAINED: AuditFinding = {
-  kind: 'unchained',
-  detail: 'The entries are to be chained, and are not yet: manage_db apply-db-triggers --pack audit',
-};
+function notChained(): AuditFinding {
+  const command = nextCommand('apply-db-triggers --pack audit');
+  return { kind: 'unchained', detail: `The entries are to be chained, and are not yet: ${command}` };
+}
 
 async function unchained(db: Queryable, s: string): Promise<readonly AuditFinding[]> {
   const { rows } = await db.query<{ id: string }>(`

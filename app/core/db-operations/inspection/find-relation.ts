@@ -3,6 +3,7 @@ import { type RelationName, readRelationNames } from '../../../database/catalog/
 import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
 import { nearest } from '../../nearest.js';
+import { nextCommand } from '../../next-command.js';
 
 type Named = Pick<RelationName, 'schema' | 'name'>;
 
@@ -62,7 +63,7 @@ function notFound(names: readonly RelationName[], typed: string): ManageDbError 
         ),
       );
   return new ManageDbError('NOT_FOUND', `There is no table or view ${typed}.`, {
-    hint: suggestion ? `Did you mean ${suggestion}?` : 'manage_db inspect-db --tables lists what there is.',
+    hint: suggestion ? `Did you mean ${suggestion}?` : `${nextCommand('inspect-db --tables')} lists what there is.`,
     details: { table: typed, suggestion },
   });
 }

@@ -2,9 +2,9 @@ import { readDatabaseFacts } from '../../../database/catalog/database-facts.js';
 import { readRelations } from '../../../database/catalog/relations.js';
 import { readSchemas } from '../../../database/catalog/schemas.js';
 import type { Queryable } from '../../../database/queryable.js';
-import { readStamp, type Stamp } from '../../../database/records/identity.js';
+import { readStamp } from '../../../database/records/identity.js';
 import { readObservation } from '../../../database/records/observation.js';
-import type { InspectResult } from './inspected.js';
+import type { InspectedDatabase, InspectResult } from './inspected.js';
 
 /** The database, its schemas with how much is in them, and its tables. */
 export async function inspectOverview(db: Queryable): Promise<InspectResult> {
@@ -12,14 +12,13 @@ export async function inspectOverview(db: Queryable): Promise<InspectResult> {
   const schemas = await readSchemas(db);
   const relations = await readRelations(db);
   return {
-    database: { ...facts, stamp: await stampOf(db) },
+    database: { ...facts, ...(await stampOf(db)) },
     schemas,
     tables: relations.filter(({ kind }) => kind !== 'sequence'),
   };
 }
 
-/** Null also where this login may not read it. */
-async function stampOf(db: Queryable): Promise<Stamp | null> {
-  const { hasRecords } = await readObservation(db);
-  return hasRecords ? await readStamp(db) : null;
+async function stampOf(db: Queryable): Promise<Pick<InspectedDatabase, 'stamp' | 'isStampHidden'>> {
+  const { hasRecords, hasHiddenRecords } = await readObservation(db);
+  return { stamp: hasRecords ? await readStamp(db) : null, isStampHidden: hasHiddenRecords };
 }

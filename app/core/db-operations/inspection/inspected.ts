@@ -44,6 +44,8 @@ export interface InspectResult {
 export interface InspectedDatabase extends DatabaseFacts {
   /** The database's identity record; null where it is not stamped, or this login may not know. */
   readonly stamp: Stamp | null;
+  /** Records of manage_db are there, and this login may not read them. */
+  readonly isStampHidden: boolean;
 }
 
 /** What the JSON of `inspect-db` says of a relation. */

@@ -1,4 +1,5 @@
 import type { Queryable } from '../../../database/queryable.js';
+import { shellQuote } from '../../shell-quote.js';
 
 export { listed } from '../../listed.js';
 
@@ -32,6 +33,11 @@ export type RunCheck = (db: Queryable, context: CheckContext) => Promise<Omit<Ch
 /** Nothing to mend. */
 export function ok(value: Check['value'], detail: string): Omit<Check, 'name'> {
   return { status: 'ok', value, detail, fix: null };
+}
+
+/** What an admin types for a login that may not read the records of manage_db. */
+export function toBeReader({ environment, user }: Pick<CheckContext, 'environment' | 'user'>): string {
+  return `manage_db grant-db-role viewer ${shellQuote(user)} --env ${environment}`;
 }
 
 /** The statements that mend the first few of what was found. */

@@ -7,6 +7,7 @@ import {
 import { readDroppableSchemas } from '../../../database/catalog/droppable-schemas.js';
 import { readUserObjects } from '../../../database/catalog/user-objects.js';
 import type { Queryable } from '../../../database/queryable.js';
+import { plural } from '../../plural.js';
 import type { Target } from '../../safety/gate.js';
 import { type DropStatement, dropStatements } from './drop-statements.js';
 import { notOwned } from './not-owned.js';
@@ -98,5 +99,5 @@ function unlinkStatements(oids: readonly number[]): DropStatement[] {
 const WORDS: Readonly<Record<string, string>> = { 'foreign-data wrapper': 'foreign data wrapper' };
 
 function dropStatement({ kind, identity }: DatabaseObject): DropStatement {
-  return { kind: `${kind}s`, count: 1, sql: `drop ${WORDS[kind] ?? kind} if exists ${identity} cascade` };
+  return { kind: plural(kind), count: 1, sql: `drop ${WORDS[kind] ?? kind} if exists ${identity} cascade` };
 }

@@ -1,5 +1,6 @@
 import type { DroppableSchema } from '../../../database/catalog/droppable-schemas.js';
 import type { UserObject } from '../../../database/catalog/user-objects.js';
+import { plural } from '../../plural.js';
 
 export interface DropStatement {
   /** For people: `tables`. */
@@ -46,6 +47,9 @@ const DROP: Readonly<Record<string, string>> = {
   'statistics object': 'statistics',
 };
 
+/** What is not called as DROP calls it. */
+const SHOWN: Readonly<Record<string, string>> = { statistics: 'statistics object' };
+
 const ORDER = ['table', 'foreign table', 'materialized view', 'view', 'sequence', 'routine'];
 
 function rank(kind: string): number {
@@ -63,7 +67,7 @@ function chunked(
   for (let start = 0; start < objects.length; start += size) {
     const names = objects.slice(start, start + size).map(({ identity }) => identity);
     chunks.push({
-      kind: `${word}s`,
+      kind: plural(SHOWN[word] ?? word),
       count: names.length,
       sql: `drop ${word} if exists ${names.join(', ')} ${behaviour}`,
     });

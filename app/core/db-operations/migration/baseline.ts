@@ -4,6 +4,7 @@ import { readObservation } from '../../../database/records/observation.js';
 import { ensureSchema } from '../../../database/schema/ensure-schema.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
+import { nextCommand } from '../../next-command.js';
 import type { OperationOptions, Target } from '../../safety/gate.js';
 import { takeAdvisoryLock } from '../advisory-lock.js';
 import { readDbmateVersions } from './dbmate-versions.js';
@@ -134,7 +135,7 @@ function noSuchVersion(files: readonly Migration[], version: string): ManageDbEr
   return new ManageDbError('NOT_FOUND', `No migration has the version ${version}. Nothing was recorded.`, {
     hint:
       before === undefined
-        ? 'manage_db show-all-migrations lists them.'
+        ? `${nextCommand('show-all-migrations')} lists them.`
         : `The last one before it is ${before.version} (${basename(before.path)}).`,
     details: { version },
   });

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { getWorkspace } from '../../../config/workspace.js';
 import { ManageDbError, messageOf } from '../../errors.js';
+import { nextCommand } from '../../next-command.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
 import type { CheckedStep } from './check-steps.js';
@@ -92,7 +93,7 @@ function refuseBuried({ history }: Situation, steps: readonly CheckedStep[]): vo
   throw new ManageDbError(
     'DATABASE_IN_USE',
     `Another runner has applied ${above.map(({ version }) => version).join(', ')} since this was planned: nothing more is rolled back.`,
-    { hint: 'Look at the new plan, and run it again: manage_db show-all-migrations' },
+    { hint: `Look at the new plan, and run it again: ${nextCommand('show-all-migrations')}` },
   );
 }
 

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { ManageDbError } from '../../errors.js';
+import { nextCommand } from '../../next-command.js';
 import { compareVersions, type Migration } from './migration-files.js';
 import type { MigrationStatus } from './states.js';
 import type { MigrationStep } from './step.js';
@@ -98,7 +99,7 @@ function checkExtent({ to, steps }: Extent): void {
   }
   if (to !== undefined && !/^\d+$/.test(to)) {
     throw new ManageDbError('USAGE', `"${to}" is no version: it is the number at the beginning of a file's name.`, {
-      hint: 'See them: manage_db show-all-migrations',
+      hint: `See them: ${nextCommand('show-all-migrations')}`,
     });
   }
   if (steps !== undefined && !(Number.isInteger(steps) && steps > 0)) {
@@ -113,8 +114,8 @@ function unknownVersion(to: string, statuses: readonly MigrationStatus[]): Manag
   return new ManageDbError('NOT_FOUND', `There is no migration ${to}. Nothing was changed.`, {
     hint:
       last.length === 0
-        ? 'See them: manage_db show-all-migrations'
-        : `There are ${last.join(', ')} …: manage_db show-all-migrations`,
+        ? `See them: ${nextCommand('show-all-migrations')}`
+        : `There are ${last.join(', ')} …: ${nextCommand('show-all-migrations')}`,
     details: { version: to },
   });
 }

@@ -1,6 +1,7 @@
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
+import { nextCommand } from '../../next-command.js';
 import { takeAdvisoryLock } from '../advisory-lock.js';
 import { explained } from '../failure.js';
 import { type History, readHistory } from './history.js';
@@ -64,7 +65,7 @@ function currentSentence({ migration, direction }: MigrationStep, isLost: boolea
   if (migration[direction]?.isTransactional !== false) {
     if (!isLost) return `Nothing of ${file} remains.`;
     if (history === null)
-      return `Whether ${file} was committed cannot be asked: manage_db show-all-migrations says it when the server answers.`;
+      return `Whether ${file} was committed cannot be asked: ${nextCommand('show-all-migrations')} says it when the server answers.`;
     const isThere = history.applied.some(({ version }) => versionKey(version) === versionKey(migration.version));
     return isThere === (direction === 'up') ? `${file} was committed, and is recorded.` : `Nothing of ${file} remains.`;
   }

@@ -1,4 +1,6 @@
 import { relative } from 'node:path';
+import type { InPlace } from './in-place.js';
+import { versionKey } from './migration-files.js';
 import type { MigrationState, MigrationStatus } from './states.js';
 
 /** One migration as it stands in one database. */
@@ -21,10 +23,15 @@ export interface ShownMigration {
   readonly file: string | null;
   /** Of one that does not run in a transaction, was begun and is not finished: the statements that are done. */
   readonly statementsDone: number | null;
+  /** Of one that is not applied: what it makes, and is there nevertheless, so that it cannot be applied; `null`: nothing. */
+  readonly inPlace: InPlace | null;
 }
 
 /** `status` as it is shown, its file as seen from `root`. */
-export function shownMigration(status: MigrationStatus, root: string): ShownMigration {
+export function shownMigration(
+  status: MigrationStatus,
+  { root, inPlace }: { readonly root: string; readonly inPlace: ReadonlyMap<string, InPlace> },
+): ShownMigration {
   const { version, name, state, appliedAt, record, migration, statementsDone } = status;
   return {
     version,
@@ -36,6 +43,7 @@ export function shownMigration(status: MigrationStatus, root: string): ShownMigr
     isBaseline: record?.isBaseline ?? false,
     file: migration === null ? null : relative(root, migration.path),
     statementsDone,
+    inPlace: inPlace.get(versionKey(version)) ?? null,
   };
 }
 

@@ -4,6 +4,7 @@ import { readStamp, type Stamp } from '../../../database/records/identity.js';
 import { readOpenEngagements } from '../../../database/records/kill-switch.js';
 import { readObservation } from '../../../database/records/observation.js';
 import { ManageDbError } from '../../errors.js';
+import { nextCommand } from '../../next-command.js';
 import type { Target } from '../../safety/gate.js';
 import { windowLock } from '../../safety/time-windows.js';
 
@@ -41,6 +42,6 @@ function refuseIfStamped(seen: Stamp | null, now: Stamp | null, work: string): v
   )
     return;
   throw new ManageDbError('STAMP_MISMATCH', `Somebody has stamped the database during ${work}.`, {
-    hint: 'See: manage_db switch-env --status',
+    hint: `See: ${nextCommand('switch-env --status')}`,
   });
 }

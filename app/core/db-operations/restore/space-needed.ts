@@ -1,5 +1,6 @@
 import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
+import { nextCommand } from '../../next-command.js';
 import type { Manifest } from '../backup/manifest.js';
 import type { FreeSpace } from './free-space.js';
 
@@ -33,7 +34,7 @@ export function judgeSpace(
       'USAGE',
       `There is no room to ${verb} ${what} beside the live database: it takes at least ${megabytes(needed)}, and the server has ${megabytes(free)} free.`,
       {
-        hint: 'Make room; see also: manage_db list-previous-databases',
+        hint: `Make room; see also: ${nextCommand('list-previous-databases')}`,
         details: { neededBytes: needed, freeBytes: free },
       },
     );

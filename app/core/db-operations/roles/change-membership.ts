@@ -95,13 +95,13 @@ async function findRole(db: Queryable, typed: string): Promise<RoleName> {
   });
 }
 
-function requireRoles(roles: LoginAccess['roles'], { database }: Target): void {
+function requireRoles(roles: LoginAccess['roles'], { database, environment }: Target): void {
   if (roles.length > 0 && roles.every(({ isServing }) => isServing)) return;
   throw new ManageDbError(
     'NOT_FOUND',
     `The database ${database} has no roles of its own for the levels. Nothing was changed.`,
     {
-      hint: 'Create them first: manage_db setup-db-roles',
+      hint: `Create them first: manage_db setup-db-roles --env ${environment}`,
     },
   );
 }

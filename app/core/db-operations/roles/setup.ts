@@ -13,6 +13,7 @@ import { errorCodeOf } from '../../../services/database-errors.js';
 import { getOperationSession } from '../../../services/database-service.js';
 import { codeOf, ManageDbError, messageOf, PermissionError } from '../../errors.js';
 import { LEVELS, type Level } from '../../levels.js';
+import { nextCommand } from '../../next-command.js';
 import type { Target } from '../../safety/gate.js';
 import { takeAdvisoryLock } from '../advisory-lock.js';
 import { explained } from '../failure.js';
@@ -117,7 +118,7 @@ function refusal(taken: LevelRole | undefined, database: string): ManageDbError 
     'USAGE',
     `The role ${taken?.role} ${why}; ${database} needs roles of its own. Nothing was changed.`,
     {
-      hint: 'Choose another name: manage_db setup-db-roles --prefix NAME',
+      hint: `Choose another name: ${nextCommand('setup-db-roles --prefix NAME')}`,
       details: { role: taken?.role, serves: taken?.serves },
     },
   );

@@ -1,6 +1,7 @@
 import { escapeIdentifier } from 'pg';
 import { forgetTrigger } from '../../../database/records/trigger-registry.js';
 import { type ManageDbError, PermissionError } from '../../errors.js';
+import { nextCommand } from '../../next-command.js';
 import type { OperationOptions, Target } from '../../safety/gate.js';
 import { withLockErrors } from '../../triggers/locks.js';
 import { inTriggerTransaction, lockPatience } from '../trigger-work/in-trigger-transaction.js';
@@ -50,6 +51,6 @@ export function dropNamedTrigger(
 function protecting({ relation, trigger }: FoundTrigger): ManageDbError {
   return new PermissionError(
     `${trigger.name} of ${relation.schema}.${relation.name} protects the records of manage_db and is not dropped.`,
-    { hint: 'See what is recorded: manage_db inspect-db --schema manage_db' },
+    { hint: `See what is recorded: ${nextCommand('inspect-db --schema manage_db')}` },
   );
 }

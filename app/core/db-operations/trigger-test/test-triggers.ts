@@ -7,6 +7,7 @@ import { PIN_TRANSACTION } from '../../../services/catalog-path.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
 import { nearest } from '../../nearest.js';
+import { nextCommand } from '../../next-command.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
 import { explained, stopIfAborted } from '../failure.js';
@@ -136,7 +137,7 @@ async function selectTriggers(
   if (name === undefined || selected.length > 0) return selected;
   const suggestion = nearest(name, [...new Set(all.map((trigger) => trigger.name))]);
   throw new ManageDbError('NOT_FOUND', `There is no trigger ${name}${table === undefined ? '' : ` on ${table}`}.`, {
-    hint: suggestion ? `Did you mean ${suggestion}?` : 'manage_db inspect-db --triggers lists what there is.',
+    hint: suggestion ? `Did you mean ${suggestion}?` : `${nextCommand('inspect-db --triggers')} lists what there is.`,
     details: { name, table: table ?? null, suggestion },
   });
 }

@@ -84,7 +84,7 @@ function explain(error: unknown, { target, advice = 'applying' }: TriggerTransac
   const hint =
     known.code === 'PERMISSION_DENIED'
       ? `${target.user} must own the tables, or be given the right: grant trigger on all tables in schema <schema> to ${target.user};`
-      : 'See what would be executed: manage_db apply-db-triggers --dry-run';
+      : `See what would be executed: manage_db apply-db-triggers --dry-run --env ${target.environment}`;
   return errorWith(known.code, known.message, {
     hint: error.hint === undefined ? hint : (known.hint ?? hint),
     details: known.details,

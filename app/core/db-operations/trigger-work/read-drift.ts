@@ -39,6 +39,7 @@ export async function readDrift(db: Queryable, given: readonly TriggerPack[], fi
   const declared = declaredSet(packs, targets, { environment: filter.environment });
   const records = await readTriggerRecords(db, null);
   const { triggers, obsolete } = judgeTriggers({
+    environment: filter.environment,
     declared: declared.triggers,
     files: await readFunctionFiles(packs),
     live: await readLiveTriggers(db),
@@ -50,16 +51,20 @@ export async function readDrift(db: Queryable, given: readonly TriggerPack[], fi
     triggers: triggers.filter(({ report }) => isInFilter(report, filter)),
     obsolete: obsolete.filter((one) => isInFilter(one, filter)),
     skipped: declared.skipped.filter((one) => isInFilter(one, filter)),
-    problems: packs.flatMap((pack) => problemsOf(pack, records)),
+    problems: packs.flatMap((pack) => problemsOf(pack, records, filter.environment)),
   };
 }
 
 /** What has never been applied is pending, and its setup with it. */
-function problemsOf({ name, problems = [], setup = [] }: TriggerPack, { triggers }: TriggerRecords): string[] {
+function problemsOf(
+  { name, problems = [], setup = [] }: TriggerPack,
+  { triggers }: TriggerRecords,
+  environment: string,
+): string[] {
   if (setup.length === 0 || triggers.every(({ pack }) => pack !== name)) return [...problems];
   const missing = setup.length === 1 ? 'one statement is' : `${setup.length} statements are`;
   return [
     ...problems,
-    `The log of the pack ${name} is not as it should be: ${missing} missing. manage_db verify-db-triggers --fix executes them.`,
+    `The log of the pack ${name} is not as it should be: ${missing} missing. manage_db verify-db-triggers --fix --env ${environment} executes them.`,
   ];
 }

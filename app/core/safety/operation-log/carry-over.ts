@@ -2,6 +2,7 @@ import type { Queryable } from '../../../database/queryable.js';
 import { type LogHead, readHead, readLogState } from '../../../database/records/operation-log.js';
 import { readHash } from '../../../database/records/operation-log-chain.js';
 import { ManageDbError } from '../../errors.js';
+import { nextCommand } from '../../next-command.js';
 import { inheritMirror, mirrorHead } from './heads.js';
 
 /** Entries of one statement: their JSON is held in memory, at most half a megabyte each. */
@@ -73,7 +74,7 @@ async function leadsTo(db: Queryable, head: LogHead | null): Promise<boolean> {
 
 function wentOn(): ManageDbError {
   return new ManageDbError('DATABASE_IN_USE', 'Both databases have logged operations since the log was carried over.', {
-    hint: 'Keep both, and compare them with manage_db show-operation-log.',
+    hint: `Keep both, and compare them with ${nextCommand('show-operation-log')}.`,
   });
 }
 

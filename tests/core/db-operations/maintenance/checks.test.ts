@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { cacheHitRatioBelow } from '../../../../app/core/db-operations/maintenance/checks/cache-hit-ratio.js';
 import { judgeVersion } from '../../../../app/core/db-operations/maintenance/checks/server-version.js';
 import { unusedIndexesAfter } from '../../../../app/core/db-operations/maintenance/checks/unused-indexes.js';
 import { type Check, checkDb } from '../../../../app/core/db-operations/maintenance.js';
@@ -209,6 +210,37 @@ describe('the checks of check-database', () => {
     await db.client.query('drop table clinic.bloated');
   });
 
+  it('counts a partitioned table once, in the number, in the sentence and among those never analyzed', async () => {
+    const own = await openDatabase(`
+      create table public.log (id int, at date) partition by range (at);
+      create table public.log_1 partition of public.log for values from ('2026-01-01') to ('2026-02-01');
+      create table public.log_2 partition of public.log for values from ('2026-02-01') to ('2026-03-01');
+      create table public.log_3 partition of public.log for values from ('2026-03-01') to ('2026-04-01');`);
+    await stampAs(own.client, 'testing');
+    const theirs = scratchWorkspace({ '.env.testing': `TESTING_DATABASE_URL=${own.url}\n` });
+    const tables = async () => (await check(theirs)).tables;
+    try {
+      expect(await tables()).to.include({
+        status: 'info',
+        value: 1,
+        detail: '1 table with about 0 rows. It was never analyzed, so the planner guesses.',
+      });
+      await own.client.query('create table public.notes (id int); analyze public.log_1; analyze public.notes');
+      expect(await tables()).to.include({
+        value: 2,
+        detail: '2 tables with about 0 rows. 1 of them was never analyzed, so the planner guesses.',
+      });
+      await own.client.query(
+        "analyze public.log_2; analyze public.log_3; insert into log select 1, d::date from generate_series(date '2026-01-01', '2026-03-31', '1 day') d; analyze",
+      );
+      expect(await tables()).to.include({ status: 'ok', value: 2, detail: '2 tables with about 90 rows.' });
+    } finally {
+      await theirs.remove();
+      await closeEngines();
+      await own.drop();
+    }
+  });
+
   it('finds slots that nobody uses', async () => {
     await db.client.query(`select pg_create_physical_replication_slot('forgotten', true)`);
     try {
@@ -232,6 +264,31 @@ describe('the checks of check-database', () => {
     await mend(found);
     expect((await one('extensions')).status).to.equal('ok');
     await db.client.query('drop extension hstore');
+  });
+
+  it('proposes no statement for an extension whose files are gone, and says what brings them back', async () => {
+    await db.client.query(`create extension hstore; update pg_extension set extname = 'lost' where extname = 'hstore'`);
+    try {
+      const found = await one('extensions');
+      expect(found).to.include({ status: 'warning', value: 1, fix: null });
+      expect(found.detail).to.match(/without their files .*: lost 1\.\d+\. Install .* again/);
+    } finally {
+      await db.client.query(`update pg_extension set extname = 'hstore' where extname = 'lost'; drop extension hstore`);
+    }
+  });
+
+  it('names the tables that are read from disk most, where memory serves too few reads', async () => {
+    await db.client.query(
+      "create table clinic.cold as select i, repeat('x', 300) as text from generate_series(1, 3000) i",
+    );
+    const { rows } = await db.client.query<{ count: number }>(`select count(*)::int from clinic.cold`);
+    expect(rows).to.deep.equal([{ count: 3000 }]);
+    await db.client.query('select pg_stat_force_next_flush()').catch(() => undefined);
+    const found = await cacheHitRatioBelow(1.1, 1)(db.client, CONTEXT);
+    expect(found).to.include({ status: 'warning', fix: null });
+    expect(found.value).to.be.within(0, 1);
+    expect(found.detail).to.contain('shared_buffers');
+    await db.client.query('drop table clinic.cold');
   });
 
   it('tells the age of transactions from that of multixacts', async () => {
@@ -265,7 +322,45 @@ describe('the checks of check-database', () => {
       fix: 'manage_db verify-db-triggers --fix --env testing',
     });
     await db.client.query('drop table clinic.notes');
-    expect((await one('trigger-drift')).status).to.equal('ok');
+    expect(await one('trigger-drift')).to.include({ status: 'ok', detail: 'There are no triggers.' });
+  });
+
+  it('counts no trigger of somebody else among those that are as declared', async () => {
+    const own = await openDatabase(`create table public.notes (id int primary key, updated_at timestamptz)`);
+    await stampAs(own.client, 'testing');
+    const theirs = scratchWorkspace({ '.env.testing': `TESTING_DATABASE_URL=${own.url}\n` });
+    const said = async () => {
+      const found = (await check(theirs))['trigger-drift'];
+      return [found?.status, found?.detail];
+    };
+    const stranger = (name: string) =>
+      own.client.query(
+        `create trigger ${name} before insert on public.notes for each row execute function public.nothing()`,
+      );
+    try {
+      await own.client.query(
+        `create function public.nothing() returns trigger language plpgsql as 'begin return new; end'; alter table notes rename updated_at to at`,
+      );
+      await stranger('stranger');
+      expect(await said()).to.deep.equal(['ok', "No trigger is declared. One is somebody else's."]);
+      await own.client.query('alter table notes rename at to updated_at');
+      await theirs.run(() => applyTriggers({ env: 'testing', consent: { yes: true, reason: 'a test' } }));
+      expect(await said()).to.deep.equal([
+        'ok',
+        "The one declared trigger is as declared and installed. One more is somebody else's.",
+      ]);
+      await stranger('another');
+      await own.client.query('create table public.more (id int primary key, updated_at timestamptz)');
+      await theirs.run(() => applyTriggers({ env: 'testing', consent: { yes: true, reason: 'a test' } }));
+      expect(await said()).to.deep.equal([
+        'ok',
+        "All 2 declared triggers are as declared and installed. 2 more are somebody else's.",
+      ]);
+    } finally {
+      await theirs.remove();
+      await closeEngines();
+      await own.drop();
+    }
   });
 
   it('proposes the mode that a disabled trigger had, and never calls a key of another kind a foreign key', async () => {
@@ -382,30 +477,40 @@ describe('the checks of check-database', () => {
     });
   });
 
-  it('knows which versions get fixes', () => {
-    const at = (version: string, day: string) =>
-      judgeVersion(version, { now: new Date(day), server: 'external' }).status;
-    expect(at('15.20', '2026-06-01')).to.equal('ok');
-    expect(at('15.19', '2026-06-01')).to.equal('info');
-    expect(at('15.16', '2026-06-01')).to.equal('warning');
-    expect(at('15.20', '2027-09-01')).to.equal('info');
-    expect(at('15.20', '2027-11-12')).to.equal('warning');
-    expect(at('19devel', '2026-06-01')).to.equal('ok');
-  });
+  describe('of the version', () => {
+    const at = (version: string, day: string, server: 'embedded' | 'external' = 'external') =>
+      judgeVersion(version, { now: new Date(day), server, environment: 'testing' });
 
-  it('knows minor versions of one day', () => {
-    // released together on 2025-11-13
-    const together = { 14: 20, 15: 15, 16: 11, 17: 7, 18: 1 };
-    const since = Object.entries(together).map(([major, minor]) => {
-      const { detail } = judgeVersion(`${major}.0`, { now: new Date('2026-06-01'), server: 'external' });
-      return Number(/behind \d+\.(\d+)/.exec(detail)?.[1]) - minor;
+    it('know which ones get fixes', () => {
+      const status = (version: string, day: string) => at(version, day).status;
+      expect(status('15.19', '2026-06-01')).to.equal('ok');
+      expect(status('15.18', '2026-06-01')).to.equal('info');
+      expect(status('15.15', '2026-06-01')).to.equal('warning');
+      expect(status('15.19', '2027-09-01')).to.equal('info');
+      expect(status('15.19', '2027-11-12')).to.equal('warning');
+      expect(status('19devel', '2026-06-01')).to.equal('ok');
     });
-    expect(new Set(since)).to.deep.equal(new Set([5]));
-  });
 
-  it('proposes no command for a server that comes with manage_db', () => {
-    const found = judgeVersion('15.19', { now: new Date('2026-06-01'), server: 'embedded' });
-    expect(found).to.include({ status: 'info', fix: null });
-    expect(found.detail).to.contain('next version of manage_db');
+    it('know minor versions of one day', () => {
+      // released together on 2025-11-13; 18.5 was never released
+      const together = ['14.20', '15.15', '16.11', '17.7', '18.1'];
+      const said = together.map((version) => /At least (\d+) minor/.exec(at(version, '2026-06-01').detail)?.[1]);
+      expect(new Set(said)).to.deep.equal(new Set(['4']));
+      expect(at('18.4', '2026-06-01').detail).to.contain('At least 1 minor release with fixes behind 18.6.');
+    });
+
+    it('propose no command for a server that comes with manage_db', () => {
+      const found = at('15.18', '2026-06-01', 'embedded');
+      expect(found).to.include({ status: 'info', fix: null });
+      expect(found.detail).to.contain('next version of manage_db');
+    });
+
+    it('tell what takes the data of a server that comes with manage_db to a newer one', () => {
+      const found = at('15.19', '2027-11-12', 'embedded');
+      expect(found).to.include({ status: 'warning', fix: 'manage_db create-backup --env testing' });
+      expect(found.detail).to.contain('restore');
+      expect(JSON.stringify([found, at('15.19', '2027-09-01', 'embedded')])).to.not.contain('pg_upgrade');
+      expect(at('15.19', '2027-11-12').fix).to.contain('pg_upgrade');
+    });
   });
 });

@@ -154,14 +154,10 @@ async function reserve({ backupsDir, environment, label, at }: NewBackup): Promi
       }
     }
   } catch (error) {
-    throw new ManageDbError(
-      'UNREADABLE_FILE',
-      `No backup can be written to ${parent}: ${messageOf(error)}. No backup was made.`,
-      {
-        hint: 'Check that the folder can be written to, or name another one (backupsDir in the configuration).',
-        cause: error,
-      },
-    );
+    throw new ManageDbError('UNREADABLE_FILE', `No backup can be written to ${parent}: ${messageOf(error)}.`, {
+      hint: 'Check that the folder can be written to, or name another one (backupsDir in the configuration).',
+      cause: error,
+    });
   }
 }
 

@@ -1,3 +1,4 @@
+import type { TriggerReport } from '../../../triggers/trigger-report.js';
 import { listed, ok, type RunCheck } from '../check.js';
 
 /** What `verify-db-triggers` finds, in the same words and by the same work. */
@@ -10,7 +11,7 @@ export const checkTriggerDrift: RunCheck = async (_db, { environment, signal }) 
     problems,
   } = await verifyTriggers({ env: environment, ...(signal === undefined ? {} : { signal }) });
   const drifted = triggers.filter(({ isDrift }) => isDrift);
-  if (isInOrder) return ok(0, `All ${triggers.length} triggers are as declared and installed.`);
+  if (isInOrder) return ok(0, inOrder(triggers));
   const names = drifted.map(({ schema, table, name, state }) => `${name} on ${schema}.${table} (${state})`);
   // what was changed by hand is somebody's work: look first
   const isByHand = drifted.some(({ state }) => state === 'manual_override');
@@ -23,3 +24,17 @@ export const checkTriggerDrift: RunCheck = async (_db, { environment, signal }) 
     fix: `manage_db ${isByHand ? 'diff-db-triggers' : 'verify-db-triggers --fix'} --env ${environment}`,
   };
 };
+
+/** What nobody has declared or registered is somebody else's, and no drift. */
+function inOrder(triggers: readonly TriggerReport[]): string {
+  if (triggers.length === 0) return 'There are no triggers.';
+  const others = triggers.filter(({ state }) => state === 'unknown').length;
+  const ours = triggers.length - others;
+  const more = ours === 0 ? '' : ' more';
+  return [
+    ours === 0
+      ? 'No trigger is declared.'
+      : `${ours === 1 ? 'The one declared trigger is' : `All ${ours} declared triggers are`} as declared and installed.`,
+    ...(others === 0 ? [] : [`${others === 1 ? `One${more} is` : `${others}${more} are`} somebody else's.`]),
+  ].join(' ');
+}

@@ -1,5 +1,6 @@
 import { ManageDbError } from '../../../errors.js';
 import { nearest } from '../../../nearest.js';
+import { nextCommand } from '../../../next-command.js';
 import { type Migration, versionKey } from '../migration-files.js';
 
 export interface ChosenMigrations {
@@ -50,7 +51,8 @@ function find(all: readonly Migration[], word: string): Migration {
     all.flatMap(({ version, name }) => [version, name]),
   );
   throw new ManageDbError('NOT_FOUND', `There is no migration ${word}.`, {
-    hint: suggestion === null ? 'See what there is: manage_db show-all-migrations' : `Did you mean ${suggestion}?`,
+    hint:
+      suggestion === null ? `See what there is: ${nextCommand('show-all-migrations')}` : `Did you mean ${suggestion}?`,
     details: { wanted: word, suggestion },
   });
 }
