@@ -2,16 +2,15 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../app/services/package-root.js';
+import type { Envelope } from '../presenters/envelope.js';
 import { cleanEnvironment } from './clean-environment.js';
 import type { FeatureTestLog } from './log-file.js';
 
-/** What a command printed with `--json`. */
-export interface Envelope {
-  readonly ok: boolean;
-  readonly environment: string | null;
-  readonly data: Readonly<Record<string, unknown>> | null;
-  readonly error: { readonly code: string; readonly message: string; readonly hint: string | null } | null;
-}
+/** What a command printed with `--json`, as far as anybody here asks. */
+type PrintedEnvelope = Pick<
+  Envelope<Readonly<Record<string, unknown>> | null>,
+  'ok' | 'environment' | 'data' | 'error'
+>;
 
 export interface CommandResult {
   /** As one would type it. */
@@ -19,7 +18,7 @@ export interface CommandResult {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
-  readonly envelope: () => Envelope;
+  readonly envelope: () => PrintedEnvelope;
 }
 
 export interface CommandOptions {
@@ -113,9 +112,9 @@ function commandFile(): string {
   return join(packageRoot(), bin.manage_db);
 }
 
-function parseEnvelope(stdout: string): Envelope {
+function parseEnvelope(stdout: string): PrintedEnvelope {
   try {
-    return JSON.parse(stdout) as Envelope;
+    return JSON.parse(stdout) as PrintedEnvelope;
   } catch {
     return { ok: false, environment: null, data: null, error: null };
   }

@@ -1,3 +1,4 @@
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { redact } from '../../app/config/redaction.js';
 import { ManageDbError, messageOf } from '../../app/core/errors.js';
@@ -11,15 +12,22 @@ export interface FeatureTestLog {
   readonly write: (text: string) => void;
 }
 
+/** Of so many runs, the one that begins included. */
+const KEPT_LOGS = 20;
+
+/** The moment comes first: by name is by age. */
+const LOG_NAME = /^test-db-features-\d{8}T\d{6}Z-\d+\.log$/;
+
 /**
- * The log of a run that begins now: `.manage_db/logs/test-db-features-20261121T054501Z-4711.log`.
+ * The log of a run that begins now: `.manage_db/logs/test-db-features-20261121T054501Z-4711.log`. The oldest ones go.
  *
  * @param root of the workspace
  * @throws ManageDbError `UNREADABLE_FILE`: nothing is tested that cannot be written down
  */
 export function newLog(root: string): FeatureTestLog {
   const moment = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '');
-  const path = join(root, STATE_FOLDER, 'logs', `test-db-features-${moment}-${process.pid}.log`);
+  const folder = join(root, STATE_FOLDER, 'logs');
+  const path = join(folder, `test-db-features-${moment}-${process.pid}.log`);
   const write = (text: string) => appendLine(path, `${new Date().toISOString()}  ${redact(text)}`);
   try {
     write('begun');
@@ -33,5 +41,17 @@ export function newLog(root: string): FeatureTestLog {
       },
     );
   }
+  removeOldLogs(folder);
   return { path, write };
+}
+
+function removeOldLogs(folder: string): void {
+  const names = readdirSync(folder).filter((name) => LOG_NAME.test(name));
+  for (const name of names.sort().slice(0, -KEPT_LOGS)) {
+    try {
+      rmSync(join(folder, name));
+    } catch {
+      // another run has removed it, or its owner is somebody else
+    }
+  }
 }

@@ -1,19 +1,36 @@
 import { redactDeep } from '../../app/config/redaction.js';
 import type { ManageDbError } from '../../app/core/errors.js';
 
-export interface EnvelopeParts {
+/** The one JSON object that `--json` prints (DESIGN: contract of the CLI). */
+export interface Envelope<Data = unknown> {
+  readonly version: number;
   readonly command: string | null;
   readonly environment: string | null;
   readonly database: { readonly host: string; readonly port: number; readonly name: string } | null;
+  readonly ok: boolean;
+  readonly data: Data;
+  readonly warnings: readonly string[];
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly hint: string | null;
+    readonly details: Readonly<Record<string, unknown>>;
+  } | null;
+}
+
+interface EnvelopeParts {
+  readonly command: string | null;
+  readonly environment: string | null;
+  readonly database: Envelope['database'];
   readonly data: unknown;
   readonly warnings: readonly string[];
   readonly error: ManageDbError | null;
 }
 
-/** The one JSON object that `--json` prints (DESIGN: contract of the CLI). No secret passes. */
+/** {@link Envelope} as text. No secret passes. */
 export function renderEnvelope(parts: EnvelopeParts): string {
   const { error } = parts;
-  const envelope = {
+  const envelope: Envelope = {
     version: 1,
     command: parts.command,
     environment: parts.environment,

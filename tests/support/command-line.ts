@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Envelope } from '../../scripts/presenters/envelope.js';
 
 export const CLI = join(import.meta.dirname, '..', '..', 'dist', 'scripts', 'manage_db.js');
 
@@ -10,24 +11,8 @@ export interface CommandResult {
   readonly stdout: string;
   readonly stderr: string;
   /** Standard output, parsed. */
-  readonly json: () => Envelope;
-}
-
-export interface Envelope {
-  readonly version: number;
-  readonly command: string | null;
-  readonly environment: string | null;
-  readonly database: { readonly host: string; readonly port: number; readonly name: string } | null;
-  readonly ok: boolean;
   // biome-ignore lint/suspicious/noExplicitAny: each command has its own data, asserted field by field
-  readonly data: any;
-  readonly warnings: readonly string[];
-  readonly error: {
-    readonly code: string;
-    readonly message: string;
-    readonly hint: string | null;
-    readonly details: Record<string, unknown>;
-  } | null;
+  readonly json: () => Envelope<any>;
 }
 
 export interface CommandOptions {
@@ -68,9 +53,10 @@ export async function manageDb(args: readonly string[], options: CommandOptions)
     child.on('close', (...ended) => resolve(ended));
   });
   clearTimeout(timer);
-  return { code, signal, stdout, stderr, json: () => JSON.parse(stdout) as Envelope };
+  return { code, signal, stdout, stderr, json: () => JSON.parse(stdout) };
 }
 
+/** Less than a user's shell has: what the shell of whoever runs the tests says must not count. */
 export function cleanEnvironment(): Record<string, string> {
   const kept = ['PATH', 'HOME', 'LANG', 'TMPDIR', 'NODE_V8_COVERAGE'];
   return Object.fromEntries(

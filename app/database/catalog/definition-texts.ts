@@ -1,6 +1,7 @@
 import type { Queryable } from '../queryable.js';
 import { COMMENTS, SECURITY_LABELS } from './definition-remarks.js';
 import { withQualifiedNames } from './qualified-names.js';
+import { argumentsSql } from './trigger-sql.js';
 
 /** A text that somebody has put into a definition, and that comes along wherever the definition does. */
 export interface DefinitionText {
@@ -119,12 +120,30 @@ const POLICIES = `
   join pg_catalog.pg_policy p on p.polrelid = c.oid
   cross join lateral (values (0, pg_catalog.pg_get_expr(p.polqual, p.polrelid)), (1, pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))) part (place, text)`;
 
+/** The name of a column that a trigger is told is a name, and no literal. */
 const TRIGGERS = `
   select pg_catalog.format('trigger %s.%I', c.full_name, t.tgname),
     (select pg_catalog.format('trigger %s.%I', pc.full_name, pt.tgname)
      from pg_catalog.pg_trigger pt join relation pc on pc.oid = pt.tgrelid where pt.oid = t.tgparentid),
-    'expression', 0, pg_catalog.pg_get_triggerdef(t.oid)
-  from relation c join pg_catalog.pg_trigger t on t.tgrelid = c.oid and not t.tgisinternal`;
+    part.manner, part.place, part.text
+  from relation c
+  join pg_catalog.pg_trigger t on t.tgrelid = c.oid and not t.tgisinternal
+  cross join lateral (
+    select pg_catalog.pg_get_triggerdef(t.oid) as text, ${argumentsSql(`pg_catalog.encode(t.tgargs, 'hex')`)} as args
+  ) d
+  cross join lateral (
+    select coalesce(pg_catalog.string_agg(pg_catalog.quote_literal(a.value), ', ' order by a.place), '') || ')' as text
+    from pg_catalog.jsonb_array_elements_text(d.args) with ordinality a (value, place)
+  ) ending
+  cross join lateral (
+    select 'expression', 0, case when pg_catalog.right(d.text, pg_catalog.length(ending.text)) = ending.text
+      then pg_catalog.left(d.text, -pg_catalog.length(ending.text)) else d.text end
+    union all
+    select 'whole', 1, a.value
+    from pg_catalog.jsonb_array_elements_text(d.args) a (value)
+    where not exists (
+      select from pg_catalog.pg_attribute x where x.attrelid = c.oid and x.attnum > 0 and not x.attisdropped and x.attname = a.value)
+  ) part (manner, place, text)`;
 
 const PARTITIONS = `
   select 'partition ' || c.full_name, null, 'expression', 0, pg_catalog.pg_get_expr(c.relpartbound, c.oid)

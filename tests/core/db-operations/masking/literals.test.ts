@@ -1,6 +1,9 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { requireDecided } from '../../../../app/core/db-operations/copy/masking/plan.js';
 import type { ManageDbError } from '../../../../app/core/errors.js';
+import { packageRoot } from '../../../../app/services/package-root.js';
 import { CLINIC } from '../../../database/catalog/clinic-fixture.js';
 import { type ScratchDatabase, scratchDatabase, withClient } from '../../../support/scratch-database.js';
 import { planFor } from './masked-copy.js';
@@ -135,6 +138,43 @@ describe('literals in definitions', () => {
     db = await scratchDatabase();
   });
   afterEach(() => db.drop());
+
+  it('are not those of the functions that come with manage_db, until somebody changes one', async () => {
+    const folder = join(packageRoot(), 'app', 'database', 'triggers');
+    for (const pack of ['base', 'security'])
+      for (const file of readdirSync(join(folder, pack)))
+        await db.query(readFileSync(join(folder, pack, file), 'utf8'));
+    expect(
+      (
+        await db.query(
+          `select from pg_proc where prorettype = 'trigger'::regtype and pronamespace = 'public'::regnamespace`,
+        )
+      ).rowCount,
+    ).to.equal(7);
+    expect(await namesIn(db)).to.deep.equal([]);
+    await db.query(`
+      do $$ begin execute replace(pg_get_functiondef('update_timestamp'::regproc), 'begin', 'begin -- as Anna said on the phone'); end $$;
+      comment on function lock_account() is 'ask Anna'`);
+    expect(await namesIn(db)).to.have.members([
+      'function public.update_timestamp()',
+      'comment on function public.lock_account()',
+    ]);
+  });
+
+  it('are not the names of columns that a trigger is told', async () => {
+    await db.query(`
+      create table public.t (id int, updated_at timestamptz, "it's" int);
+      create function public.nothing() returns trigger language plpgsql as 'begin return new; end';
+      create trigger told before update on public.t for each row execute function public.nothing('updated_at', 'it''s', '');
+      create trigger tells before update on public.t for each row execute function public.nothing('updated_at', 'canary', 'x');
+      create trigger says before update on public.t for each row when (new.id <> 123456) execute function public.nothing('id')`);
+    expect(
+      (await unacknowledged(db)).unacknowledged.map(({ name, literals }) => [name, literals]),
+    ).to.have.deep.members([
+      ['trigger public.t.tells', [{ kind: 'text', value: 'canary' }]],
+      ['trigger public.t.says', [{ kind: 'number', value: '123456' }]],
+    ]);
+  });
 
   it('are found by name, wherever a definition has one', async () => {
     await db.query('create schema c; create extension btree_gist; set check_function_bodies = off');

@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { type DefinitionText, readDefinitionTexts } from '../../../../../database/catalog/definition-texts.js';
 import type { Queryable } from '../../../../../database/queryable.js';
 import type { Acknowledgement, LiteralRules } from '../rules.js';
+import { readShippedTexts } from './shipped-texts.js';
 import { type TellingLiteral, tellingLiterals } from './telling.js';
 
 /** A definition that says something, and that nobody has acknowledged as it is. */
@@ -37,7 +38,10 @@ const LONGEST_NAME = 500;
  * @param db in a transaction, with the search_path pinned
  */
 export async function planLiterals(db: Queryable, { acknowledged, hasComments }: LiteralRules): Promise<LiteralPlan> {
-  const texts = (await readDefinitionTexts(db)).filter(({ name }) => hasComments || !isComment(name));
+  const shipped = await readShippedTexts();
+  const texts = (await readDefinitionTexts(db)).filter(
+    ({ name, text }) => (hasComments || !isComment(name)) && !(isOfFunction(name) && shipped.has(text)),
+  );
   const definitions = await definitionsOf(texts);
   const rules = new Map(acknowledged.map((one) => [one.name, one]));
   return {
@@ -78,6 +82,10 @@ async function definitionsOf(
 
 function isComment(name: string): boolean {
   return name.startsWith('comment on ');
+}
+
+function isOfFunction(name: string): boolean {
+  return name.startsWith('function ') || name.startsWith('comment on function ');
 }
 
 function digestOf(literals: readonly TellingLiteral[]): string {
