@@ -533,7 +533,8 @@ describe('apply-db-triggers', () => {
     const error = await failure({ lockTimeoutMs: 500, lockBudgetMs: 2000 });
     await client.query('rollback');
     const waited = Number(/within ([\d.]+) s/.exec(error.message)?.[1]) * 1000;
-    expect(waited).to.be.within(1700, Math.min(2500, Date.now() - began));
+    // no attempt is begun that could not end in time, and a busy machine takes longer for each
+    expect(waited).to.be.within(1000, Math.min(2500, Date.now() - began));
   });
 
   it('is not defeated by a running autovacuum', async () => {

@@ -161,7 +161,8 @@ describe('masked values', () => {
     expect(row).to.deep.equal(before[0]);
   });
 
-  it('keep 100,000 keys apart, and what refers to them joined', async () => {
+  it('keep 100,000 keys apart, and what refers to them joined', async function () {
+    this.timeout(180_000);
     const own = await scratchDatabase(`
       create table people (id int primary key, code varchar(20) unique not null, mail varchar(30) not null, big bigint unique, small smallint);
       create unique index on people (lower(mail));

@@ -223,7 +223,8 @@ describe('running migrations', () => {
       expect(await database.applied()).to.deep.equal([]);
     });
 
-    it('applies each of fifty once when twenty runners do it at once', async () => {
+    it('applies each of fifty once when twenty runners do it at once', async function () {
+      this.timeout(180_000);
       const numbered = Array.from({ length: 50 }, (_, index) => index + 1);
       await database.write({
         '0_log.sql': '-- migrate:up\ncreate table log (version integer);\n',
