@@ -1,3 +1,5 @@
+import { ManageDbError } from './errors.js';
+
 /** What long work tells the one who started it. Nothing here prints. */
 export interface ProgressEvent {
   /** What is being done, in the present tense: `applying migrations/…_core.sql`. */
@@ -21,4 +23,13 @@ export interface ProgressEvent {
 export interface OperationControls {
   readonly onProgress?: (event: ProgressEvent) => void;
   readonly signal?: AbortSignal;
+}
+
+/**
+ * Where work can end without harm.
+ *
+ * @throws ManageDbError `INTERRUPTED`
+ */
+export function stopIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new ManageDbError('INTERRUPTED', 'Interrupted.');
 }

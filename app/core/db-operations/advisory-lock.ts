@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ADVISORY_LOCKS } from '../../database/advisory-locks.js';
 import type { Queryable } from '../../database/queryable.js';
 import { ManageDbError } from '../errors.js';
-import { stopIfAborted } from './failure.js';
+import { stopIfAborted } from '../progress.js';
 
 export interface LockWait {
   /** Milliseconds. */

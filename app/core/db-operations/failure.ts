@@ -25,8 +25,3 @@ function named(error: unknown): ManageDbError {
   if (!isLost && isServerError(error)) return asManageDbError(error);
   return new ManageDbError(isLost ? 'CONNECTION_LOST' : 'INTERNAL', redact(messageOf(error)), { cause: error });
 }
-
-/** @throws ManageDbError `INTERRUPTED` */
-export function stopIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new ManageDbError('INTERRUPTED', 'Interrupted.');
-}

@@ -7,13 +7,13 @@ import { withConnection, withMaintenanceConnection } from '../../services/with-c
 import { ManageDbError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { nextCommand } from '../next-command.js';
-import type { OperationControls } from '../progress.js';
+import { type OperationControls, stopIfAborted } from '../progress.js';
 import { guarded, type OperationOptions, type Permit, type Target } from '../safety/gate.js';
 import { hasWholeLog } from '../safety/operation-log/carry-over.js';
 import type { DatabaseProperties } from './backup/manifest.js';
 import { commentStatement, readDatabaseProperties, replacingStatements } from './database-state/database-properties.js';
 import { refuseIfInUse } from './database-state/sessions.js';
-import { explained, stopIfAborted } from './failure.js';
+import { explained } from './failure.js';
 import { type FreeSpace, readFreeSpace } from './restore/free-space.js';
 import { keepRecords } from './restore/keep-records.js';
 import { type Keeping, keptFor } from './restore/keeping.js';

@@ -3,7 +3,7 @@ import { findClientTools } from '../../services/client-tools.js';
 import { currentEnv } from '../environment.js';
 import { normalizeEnv } from '../environment-names.js';
 import { codeOf, ManageDbError, messageOf } from '../errors.js';
-import type { OperationControls } from '../progress.js';
+import { type OperationControls, stopIfAborted } from '../progress.js';
 import { guarded, type OperationOptions, type Target } from '../safety/gate.js';
 import { backupCommand } from './backup/backup-command.js';
 import { verifyDeep } from './backup/deep-verify.js';
@@ -16,7 +16,7 @@ import { withRepository } from './backup/repository/open-repository.js';
 import type { BackupRepository } from './backup/repository/repository.js';
 import { type BackupSummary, type BackupVerification, verificationOf } from './backup/repository/summary.js';
 import type { Verification } from './backup/verification.js';
-import { explained, stopIfAborted } from './failure.js';
+import { explained } from './failure.js';
 
 export interface VerifyBackupOptions extends OperationOptions {
   /** A backup's id, the beginning of exactly one, or `latest`: the newest that was ever finished, also if it is damaged. */

@@ -5,6 +5,7 @@ import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { Readable } from 'node:stream';
 import { codeOf, ManageDbError, messageOf } from '../../core/errors.js';
 import { makeFolder } from '../../core/files.js';
+import { stopIfAborted } from '../../core/progress.js';
 import { onUntimelyEnd } from '../untimely-end.js';
 import { readingFrom } from './content.js';
 import { checkedKey, UNFINISHED } from './key.js';
@@ -227,8 +228,4 @@ function failed(path: string, error: unknown): ManageDbError {
     hint: codeOf(error) === 'ENOSPC' ? 'Make room, or use another folder.' : 'Check that the folder can be written to.',
     cause: error,
   });
-}
-
-function stopIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new ManageDbError('INTERRUPTED', 'Interrupted.');
 }

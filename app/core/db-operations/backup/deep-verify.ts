@@ -3,8 +3,7 @@ import type { ConnectionSettings } from '../../../config/connection-settings.js'
 import type { Queryable } from '../../../database/queryable.js';
 import { withConnection, withMaintenanceConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
-import type { OperationControls } from '../../progress.js';
-import { stopIfAborted } from '../failure.js';
+import { type OperationControls, stopIfAborted } from '../../progress.js';
 import { findSurprises, type Surprises } from '../restore/check-contents.js';
 import { dropAbandonedScratchDatabases } from '../scratch/scratch-database.js';
 import { withScratchDatabase } from '../scratch/with-scratch-database.js';

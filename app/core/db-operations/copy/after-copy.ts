@@ -10,9 +10,9 @@ import { asManageDbError, isServerError } from '../../../services/database-error
 import { checkSqlFile, readSqlFile, runSqlFile, type SqlSource } from '../../../services/sql-script.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { codeOf, errorWith, ManageDbError, messageOf } from '../../errors.js';
-import type { OperationControls } from '../../progress.js';
+import { type OperationControls, stopIfAborted } from '../../progress.js';
 import { workspaceRoot } from '../../workspace-root.js';
-import { explained, stopIfAborted } from '../failure.js';
+import { explained } from '../failure.js';
 import { inTransaction } from '../migration/in-transaction.js';
 
 /** A hook that has been looked at: what runs is what was read then. */

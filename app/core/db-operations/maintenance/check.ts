@@ -1,8 +1,6 @@
 import type { Queryable } from '../../../database/queryable.js';
 import { shellQuote } from '../../shell-quote.js';
 
-export { listed } from '../../listed.js';
-
 /** One finding about a database. */
 export interface Check {
   readonly name: string;

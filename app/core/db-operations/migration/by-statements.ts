@@ -4,7 +4,7 @@ import { isServerError } from '../../../services/database-errors.js';
 import { runStatement } from '../../../services/sql-script.js';
 import { liftTimeouts } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
-import { stopIfAborted } from '../failure.js';
+import { stopIfAborted } from '../../progress.js';
 import { type KnownRecords, notRecorded, refuseEdited } from './by-transaction.js';
 import type { CheckedStep } from './check-steps.js';
 import { type JournalEntry, readJournal } from './history.js';

@@ -4,7 +4,7 @@ import { errorCodeOf, isServerError } from '../../../services/database-errors.js
 import { EnclosureFailed, runEnclosed, runSqlFile } from '../../../services/sql-script.js';
 import { liftTimeouts } from '../../../services/with-connection.js';
 import { errorWith, ManageDbError, messageOf } from '../../errors.js';
-import { stopIfAborted } from '../failure.js';
+import { stopIfAborted } from '../../progress.js';
 import type { CheckedStep } from './check-steps.js';
 import { EndedTransaction } from './explain-run.js';
 import { retryForLocks } from './lock-retry.js';

@@ -2,7 +2,7 @@ import type { Client, QueryResult, QueryResultRow } from 'pg';
 import { errorCodeOf, isServerError } from '../../../services/database-errors.js';
 import { checkSqlFile, offsetOfPosition, shownPath, sqlScriptError } from '../../../services/sql-script.js';
 import { ManageDbError, messageOf } from '../../errors.js';
-import { stopIfAborted } from '../failure.js';
+import { stopIfAborted } from '../../progress.js';
 import type { FunctionPart, MigrationDb } from './module-migration.js';
 
 /**

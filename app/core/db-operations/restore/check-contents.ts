@@ -1,12 +1,11 @@
 import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
 import { shortened } from '../../listed.js';
-import type { OperationControls } from '../../progress.js';
+import { type OperationControls, stopIfAborted } from '../../progress.js';
 import type { Manifest } from '../backup/manifest.js';
 import { triggersChecksumOf } from '../database-state/database-description.js';
 import { searchPathOf } from '../database-state/search-path.js';
 import { readUnswitched } from '../database-state/unswitched-constraints.js';
-import { stopIfAborted } from '../failure.js';
 import { readDrift } from '../trigger-work/read-drift.js';
 import { readLaggingSequences } from './lagging-sequences.js';
 

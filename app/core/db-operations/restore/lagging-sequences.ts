@@ -1,7 +1,6 @@
 import type { Queryable } from '../../../database/queryable.js';
-import type { OperationControls } from '../../progress.js';
+import { type OperationControls, stopIfAborted } from '../../progress.js';
 import { underSearchPath } from '../database-state/search-path.js';
-import { stopIfAborted } from '../failure.js';
 
 /** Sequences asked by one statement. */
 const BATCH = 100;

@@ -1,12 +1,11 @@
 import { type Client, escapeIdentifier } from 'pg';
 import { readDatabasePlace } from '../../../database/catalog/database-place.js';
 import type { Queryable } from '../../../database/queryable.js';
-import type { OperationControls } from '../../progress.js';
+import { type OperationControls, stopIfAborted } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
 import type { DatabaseProperties } from '../backup/manifest.js';
 import { UnknownOutcome } from '../commit-outcome.js';
 import { commentStatement, propertyStatements } from '../database-state/database-properties.js';
-import { stopIfAborted } from '../failure.js';
 import { SCRATCH_COMMENT } from '../scratch/scratch-database.js';
 import { afterDropping } from '../scratch/with-scratch-database.js';
 import { type KeptRecords, keepRecords } from './keep-records.js';

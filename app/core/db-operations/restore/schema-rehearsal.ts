@@ -3,14 +3,13 @@ import type { Queryable } from '../../../database/queryable.js';
 import { findClientTools } from '../../../services/client-tools.js';
 import { ManageDbError } from '../../errors.js';
 import { dashed } from '../../listed.js';
-import type { OperationControls } from '../../progress.js';
+import { type OperationControls, stopIfAborted } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
 import type { FailedObject } from '../backup/dump/failed-objects.js';
 import { loadSchema } from '../backup/dump/load.js';
 import type { LeftOutParts } from '../backup/left-out-parts.js';
 import type { Manifest } from '../backup/manifest.js';
 import { isAboutSearchPath, searchPathOf } from '../database-state/search-path.js';
-import { stopIfAborted } from '../failure.js';
 import { withScratchDatabase } from '../scratch/with-scratch-database.js';
 import type { RestoreMethod } from './method.js';
 

@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, ManageDbError, messageOf } from '../../../errors.js';
-import { stopIfAborted } from '../../failure.js';
+import { stopIfAborted } from '../../../progress.js';
 import { isBackupId } from '../backup-id.js';
 import { readManifestFile } from '../manifest.js';
 import { readVerification } from '../verification.js';

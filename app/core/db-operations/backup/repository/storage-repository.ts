@@ -4,8 +4,7 @@ import { buffer, text } from 'node:stream/consumers';
 import pMap from 'p-map';
 import type { BackupStorage } from '../../../../services/storage.js';
 import { codeOf, ManageDbError, messageOf } from '../../../errors.js';
-import type { OperationControls } from '../../../progress.js';
-import { stopIfAborted } from '../../failure.js';
+import { type OperationControls, stopIfAborted } from '../../../progress.js';
 import { isBackupId } from '../backup-id.js';
 import {
   invalidManifest,

@@ -5,9 +5,9 @@ import type { Queryable } from '../../../../database/queryable.js';
 import { PIN_TRANSACTION } from '../../../../services/catalog-path.js';
 import { liftTimeouts } from '../../../../services/with-connection.js';
 import { ManageDbError } from '../../../errors.js';
-import type { OperationControls } from '../../../progress.js';
+import { type OperationControls, stopIfAborted } from '../../../progress.js';
 import { withoutTriggers } from '../../database-state/without-triggers.js';
-import { explained, stopIfAborted } from '../../failure.js';
+import { explained } from '../../failure.js';
 import { type DisarmedRows, disarmRows, refuseRowsLeft } from './disarm-rows.js';
 import { findNamedRows } from './named-rows.js';
 

@@ -4,8 +4,7 @@ import { PIN_TRANSACTION } from '../../../../services/catalog-path.js';
 import { errorCodeOf, isServerError, type ServerError } from '../../../../services/database-errors.js';
 import { offsetOfPosition, pictureOf } from '../../../../services/sql-script.js';
 import { errorWith, type ManageDbError } from '../../../errors.js';
-import type { ProgressEvent } from '../../../progress.js';
-import { stopIfAborted } from '../../failure.js';
+import { type ProgressEvent, stopIfAborted } from '../../../progress.js';
 
 /** The server has refused one of the statements. */
 export class StatementRefused extends Error {

@@ -1,5 +1,6 @@
 import type { Queryable } from '../../../../database/queryable.js';
-import { type Check, listed, ok, statements } from '../check.js';
+import { listed } from '../../../listed.js';
+import { type Check, ok, statements } from '../check.js';
 
 /** What is smaller is soon filled again, and the estimate is coarse. */
 const SMALLEST_WASTE = { bytes: 10 * 1024 * 1024, share: 0.5 };

@@ -1,4 +1,5 @@
-import { listed, ok, type RunCheck, statements } from '../check.js';
+import { listed } from '../../../listed.js';
+import { ok, type RunCheck, statements } from '../check.js';
 
 const CRITICAL_SECONDS = 60;
 

@@ -1,4 +1,5 @@
-import { listed, ok, type RunCheck } from '../check.js';
+import { listed } from '../../../listed.js';
+import { ok, type RunCheck } from '../check.js';
 
 const WARNING_RATIO = 0.9;
 /** With fewer block reads than this, the ratio says how young the statistics are and nothing else. */

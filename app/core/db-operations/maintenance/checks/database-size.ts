@@ -1,4 +1,5 @@
-import { listed, ok, type RunCheck } from '../check.js';
+import { listed } from '../../../listed.js';
+import { ok, type RunCheck } from '../check.js';
 
 export const checkDatabaseSize: RunCheck = async (db) => {
   const { rows } = await db.query<{ bytes: number; pretty: string }>(DATABASE_SIZE);

@@ -1,6 +1,7 @@
 import type { Queryable } from '../../../../database/queryable.js';
+import { listed } from '../../../listed.js';
 import { shellQuote } from '../../../shell-quote.js';
-import { listed, ok, type RunCheck, statements } from '../check.js';
+import { ok, type RunCheck, statements } from '../check.js';
 
 interface DisabledTrigger {
   readonly trigger: string;

@@ -1,5 +1,6 @@
 import { notFromExtension } from '../../../../database/catalog/catalog-filter.js';
-import { listed, ok, type RunCheck, statements } from '../check.js';
+import { listed } from '../../../listed.js';
+import { ok, type RunCheck, statements } from '../check.js';
 
 export const checkDuplicateIndexes: RunCheck = async (db) => {
   const { rows } = await db.query<{ index: string; twin: string; size: string; fix: string }>(DUPLICATE_INDEXES);

@@ -1,4 +1,5 @@
-import { listed, ok, type RunCheck, statements } from '../check.js';
+import { listed } from '../../../listed.js';
+import { ok, type RunCheck, statements } from '../check.js';
 
 export const checkExtensions: RunCheck = async (db) => {
   const { rows } = await db.query<{ words: string; fix: string | null }>(EXTENSIONS);

@@ -1,4 +1,5 @@
-import { listed, type RunCheck, statements } from '../check.js';
+import { listed } from '../../../listed.js';
+import { type RunCheck, statements } from '../check.js';
 import { nothingSeen } from './unseen-sessions.js';
 
 const WARNING_SECONDS = 60;

@@ -1,4 +1,5 @@
-import { listed, ok, type RunCheck, statements } from '../check.js';
+import { listed } from '../../../listed.js';
+import { ok, type RunCheck, statements } from '../check.js';
 
 export const checkInvalidIndexes: RunCheck = async (db) => {
   const { rows } = await db.query<{ index: string; fix: string }>(INVALID_INDEXES);

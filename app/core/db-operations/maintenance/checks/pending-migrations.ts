@@ -1,8 +1,9 @@
 import { basename } from 'node:path';
 import { getWorkspace } from '../../../../config/workspace.js';
+import { listed } from '../../../listed.js';
 import type { InPlace } from '../../migration/in-place.js';
 import type { MigrationStatus } from '../../migration/states.js';
-import { listed, ok, type RunCheck } from '../check.js';
+import { ok, type RunCheck } from '../check.js';
 
 export const checkPendingMigrations: RunCheck = async (db, { environment }) => {
   // Loaded here: parsing migrations is no business of drop-all-tables, which is in the same module.

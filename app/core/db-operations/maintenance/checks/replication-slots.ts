@@ -1,4 +1,5 @@
-import { listed, ok, type RunCheck, statements } from '../check.js';
+import { listed } from '../../../listed.js';
+import { ok, type RunCheck, statements } from '../check.js';
 
 /** As much as a busy server writes in some hours; where nobody fetches it, the disk is full in the end. */
 const MUCH_WAL_BYTES = 10 * 1024 ** 3;

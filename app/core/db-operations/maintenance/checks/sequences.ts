@@ -1,6 +1,7 @@
 import { escapeIdentifier } from 'pg';
 import type { Queryable } from '../../../../database/queryable.js';
-import { type Check, listed, ok, type RunCheck, statements } from '../check.js';
+import { listed } from '../../../listed.js';
+import { type Check, ok, type RunCheck, statements } from '../check.js';
 
 const WARNING_SHARE = 0.75;
 const CRITICAL_SHARE = 0.9;

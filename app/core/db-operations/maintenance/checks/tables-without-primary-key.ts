@@ -1,4 +1,5 @@
-import { listed, ok, type RunCheck, statements } from '../check.js';
+import { listed } from '../../../listed.js';
+import { ok, type RunCheck, statements } from '../check.js';
 
 export const checkPrimaryKeys: RunCheck = async (db) => {
   const { rows } = await db.query<{ table: string; fix: string }>(TABLES_WITHOUT_PRIMARY_KEY);

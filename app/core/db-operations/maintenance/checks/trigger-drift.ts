@@ -1,5 +1,6 @@
+import { listed } from '../../../listed.js';
 import type { TriggerReport } from '../../../triggers/trigger-report.js';
-import { listed, ok, type RunCheck } from '../check.js';
+import { ok, type RunCheck } from '../check.js';
 
 /** What `verify-db-triggers` finds, in the same words and by the same work. */
 export const checkTriggerDrift: RunCheck = async (_db, { environment, signal }) => {

@@ -1,5 +1,6 @@
 import { notFromExtension } from '../../../../database/catalog/catalog-filter.js';
-import { listed, ok, type RunCheck, statements } from '../check.js';
+import { listed } from '../../../listed.js';
+import { ok, type RunCheck, statements } from '../check.js';
 import { SUPPORTS_KEY } from './supporting-index.js';
 
 /** What is asked once a month must have had its chance. */

@@ -1,4 +1,5 @@
-import { listed, ok, type RunCheck, statements } from '../check.js';
+import { listed } from '../../../listed.js';
+import { ok, type RunCheck, statements } from '../check.js';
 
 export const checkUnvalidatedConstraints: RunCheck = async (db) => {
   const { rows } = await db.query<{ constraint: string; fix: string }>(UNVALIDATED_CONSTRAINTS);

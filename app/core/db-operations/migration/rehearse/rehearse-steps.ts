@@ -1,11 +1,11 @@
 import { getWorkspace } from '../../../../config/workspace.js';
 import { withConnection } from '../../../../services/with-connection.js';
 import { messageOf } from '../../../errors.js';
-import type { OperationControls } from '../../../progress.js';
+import { type OperationControls, stopIfAborted } from '../../../progress.js';
 import type { Target } from '../../../safety/gate.js';
 import { newBackupId } from '../../backup/backup-id.js';
 import type { DecryptOptions } from '../../backup/encryption/keys.js';
-import { explained, stopIfAborted } from '../../failure.js';
+import { explained } from '../../failure.js';
 import type { MigrationStep } from '../runner.js';
 import { schemaReader } from '../trial/schema-state.js';
 import { refuseServerWide, watchServer } from '../trial/server-wide.js';

@@ -1,4 +1,4 @@
-import { stopIfAborted } from '../../failure.js';
+import { stopIfAborted } from '../../../progress.js';
 import type { Migration } from '../migration-files.js';
 import type { SchemaDifference, SchemaReader, SchemaState } from '../trial/schema-state.js';
 import { type Trying, tryStep } from '../trial/try-step.js';

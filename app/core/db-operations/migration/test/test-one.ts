@@ -1,5 +1,5 @@
 import { withConnection } from '../../../../services/with-connection.js';
-import { stopIfAborted } from '../../failure.js';
+import { stopIfAborted } from '../../../progress.js';
 import type { Migration } from '../migration-files.js';
 import type { SchemaDifference, SchemaReader, SchemaState } from '../trial/schema-state.js';
 import { type StepFailure, type StepTrial, type Trying, tryStep } from '../trial/try-step.js';

@@ -4,12 +4,11 @@ import { readRelationsInPlace } from '../../../../database/catalog/tables-in-pla
 import { endWithUs } from '../../../../services/end-with-us.js';
 import { ManageDbError } from '../../../errors.js';
 import { listed } from '../../../listed.js';
-import type { OperationControls } from '../../../progress.js';
+import { type OperationControls, stopIfAborted } from '../../../progress.js';
 import type { Manifest, TableRows } from '../../backup/manifest.js';
 import type { Entry } from '../../database-state/contents.js';
 import { searchPathOf, underSearchPath } from '../../database-state/search-path.js';
 import { countTableRows } from '../../database-state/table-rows.js';
-import { stopIfAborted } from '../../failure.js';
 import { qualified } from '../../inspection/find-relation.js';
 import { refuseIfChanged } from '../recheck.js';
 import type { Archive } from './archive.js';
