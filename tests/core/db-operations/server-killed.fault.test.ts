@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { undoRestore } from '../../../app/core/db-operations/undo-restore.js';
@@ -7,6 +8,10 @@ import { type FaultClinic, faultClinic, outcomeOf, untilSeen } from '../../suppo
 
 const COPYING = `select from pg_stat_activity where application_name like 'manage_db%' and query like 'COPY public.patients %'`;
 const COMMITTING = `select from pg_stat_activity where wait_event = 'SyncRep'`;
+
+async function untilGone(pid: number): Promise<void> {
+  while (existsSync(`/proc/${pid}`)) await sleep(5);
+}
 
 describe('a server that is killed', function () {
   this.timeout(60_000);
@@ -25,13 +30,12 @@ describe('a server that is killed', function () {
   });
 
   /** Kills once, at the first progress of that name, and starts the server again at once, as systemd would. */
-  const killingAt = (wanted: string, kill: () => void) => {
+  const killingAt = (wanted: string, kill: () => void | Promise<void>) => {
     let restarted: Promise<void> | null = null;
     return {
       onProgress: ({ step }: { readonly step: string }) => {
         if (!step.startsWith(wanted) || restarted !== null) return;
-        kill();
-        restarted = clinic.start();
+        restarted = Promise.resolve(kill()).then(() => clinic.start());
       },
       restarted: async () => {
         expect(restarted, `it never came to ${wanted}`).not.to.equal(null);
@@ -40,11 +44,16 @@ describe('a server that is killed', function () {
     };
   };
   const everything = () => clinic.kill();
+  /** The server ends everybody else then, and recovers; resolves when it has begun to. */
   const oneSession = () => {
-    const sql = `select pid from pg_stat_activity where application_name like 'manage_db%' and pid <> pg_backend_pid() order by backend_start desc limit 1`;
-    const pid = execFileSync(psql, ['-XAtqc', sql, clinic.url('postgres')], { encoding: 'utf8' }).trim();
-    expect(pid).to.match(/^\d+$/);
-    process.kill(Number(pid), 'SIGKILL');
+    const sql = `select s.pid, c.pid from pg_stat_activity s, pg_stat_activity c
+      where s.application_name like 'manage_db%' and s.pid <> pg_backend_pid() and c.backend_type = 'checkpointer'
+      order by s.backend_start desc limit 1`;
+    const found = execFileSync(psql, ['-XAtqc', sql, clinic.url('postgres')], { encoding: 'utf8' }).trim();
+    expect(found).to.match(/^\d+\|\d+$/);
+    const [session, checkpointer] = found.split('|').map(Number) as [number, number];
+    process.kill(session, 'SIGKILL');
+    return untilGone(checkpointer);
   };
   const restored = async () => {
     await clinic.restore();

@@ -203,7 +203,7 @@ insert into visits values (1, 99);`,
     const { data, error } = failed.json();
     expect(data.tested.map(({ version }: { version: string }) => version)).to.deep.equal(['1', '2']);
     expect(error).to.include({ code: 'SQL_FAILED' });
-    expect(error?.hint).to.equal('Correct it, then: manage_db test-db-migration 2');
+    expect(error?.hint).to.equal('Correct it, then: manage_db test-db-migration 2 --env testing');
     const { stdout } = await workspace.cli(['test-db-migration', '--env', 'testing']);
     expect(stdout).to.match(/✓ 1_patients +up \d+ ms, down \d+ ms, up again \d+ ms/);
     expect(stdout).to.match(
