@@ -1,6 +1,6 @@
 /**
  * Which environment is active. The single source of truth: nothing else reads these variables or files.
- * Imports nothing of the rest of `app/` but its leaves (errors, the workspace's root).
+ * Imports nothing of the rest of `app/` but its leaves (errors, the workspace's root) and the names of environments.
  */
 
 import { AsyncLocalStorage } from 'node:async_hooks';

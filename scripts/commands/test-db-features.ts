@@ -1,7 +1,4 @@
-import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
-import { EXIT, ManageDbError, messageOf } from '../../app/core/errors.js';
-import { makeFolder, writeFileAtomically } from '../../app/core/files.js';
+import { EXIT, ManageDbError } from '../../app/core/errors.js';
 import { type CommandContext, type CommandOutcome, defineCommand } from '../command.js';
 import { envFlag } from '../env-flag.js';
 import type { FeatureTestReport } from '../feature-tests/report.js';
@@ -59,8 +56,9 @@ export const command = defineCommand<Args>({
       );
     }
     await refuseUnknownEnvironment(context);
-    refuseOneFileForBoth(args);
-    for (const path of [args.jsonFile, args.junit]) if (path !== undefined) refuseUnwritable(path);
+    // before the run: after it the reports would be lost
+    const { refuseReportFiles } = await import('../feature-tests/report-files.js');
+    refuseReportFiles(args);
     const { lookAtInstallation } = await import('../feature-tests/installation.js');
     const { newLog } = await import('../feature-tests/log-file.js');
     const { rememberActiveEnvironment } = await import('../feature-tests/active-environment.js');
@@ -98,56 +96,17 @@ async function refuseUnknownEnvironment({ env, workspace }: CommandContext): Pro
   assertKnownEnvironment(normalizeEnv(env), workspace);
 }
 
-function refuseOneFileForBoth({ jsonFile, junit }: Args): void {
-  if (jsonFile === undefined || junit === undefined || !isSameFile(jsonFile, junit)) return;
-  throw new ManageDbError('USAGE', `--json and --junit both name ${junit}: one report would replace the other.`, {
-    hint: 'Give each a file of its own: --json features.json --junit features.xml',
-  });
-}
-
-/** Also where one of them is a link, or the folder of one is. */
-function isSameFile(one: string, other: string): boolean {
-  const places = [one, other].map((path) => {
-    const file = resolve(path);
-    if (existsSync(file)) return realpathSync(file);
-    return existsSync(dirname(file)) ? join(realpathSync(dirname(file)), basename(file)) : file;
-  });
-  return places[0] === places[1];
-}
-
 async function writeReports(report: FeatureTestReport, { jsonFile, junit }: Args, context: CommandContext) {
   const { junitXml } = await import('../feature-tests/junit.js');
+  const { writeReportFile } = await import('../feature-tests/report-files.js');
   const files = [
     ...(jsonFile === undefined ? [] : [[jsonFile, `${JSON.stringify(report, null, 2)}\n`] as const]),
     ...(junit === undefined ? [] : [[junit, junitXml(report)] as const]),
   ];
   for (const [path, text] of files) {
-    try {
-      writeFileAtomically(resolve(path), text);
-    } catch (error) {
-      throw unwritable(path, error);
-    }
+    writeReportFile(path, text);
     context.say(`wrote ${path}`);
   }
-}
-
-/** Before the run: after it the report would be lost. */
-function refuseUnwritable(path: string): void {
-  try {
-    const file = resolve(path);
-    if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) throw new Error('it is a folder');
-    makeFolder(dirname(file));
-    accessSync(dirname(file), constants.W_OK);
-  } catch (error) {
-    throw unwritable(path, error);
-  }
-}
-
-function unwritable(path: string, cause: unknown): ManageDbError {
-  return new ManageDbError('UNREADABLE_FILE', `The report cannot be written to ${path}: ${messageOf(cause)}.`, {
-    hint: 'Name a file in a folder that you may write to.',
-    cause,
-  });
 }
 
 function outcomeOf(report: FeatureTestReport, env: string | undefined): CommandOutcome {

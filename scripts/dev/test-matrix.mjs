@@ -23,7 +23,7 @@ const SERVER_SIDE = [
   'core/db-operations/(after-copy|baseline-migrations|diagram|inspection|quarantine|show-migrations|trigger-(packs|whole))',
   'core/db-operations/maintenance/checks',
   'core/db-operations/masking/(literals|maskers)',
-  'core/db-operations/migration/(in-transaction|lint|live-differences|losses|runner|test-migrations|create-migration)',
+  'core/db-operations/migration/(in-place|in-transaction|lint|live-differences|losses|runner|test-migrations|create-migration)',
   'core/db-operations/trigger-test/test-triggers',
   'core/safety/operation-log',
   'core/triggers/',

@@ -51,8 +51,8 @@ export function checkDb(options: OperationOptions = {}): Promise<{ readonly chec
  */
 export function dropAllTables(options: OperationOptions = {}): Promise<DropResult> {
   return guarded('drop-all-tables', options, async (target, permit) => {
-    const result = await whileOthersAreKeptOut(target, UNCHANGED, () =>
-      dropAllObjects(target, { ...options, operation: 'drop-all-tables' }),
+    const result = await whileOthersAreKeptOut(target, UNCHANGED, (stillAlone) =>
+      dropAllObjects(target, { ...options, operation: 'drop-all-tables', stillAlone }),
     );
     permit.note({ safetyBackup: result.safetyBackup });
     return result;
@@ -68,7 +68,9 @@ export function dropAllTables(options: OperationOptions = {}): Promise<DropResul
  */
 export function resetDb(options: OperationOptions & ResetOptions = {}): Promise<ResetResult> {
   return guarded('reset-database', options, async (target, permit) => {
-    const result = await whileOthersAreKeptOut(target, UNCHANGED, () => resetDatabase(target, options));
+    const result = await whileOthersAreKeptOut(target, UNCHANGED, (stillAlone) =>
+      resetDatabase(target, { ...options, stillAlone }),
+    );
     permit.note({ safetyBackup: result.safetyBackup });
     return result;
   });

@@ -47,6 +47,8 @@ export interface CreatingStatement {
   readonly loosened: readonly string[];
   /** Where names without a schema are made from now on; `null`: where the session has begun, `undefined`: as before. */
   readonly searchPath: readonly string[] | null | undefined;
+  /** Names of functions that it calls: what they do is not to be seen here. */
+  readonly calls: readonly string[];
   /** It may drop or rename anything: CASCADE, DROP OWNED, a DO block, a changed search_path that is no text. */
   readonly isUnforeseen: boolean;
 }
@@ -64,6 +66,7 @@ export async function readCreations(source: SqlSource): Promise<readonly Creatin
       displaced: [...effects.flatMap(displacedBy), ...renamedNames(node)],
       loosened: effects.flatMap((effect) => (effect.type === 'drop column' ? [effect.table.name] : [])),
       searchPath: path?.schemas,
+      calls: effects.flatMap((effect) => (effect.type === 'call' ? effect.functions : [])),
       isUnforeseen: effects.some(isUnforeseen),
     });
   }

@@ -15,6 +15,7 @@ import { explained } from '../failure.js';
 import { refuseIfChanged } from '../restore/recheck.js';
 import { areDefinitionsAsSeen, isAllAsSeen, type Seen, see } from './as-seen.js';
 import { changedMeanwhile, type DropPlan, type DroppedObject, isSamePlan, planDrop } from './drop-plan.js';
+import type { StillAlone } from './keep-others-out.js';
 import { lockTimeout } from './lock-timeout.js';
 import { tooManyLocks } from './too-many-locks.js';
 
@@ -31,6 +32,7 @@ export interface DropResult {
 export interface DropOptions extends OperationControls {
   /** For whom it drops; named in messages. */
   readonly operation: 'drop-all-tables' | 'reset-database';
+  readonly stillAlone: StillAlone;
 }
 
 /** Without a lockTimeoutMs setting: a DROP that waits makes every later query on the table wait behind it. */
@@ -48,9 +50,8 @@ export const UNCHANGED = 'Nothing was dropped.';
  * Extensions and what came with them stay, and so does the schema `public`. The schema `manage_db` stays too, but its
  * record of applied migrations is emptied, because what they made is gone.
  *
- * @throws ManageDbError `PERMISSION_DENIED`, `LOCK_TIMEOUT`, `KILL_SWITCH`, `STAMP_MISMATCH`, `DATABASE_IN_USE` when objects were made, changed or
- *   dropped meanwhile,
- *   `SQL_FAILED`, and what making a backup throws; in each case nothing is dropped. UnknownOutcome
+ * @throws ManageDbError `PERMISSION_DENIED`, `LOCK_TIMEOUT`, `KILL_SWITCH`, `STAMP_MISMATCH`, `CONNECTION_LOST`, `DATABASE_IN_USE` when
+ *   objects were made, changed or dropped meanwhile, `SQL_FAILED`, and what making a backup throws; in each case nothing is dropped. UnknownOutcome
  */
 export async function dropAllObjects(target: Target, options: DropOptions): Promise<DropResult> {
   const { signal } = options;
@@ -177,8 +178,13 @@ async function backUp(safety: SafetyBackup, { signal, onProgress }: OperationCon
 }
 
 /** The gate has decided before the backup, which takes as long as it takes. */
-async function requireAllowed(db: Queryable, target: Target, { operation, signal }: DropOptions): Promise<void> {
+async function requireAllowed(
+  db: Queryable,
+  target: Target,
+  { operation, stillAlone, signal }: DropOptions,
+): Promise<void> {
   try {
+    await stillAlone();
     await refuseIfChanged(db, target, operation);
   } catch (error) {
     throw explained(error, UNCHANGED, signal);

@@ -1,20 +1,30 @@
 import { liftTimeouts, withMaintenanceConnection } from '../../../services/with-connection.js';
+import { codeOf, ManageDbError } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
 import { explained } from '../failure.js';
 import { lockRestoreOf } from '../scratch/scratch-database.js';
 
+/** Refuses when others may have come in meanwhile. */
+export type StillAlone = () => Promise<void>;
+
+/** The login may not come into another database of the server: nor can it restore or copy. */
+const CLOSED_TO_US = ['DATABASE_MISSING', 'AUTHENTICATION_FAILED', 'PERMISSION_DENIED'];
+
 /**
- * Runs `work` while nobody else restores, copies, drops or resets the target. Refused at once where somebody does.
+ * Runs `work` while nobody else restores, copies, drops or resets the target. Refused at once where somebody does. A login
+ * that reaches no other database of the server works without that, and is kept apart from migrations only.
  *
- * @param unchanged for the message of the refusal: `Nothing was dropped.`
- * @throws ManageDbError `DATABASE_IN_USE`; what `work` throws
- * @example await whileOthersAreKeptOut(target, 'Nothing was dropped.', () => dropAllObjects(target, options));
+ * @param unchanged for the messages of refusals: `Nothing was dropped.`
+ * @throws ManageDbError `DATABASE_IN_USE`, `CONNECTION_LOST`, the connection's codes; what `work` throws
+ * @example await whileOthersAreKeptOut(target, 'Nothing was dropped.', (stillAlone) => drop(target, { stillAlone }));
  */
 export async function whileOthersAreKeptOut<T>(
-  { settings, database }: Target,
+  { settings, database, exists }: Target,
   unchanged: string,
-  work: () => Promise<T>,
+  work: (stillAlone: StillAlone) => Promise<T>,
 ): Promise<T> {
+  // nobody else has anything to do with what is not there, and a session in template1 would keep it from being created
+  if (!exists) return work(nobodyToAsk);
   let isConnected = false;
   try {
     return await withMaintenanceConnection(settings, async (maintenance) => {
@@ -24,11 +34,21 @@ export async function whileOthersAreKeptOut<T>(
       await lockRestoreOf(maintenance, database, 'transaction').catch((error: unknown) => {
         throw explained(error, unchanged);
       });
-      return work();
+      return work(async () => {
+        // the lock is there for as long as its session is
+        await maintenance.query('select').catch((error: unknown) => {
+          throw new ManageDbError(
+            'CONNECTION_LOST',
+            `The session that keeps others out of ${database} has ended. ${unchanged}`,
+            { hint: 'Run it again.', cause: error },
+          );
+        });
+      });
     });
   } catch (error) {
-    if (isConnected) throw error;
-    // who reaches no other database of the server cannot restore or copy either; the lock of the migrations is taken anyway
-    return work();
+    if (isConnected || !CLOSED_TO_US.includes(codeOf(error) ?? '')) throw error;
+    return work(nobodyToAsk);
   }
 }
+
+const nobodyToAsk: StillAlone = () => Promise.resolve();

@@ -3,7 +3,7 @@ import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
 import { explained } from '../failure.js';
 import type { InitializeResult } from '../initialize.js';
-import { type DropResult, dropAllObjects } from './drop-all.js';
+import { type DropOptions, type DropResult, dropAllObjects } from './drop-all.js';
 
 export interface ResetOptions {
   /** Whether to load the workspace's seed data afterwards. */
@@ -14,6 +14,8 @@ export interface ResetResult extends DropResult {
   readonly initialized: InitializeResult;
 }
 
+interface ResetRequest extends ResetOptions, OperationControls, Pick<DropOptions, 'stillAlone'> {}
+
 /** Of a database that is not there. */
 const NOTHING: DropResult = { dropped: [], largeObjects: 0, safetyBackup: null, undo: null, warnings: [] };
 
@@ -21,7 +23,7 @@ const NOTHING: DropResult = { dropped: [], largeObjects: 0, safetyBackup: null, 
  * Backs up and drops everything, then builds it anew; it is the raw work of `reset-database`, without the gate. What is
  * built from is read before anything is dropped: a file that is wrong must not cost a database.
  */
-export async function resetDatabase(target: Target, options: ResetOptions & OperationControls): Promise<ResetResult> {
+export async function resetDatabase(target: Target, options: ResetRequest): Promise<ResetResult> {
   // Loaded here: check-database and drop-all-tables, which are in the same module, need nothing of it.
   const { initializeDatabase } = await import('../initialize.js');
   const { readMigrations } = await import('../migration/migration-files.js');

@@ -1,3 +1,4 @@
+import { readVolatileFunctions } from '../../../database/catalog/named-objects.js';
 import { readPresence, readStartingSchemas, type WantedObject } from '../../../database/catalog/present-objects.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { type CreatingStatement, type Creation, readCreations } from '../../../services/sql-script.js';
@@ -9,7 +10,10 @@ import type { MigrationStatus } from './states.js';
 export interface InPlace {
   /** `table notes`, `column notes.body`. */
   readonly objects: readonly string[];
-  /** There is nothing that it makes and that is not there: its record is gone, or the database is older than the records. */
+  /**
+   * Everything that it makes by a name of its own is there: its record is gone, or the database is older than the records. Of rows,
+   * rights and other changes nobody can tell.
+   */
   readonly isWhole: boolean;
 }
 
@@ -26,7 +30,7 @@ export async function readInPlace(
   const first = states.findIndex(({ migration, record }) => migration !== null && record === null);
   if (first < 0) return new Map();
   const starting = await readStartingSchemas(db);
-  const run = new Run(starting[0] === 'manage_db' ? ['public'] : starting);
+  const run = new Run(db, starting[0] === 'manage_db' ? ['public'] : starting);
   for (const state of states.slice(first)) await run.follow(state);
   const { made } = run;
   const isThere = await readPresence(
@@ -39,7 +43,7 @@ export async function readInPlace(
       one.version === version ? [{ ...one, isThere: isThere[index] === true }] : [],
     );
     const objects = own.filter((one) => one.isThere && one.isProof).map(({ creation }) => shown(creation));
-    const isWhole = own.every((one) => one.isThere || run.isDisplaced(one.creation));
+    const isWhole = !run.unknown.has(version) && own.every((one) => one.isThere || run.isDisplaced(one.creation));
     if (objects.length > 0) found.set(version, { objects: [...new Set(objects)], isWhole });
   }
   return found;
@@ -47,7 +51,7 @@ export async function readInPlace(
 
 /**
  * The last version up to which everything that is not recorded is in place as a whole: up to there a baseline records nothing
- * that is not there. `null`: there is none.
+ * of which something is known to be missing. `null`: there is none.
  */
 export function recordableUpTo(
   states: readonly MigrationStatus[],
@@ -74,6 +78,8 @@ interface Made {
 /** The files from the first that is not recorded on, one after the other. */
 class Run {
   readonly made: Made[] = [];
+  /** Versions of which something could not be looked for. */
+  readonly unknown = new Set<string>();
   /** Names that mean something else by now, or may. */
   private readonly displaced = new Set<string>();
   private readonly loosened = new Set<string>();
@@ -81,7 +87,13 @@ class Run {
   private readonly since = new Set<string>();
   private isUnforeseen = false;
 
-  constructor(private readonly starting: readonly string[]) {}
+  /** Schemas that are made on the way: from then on they come first where they are in the search_path. */
+  private readonly schemas = new Set<string>();
+
+  constructor(
+    private readonly db: Queryable,
+    private readonly starting: readonly string[],
+  ) {}
 
   async follow({ version, migration, record, statementsDone }: MigrationStatus): Promise<void> {
     if (migration === null) return;
@@ -94,6 +106,7 @@ class Run {
     let path = this.starting;
     for (const statement of statements ?? []) {
       if (statement.searchPath !== undefined) path = statement.searchPath ?? this.starting;
+      this.isUnforeseen ||= (await readVolatileFunctions(this.db, statement.calls)).length > 0;
       // of one that was begun, its journal knows which part is there
       if (statementsDone === null) this.note(versionKey(version), statement, path);
       for (const name of statement.displaced) this.displaced.add(name);
@@ -104,14 +117,24 @@ class Run {
   }
 
   private note(version: string, { creations }: CreatingStatement, path: readonly string[]): void {
-    if (this.isUnforeseen) return;
+    if (this.isUnforeseen) {
+      if (creations.length > 0) this.unknown.add(version);
+      return;
+    }
     for (const creation of creations) {
       const { kind, name, table, argumentTypes, isPlain } = creation;
-      const schemas = creation.schema === null ? path : [creation.schema];
+      if (kind === 'schema') this.schemas.add(name);
+      const schemas = creation.schema === null ? this.upToNewest(path) : [creation.schema];
       const isGone = (kind === 'index' || kind === 'constraint') && table !== null && this.loosened.has(table);
-      const isProof = isPlain && !isGone && !isNamedIn(creation, this.displaced);
+      // a sequence goes with the column or table that owns it
+      const isProof = isPlain && kind !== 'sequence' && !isGone && !isNamedIn(creation, this.displaced);
       this.made.push({ version, creation, isProof, wanted: { kind, name, schemas, table, argumentTypes } });
     }
+  }
+
+  private upToNewest(path: readonly string[]): readonly string[] {
+    const made = path.findIndex((schema) => this.schemas.has(schema));
+    return made < 0 ? path : path.slice(0, made + 1);
   }
 
   /** By anything of the run, or after it. */

@@ -64,6 +64,20 @@ describe('dropping everything while others are at work', () => {
     });
   }
 
+  it('drops nothing when the session that keeps others out has ended', async () => {
+    let ended: Promise<unknown> | null = null;
+    const onProgress = ({ step }: { step: string }): void => {
+      if (!step.startsWith('backing up')) return;
+      ended ??= db.client.query(`select pg_terminate_backend(l.pid) from pg_locks l join pg_stat_activity a using (pid)
+        where l.locktype = 'advisory' and l.granted and a.datname = 'postgres' and a.application_name like 'manage_db%'`);
+    };
+    const error = await failureOf(workspace.run(() => dropAllTables({ ...CONSENT, onProgress })));
+    await ended;
+    expect(error.code).to.equal('CONNECTION_LOST');
+    expect(error.message).to.contain('keeps others out').and.to.contain('Nothing was dropped.');
+    await nothingHappened();
+  });
+
   it('drops nothing when the kill switch is engaged while it drops', async () => {
     let engaged: Promise<unknown> | null = null;
     await db.client.query('create view public.alone as select 1 as one');

@@ -60,12 +60,16 @@ function choose(backups: readonly BackupSummary[], place: BackupPlace, id: strin
   const found = id === 'latest' ? complete[0] : (backups.find((backup) => backup.id === id) ?? first);
   const ids = complete.map((backup) => backup.id);
   if (found === undefined) {
-    const there =
-      ids.length === 0 ? `${environment} has no complete backups.` : `There are: ${listed(ids, MOST_SHOWN)}.`;
+    const safety = backups.find(({ state, label }) => state === 'complete' && isSafetyLabel(label));
+    const none =
+      safety === undefined
+        ? `${environment} has no complete backups.`
+        : `${environment} has safety backups only, which are taken by their names; the newest is ${safety.id}.`;
+    const there = ids.length === 0 ? none : `There are: ${listed(ids, MOST_SHOWN)}.`;
     const wanted = id === 'latest' ? 'No backup' : `No backup ${JSON.stringify(id)}`;
     throw new ManageDbError('NOT_FOUND', `${wanted} of ${environment} was found. ${there}`, {
       hint:
-        ids.length === 0
+        ids.length === 0 && safety === undefined
           ? `Make one: ${backupCommand('create-backup', place)}`
           : `Show all: ${backupCommand('list-all-backups', place)}`,
       details: { id, environment, backups: ids },

@@ -17,7 +17,6 @@ interface Support {
 }
 
 /** With the minor releases of 2026-08-13. */
-
 const SUPPORT: Readonly<Record<number, Support>> = {
   14: { endsOn: '2026-11-12', newestMinor: 24 },
   15: { endsOn: '2027-11-11', newestMinor: 19 },

@@ -100,20 +100,20 @@ async function rootsOf(
     const relation = await names.find(name);
     return relation === null ? [] : [{ catalog: 'pg_class', oid: relation.oid, column: 0 }];
   }
-  if (kind === 'extension') return listed(await findNamedExtension(db, name.name));
+  if (kind === 'extension') return asList(await findNamedExtension(db, name.name));
   if (!isCascade) return [];
   if (kind === 'schema') {
     const [live] = names.schemasOf(name.name);
-    return live === undefined ? [] : listed(await findNamedSchema(db, live));
+    return live === undefined ? [] : asList(await findNamedSchema(db, live));
   }
   if (kind === 'type' || kind === 'domain') {
-    return listed(await findNamedType(db, [...names.schemasOf(name.schema)], name.name));
+    return asList(await findNamedType(db, [...names.schemasOf(name.schema)], name.name));
   }
   if (!['function', 'procedure', 'routine', 'aggregate'].includes(kind)) return [];
   return findNamedRoutines(db, names.schemasOf(name.schema), { name: name.name, argumentTypes });
 }
 
-function listed(address: ObjectAddress | null): readonly ObjectAddress[] {
+function asList(address: ObjectAddress | null): readonly ObjectAddress[] {
   return address === null ? [] : [address];
 }
 
@@ -132,7 +132,7 @@ async function lossesOfColumn(
   if (relation === null || column === null) return [];
   const root = await findNamedColumn(db, relation.oid, column);
   const cause = `column ${names.shown(relation)}.${quotedWhereNeeded(column)}`;
-  const losses = await lossesTogether(work, { roots: listed(root), isCascade, cause });
+  const losses = await lossesTogether(work, { roots: asList(root), isCascade, cause });
   const values = await lossesOfValues(work, relation, column);
   names.loseColumn(relation.oid, name);
   return [...losses, ...values];
