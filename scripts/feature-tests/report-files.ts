@@ -64,20 +64,19 @@ function placeOf(path: string): string {
 }
 
 function refuseUnfit(path: string): void {
-  const file = placeOf(path);
-  const found = statSync(file, { throwIfNoEntry: false });
-  if (found?.isFile() && found.size > 0 && !isReport(file)) {
-    throw new ManageDbError('USAGE', `${path} is there, and is no report of feature tests: it is not replaced.`, {
-      hint: 'Name another file, or move this one away.',
-    });
-  }
   try {
+    const file = placeOf(path);
+    const found = statSync(file, { throwIfNoEntry: false });
     if (found?.isDirectory()) throw new Error('it is a folder');
     if (!isOtherThanFile(found)) makeFolder(dirname(file));
     accessSync(isOtherThanFile(found) ? file : dirname(file), constants.W_OK);
+    if (!found?.isFile() || found.size === 0 || isReport(file)) return;
   } catch (error) {
     throw unwritable(path, error);
   }
+  throw new ManageDbError('USAGE', `${path} is there, and is no report of feature tests: it is not replaced.`, {
+    hint: 'Name another file, or move this one away.',
+  });
 }
 
 const BEGINNINGS = [/^\{\s*"version": \d+,\s*"manageDbVersion":/, /^<\?xml [^>]*>\s*<testsuites name="manage_db"/];
