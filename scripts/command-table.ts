@@ -6,7 +6,8 @@ export interface CommandEntry {
   readonly positionals?: string;
   readonly summary: string;
   readonly group: CommandGroup;
-  readonly aliases?: readonly string[];
+  /** Its other names; with underscores for hyphens among them, as the scripts that it comes from were called. */
+  readonly aliases: readonly string[];
   /** `--json FILE` writes its report there; `--json` alone is the switch of every command. */
   readonly hasJsonFile?: boolean;
   /** Imported only when the command runs or its own help is asked for: the others cost nothing. */
@@ -25,8 +26,9 @@ export const GROUPS = [
 ] as const;
 export type CommandGroup = (typeof GROUPS)[number];
 
-/** Every command of the CLI, in the order of the help. */
-export const COMMANDS: readonly CommandEntry[] = [
+type Listed = Omit<CommandEntry, 'aliases'> & Partial<Pick<CommandEntry, 'aliases'>>;
+
+const LISTED: readonly Listed[] = [
   {
     name: 'init',
     summary: 'Make this folder a workspace: config, .env files, migrations, backups, a first trigger',
@@ -43,7 +45,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'test-db-features',
     summary: 'Test this installation: every feature, on scratch databases, and what is yours, only looking',
     group: 'Getting started',
-    aliases: ['test_db_features'],
     hasJsonFile: true,
     load: () => import('./commands/test-db-features.js'),
   },
@@ -59,7 +60,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     positionals: '[name]',
     summary: 'Choose the active environment, or show which one it is and why',
     group: 'Environment',
-    aliases: ['switch_env'],
     load: () => import('./commands/switch-env.js'),
   },
   {
@@ -72,35 +72,31 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'initialize-db',
     summary: 'Create the database where it is missing, apply migrations and base triggers, optionally seed',
     group: 'Database',
-    aliases: ['initialize_db'],
     load: () => import('./commands/initialize-db.js'),
   },
   {
     name: 'inspect-db',
     summary: 'Show tables, triggers, functions, one schema or one table; draw a diagram',
     group: 'Database',
-    aliases: ['inspect_db'],
     load: () => import('./commands/inspect-db.js'),
   },
   {
     name: 'check-database',
     summary: "Check the database's health; every finding with the command that fixes it",
     group: 'Database',
-    aliases: ['check_database', 'check-db'],
+    aliases: ['check-db'],
     load: () => import('./commands/check-database.js'),
   },
   {
     name: 'reset-database',
     summary: 'Drop everything and initialize again',
     group: 'Database',
-    aliases: ['reset_database'],
     load: () => import('./commands/reset-database.js'),
   },
   {
     name: 'drop-all-tables',
     summary: 'Drop all tables, views, types and functions of every schema',
     group: 'Database',
-    aliases: ['drop_all_tables'],
     load: () => import('./commands/drop-all-tables.js'),
   },
   {
@@ -108,42 +104,37 @@ export const COMMANDS: readonly CommandEntry[] = [
     positionals: '[files..]',
     summary: 'Say what migrations destroy, lock and keep waiting, and how it is done safely',
     group: 'Migrations',
-    aliases: ['lint_db_migration'],
     load: () => import('./commands/lint-db-migration.js'),
   },
   {
     name: 'apply-db-migration',
     summary: 'Apply pending migrations, each once, whole and recorded or not at all',
     group: 'Migrations',
-    aliases: ['apply_db_migration', 'migrate'],
+    aliases: ['migrate'],
     load: () => import('./commands/apply-db-migration.js'),
   },
   {
     name: 'rollback-db-migration',
     summary: 'Roll the last migrations back; says first what will be lost',
     group: 'Migrations',
-    aliases: ['rollback_db_migration'],
     load: () => import('./commands/rollback-db-migration.js'),
   },
   {
     name: 'redo-db-migration',
     summary: 'Roll the last migration back and apply it again',
     group: 'Migrations',
-    aliases: ['redo_db_migration'],
     load: () => import('./commands/redo-db-migration.js'),
   },
   {
     name: 'show-all-migrations',
     summary: 'Show which migrations are applied, pending, edited, missing or out of order; --all-envs compares',
     group: 'Migrations',
-    aliases: ['show_all_migrations'],
     load: () => import('./commands/show-all-migrations.js'),
   },
   {
     name: 'baseline-db-migration',
     summary: 'Record migrations as applied without executing them, for a database that has what they make',
     group: 'Migrations',
-    aliases: ['baseline_db_migration'],
     load: () => import('./commands/baseline-db-migration.js'),
   },
   {
@@ -151,7 +142,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     positionals: '[versions..]',
     summary: 'Try migrations out on a scratch database: up, down, up again, and their test files',
     group: 'Migrations',
-    aliases: ['test_db_migration'],
     load: () => import('./commands/test-db-migration.js'),
   },
   {
@@ -159,28 +149,27 @@ export const COMMANDS: readonly CommandEntry[] = [
     positionals: '<name>',
     summary: 'Write a new migration: an empty one, or what was changed in a database by hand',
     group: 'Migrations',
-    aliases: ['create_db_migration'],
     load: () => import('./commands/create-db-migration.js'),
   },
   {
     name: 'apply-db-triggers',
     summary: 'Create or update the declared triggers; what is unchanged is not touched',
     group: 'Triggers',
-    aliases: ['apply_triggers', 'apply_db_triggers'],
+    aliases: ['apply_triggers'],
     load: () => import('./commands/apply-db-triggers.js'),
   },
   {
     name: 'list-db-triggers',
     summary: "List every trigger with its state: as installed, changed, disabled, missing, or somebody else's",
     group: 'Triggers',
-    aliases: ['list_triggers', 'list_db_triggers'],
+    aliases: ['list_triggers'],
     load: () => import('./commands/list-db-triggers.js'),
   },
   {
     name: 'verify-db-triggers',
     summary: 'Compare triggers with their declarations and with what was installed; --fix heals',
     group: 'Triggers',
-    aliases: ['verify_triggers', 'verify_db_triggers'],
+    aliases: ['verify_triggers'],
     load: () => import('./commands/verify-db-triggers.js'),
   },
   {
@@ -188,14 +177,14 @@ export const COMMANDS: readonly CommandEntry[] = [
     positionals: '[name]',
     summary: 'Show, line by line, what triggers and functions should be and what they are',
     group: 'Triggers',
-    aliases: ['diff_triggers', 'diff_db_triggers'],
+    aliases: ['diff_triggers'],
     load: () => import('./commands/diff-db-triggers.js'),
   },
   {
     name: 'test-db-triggers',
     summary: 'Make every trigger fire, with rows that fit, in transactions that are rolled back',
     group: 'Triggers',
-    aliases: ['test_triggers', 'test_db_triggers'],
+    aliases: ['test_triggers'],
     load: () => import('./commands/test-db-triggers.js'),
   },
   {
@@ -209,7 +198,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'verify-audit-log',
     summary: 'Check that nobody has changed what the audit triggers have logged',
     group: 'Triggers',
-    aliases: ['verify_audit_log'],
     load: () => import('./commands/verify-audit-log.js'),
   },
   {
@@ -237,14 +225,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'create-backup',
     summary: 'Back the database up into a folder with a manifest',
     group: 'Backup and restore',
-    aliases: ['create_backup'],
     load: () => import('./commands/create-backup.js'),
   },
   {
     name: 'list-all-backups',
     summary: 'List the backups of every environment',
     group: 'Backup and restore',
-    aliases: ['list_all_backups'],
     load: () => import('./commands/list-all-backups.js'),
   },
   {
@@ -252,7 +238,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     positionals: '<id>',
     summary: 'Show what is in a backup, what was left out, and whether it was verified',
     group: 'Backup and restore',
-    aliases: ['show_backup'],
     load: () => import('./commands/show-backup.js'),
   },
   {
@@ -260,14 +245,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     positionals: '<id>',
     summary: 'Check that a backup is what was backed up, or with --deep that it restores',
     group: 'Backup and restore',
-    aliases: ['verify_backup'],
     load: () => import('./commands/verify-backup.js'),
   },
   {
     name: 'prune-backups',
     summary: 'Remove old backups; says first which ones go, which ones stay, and why',
     group: 'Backup and restore',
-    aliases: ['prune_backups'],
     load: () => import('./commands/prune-backups.js'),
   },
   {
@@ -275,7 +258,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     positionals: '<id>',
     summary: 'Restore a backup beside the live database, check it, then swap them',
     group: 'Backup and restore',
-    aliases: ['restore_backup'],
     load: () => import('./commands/restore-backup.js'),
   },
   {
@@ -289,14 +271,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     positionals: '[name]',
     summary: 'Put the database that a restore has replaced in its place again',
     group: 'Backup and restore',
-    aliases: ['undo_restore'],
     load: () => import('./commands/undo-restore.js'),
   },
   {
     name: 'copy-db',
     summary: 'Copy the database of one environment into another, masked where it has to be',
     group: 'Copy',
-    aliases: ['copy_db'],
     load: () => import('./commands/copy-db.js'),
   },
   {
@@ -304,7 +284,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     positionals: '[name]',
     summary: 'Put the database that a copy has replaced in its place again',
     group: 'Copy',
-    aliases: ['undo_copy'],
     load: () => import('./commands/undo-copy.js'),
   },
   {
@@ -318,7 +297,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'compare-db',
     summary: 'Compare the databases of two environments: definitions, and with --data rows',
     group: 'Copy',
-    aliases: ['compare_db'],
     load: () => import('./commands/compare-db.js'),
   },
   {
@@ -374,7 +352,13 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
 ];
 
+/** Every command of the CLI, in the order of the help. */
+export const COMMANDS: readonly CommandEntry[] = LISTED.map(({ aliases = [], ...entry }) => ({
+  ...entry,
+  aliases: [...aliases, ...(entry.name.includes('-') ? [entry.name.replaceAll('-', '_')] : [])],
+}));
+
 /** The command that `word` names, by its name or an older spelling. */
 export function findCommand(word: string): CommandEntry | undefined {
-  return COMMANDS.find(({ name, aliases }) => name === word || aliases?.includes(word));
+  return COMMANDS.find(({ name, aliases }) => name === word || aliases.includes(word));
 }

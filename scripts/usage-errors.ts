@@ -6,7 +6,7 @@ import { commandUsage } from './help.js';
 
 /** A command that does not exist, with the one that was probably meant. */
 export function unknownCommand(word: string): ManageDbError {
-  const names = COMMANDS.flatMap(({ name, aliases }) => [name, ...(aliases ?? [])]);
+  const names = COMMANDS.flatMap(({ name, aliases }) => [name, ...aliases]);
   const suggestion = nearest(word, names);
   return new ManageDbError('UNKNOWN_COMMAND', `There is no command "${word}".`, {
     hint:

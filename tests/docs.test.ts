@@ -114,7 +114,7 @@ describe('the manual', () => {
 
   it('names no command that is not there', () => {
     const known = [
-      ...COMMANDS.flatMap(({ name, aliases }) => [name, ...(aliases ?? [])]),
+      ...COMMANDS.flatMap(({ name, aliases }) => [name, ...aliases]),
       ...Object.keys(OPERATIONS),
       ...Object.keys(OPERATIONS).map((operation) => commandOf(operation as OperationName)),
     ];

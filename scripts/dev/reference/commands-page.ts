@@ -61,7 +61,7 @@ async function sectionOf(entry: CommandEntry): Promise<string> {
     `### ${entry.name}`,
     `${withCode(entry.summary)}.`,
     ['```text', commandUsage(entry), '```'].join('\n'),
-    ...(entry.aliases === undefined ? [] : [`Also: ${entry.aliases.map(code).join(', ')}`]),
+    ...(entry.aliases.length === 0 ? [] : [`Also: ${entry.aliases.map(code).join(', ')}`]),
     ...(declared.positionals.length === 0 ? [] : [positionalTable(declared)]),
     ...(declared.flags.length === 0 ? [] : [flagTable(declared.flags, command.repeatable)]),
     safetyOf(entry),
