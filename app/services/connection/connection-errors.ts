@@ -1,7 +1,8 @@
+import { escapeIdentifier } from 'pg';
 import type { ConnectionSettings, HostAddress } from '../../config/connection-settings.js';
 import { formatAddress } from '../../config/database-url.js';
 import { redact } from '../../config/redaction.js';
-import { codeOf, type ErrorCode, ManageDbError, messageOf } from '../../core/errors.js';
+import { codeOf, type ErrorCode, errorWith, ManageDbError, messageOf } from '../../core/errors.js';
 
 /** What went wrong when connecting, by the SQLSTATE or the system's code. */
 const KINDS: Readonly<Record<string, ErrorCode>> = {
@@ -18,6 +19,7 @@ const KINDS: Readonly<Record<string, ErrorCode>> = {
   '28P01': 'AUTHENTICATION_FAILED',
   '28000': 'AUTHENTICATION_FAILED',
   '3D000': 'DATABASE_MISSING',
+  '42501': 'PERMISSION_DENIED',
   '53300': 'TOO_MANY_CONNECTIONS',
   '57P03': 'SERVER_UNAVAILABLE',
   '57P01': 'CONNECTION_LOST',
@@ -73,7 +75,7 @@ export function addressOf(settings: ConnectionSettings): HostAddress {
 function describe(code: ErrorCode, error: unknown, settings: ConnectionSettings, address: HostAddress): ManageDbError {
   const target = `${settings.environment} (${settings.user}@${formatAddress(address)}/${settings.database})`;
   const said = redact(messageOf(error));
-  return new ManageDbError(code, message(code, target, settings, said), {
+  return errorWith(code, message(code, target, settings, said), {
     hint: hintFor(code, settings, address),
     details: {
       environment: settings.environment,
@@ -114,6 +116,8 @@ function message(code: ErrorCode, target: string, settings: ConnectionSettings, 
       return `Cannot reach ${target}: the host name is not known (${said}).`;
     case 'AUTHENTICATION_FAILED':
       return `${target} does not let us in: ${said}.`;
+    case 'PERMISSION_DENIED':
+      return `${target} may not be connected to: ${said}.`;
     case 'DATABASE_MISSING':
       return `${target}: the database "${settings.database}" does not exist.`;
     case 'TOO_MANY_CONNECTIONS':
@@ -132,6 +136,8 @@ function hintFor(code: ErrorCode, settings: ConnectionSettings, address: HostAdd
   switch (code) {
     case 'AUTHENTICATION_FAILED':
       return `Check user and password and where they come from: manage_db show-config ${env}`;
+    case 'PERMISSION_DENIED':
+      return `Its owner can allow it: grant connect on database ${escapeIdentifier(settings.database)} to ${escapeIdentifier(settings.user)};`;
     case 'DATABASE_MISSING':
       return `Create it: manage_db initialize-db ${env}. Or correct its name: manage_db show-config ${env}`;
     case 'TOO_MANY_CONNECTIONS':

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { ConnectionSettings, HostAddress, TargetSessionAttrs } from '../../config/connection-settings.js';
 import { formatAddress } from '../../config/database-url.js';
-import { ManageDbError } from '../../core/errors.js';
+import { type ErrorCode, ManageDbError } from '../../core/errors.js';
 import { connectionError } from './connection-errors.js';
 import { IsolatedClient } from './isolated-client.js';
 import { passwordFromFile } from './password-file.js';
@@ -46,12 +46,14 @@ export async function openConnection<Client extends IsolatedClient>(
       const outcome = await tryHost(settings, address, attributes, opener);
       if (!(outcome instanceof ManageDbError)) return outcome;
       failure = outcome;
-      // a wrong password or a missing database is an answer, not a reason to look elsewhere
-      if (outcome.code === 'AUTHENTICATION_FAILED' || outcome.code === 'DATABASE_MISSING') throw outcome;
+      if (ANSWERS.includes(outcome.code)) throw outcome;
     }
   }
   throw failure ?? new ManageDbError('INVALID_CONFIGURATION', `${settings.environment} has no host.`);
 }
+
+/** A wrong password, a missing right or a missing database is an answer, not a reason to look elsewhere. */
+const ANSWERS: readonly ErrorCode[] = ['AUTHENTICATION_FAILED', 'PERMISSION_DENIED', 'DATABASE_MISSING'];
 
 /** One client on its own, which the caller ends. */
 export const SINGLE_CLIENT: ConnectionOpener<IsolatedClient> = {

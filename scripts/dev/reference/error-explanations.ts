@@ -161,6 +161,7 @@ export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> =
     causes: [
       'the login has the level viewer or operator, and the operation needs a higher one',
       'the login does not own the object, or may not create databases',
+      'the login has no `CONNECT` on the database, or on `postgres`, from where restores and copies replace others',
       'the schema `manage_db` belongs to somebody else, or cannot be created by this login',
       'the policy of the bucket does not allow it',
     ],

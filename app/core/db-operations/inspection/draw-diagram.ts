@@ -6,6 +6,7 @@ import { readPartitionRoot } from '../../../database/catalog/partitions.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
 import { nextCommand } from '../../next-command.js';
+import { shellQuote } from '../../shell-quote.js';
 import { asMermaid, type DrawnEntity, type DrawnRelationship } from './as-mermaid.js';
 import { findRelation, qualified } from './find-relation.js';
 import type { InspectedDiagram } from './inspected.js';
@@ -56,7 +57,7 @@ async function centreOf(
     'USAGE',
     `${qualified(found)} is not drawn: a diagram shows tables and what refers to what.`,
     {
-      hint: `See what it is: ${nextCommand(`inspect-db --table '${qualified(found)}'`)}`,
+      hint: `See what it is: ${nextCommand(`inspect-db --table ${shellQuote(qualified(found))}`)}`,
       details: { table: qualified(found) },
     },
   );

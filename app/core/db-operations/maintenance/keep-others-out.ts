@@ -1,3 +1,4 @@
+import { escapeIdentifier } from 'pg';
 import { liftTimeouts, withMaintenanceConnection } from '../../../services/with-connection.js';
 import { codeOf, ManageDbError } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
@@ -12,14 +13,15 @@ const CLOSED_TO_US = ['DATABASE_MISSING', 'AUTHENTICATION_FAILED', 'PERMISSION_D
 
 /**
  * Runs `work` while nobody else restores, copies, drops or resets the target. Refused at once where somebody does. A login
- * that reaches no other database of the server works without that, and is kept apart from migrations only.
+ * that reaches no other database of the server works without that, and is kept apart from migrations only: it is told that it
+ * could not restore either.
  *
  * @param unchanged for the messages of refusals: `Nothing was dropped.`
  * @throws ManageDbError `DATABASE_IN_USE`, `CONNECTION_LOST`, the connection's codes; what `work` throws
  * @example await whileOthersAreKeptOut(target, 'Nothing was dropped.', (stillAlone) => drop(target, { stillAlone }));
  */
-export async function whileOthersAreKeptOut<T>(
-  { settings, database, exists }: Target,
+export async function whileOthersAreKeptOut<T extends { readonly warnings: readonly string[] }>(
+  { settings, database, exists, user }: Target,
   unchanged: string,
   work: (stillAlone: StillAlone) => Promise<T>,
 ): Promise<T> {
@@ -47,7 +49,9 @@ export async function whileOthersAreKeptOut<T>(
     });
   } catch (error) {
     if (isConnected || !CLOSED_TO_US.includes(codeOf(error) ?? '')) throw error;
-    return work(nobodyToAsk);
+    const result = await work(nobodyToAsk);
+    const warning = `${user} reaches no database of this server but ${database}, and a restore needs another one: grant connect on database postgres to ${escapeIdentifier(user)};`;
+    return { ...result, warnings: [...result.warnings, warning] };
   }
 }
 

@@ -4,6 +4,7 @@ import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
 import { nearest } from '../../nearest.js';
 import { nextCommand } from '../../next-command.js';
+import { shellQuote } from '../../shell-quote.js';
 import { findRelation } from '../inspection/find-relation.js';
 
 export interface TriggerName {
@@ -31,7 +32,7 @@ export async function findTrigger(db: Queryable, { table, name }: TriggerName): 
   throw new ManageDbError('NOT_FOUND', `${relation.schema}.${relation.name} has no trigger ${name}.`, {
     hint: suggestion
       ? `Did you mean ${suggestion}?`
-      : `See what it has: ${nextCommand(`inspect-db --table '${relation.schema}.${relation.name}'`)}. A partition's are those of its parent.`,
+      : `See what it has: ${nextCommand(`inspect-db --table ${shellQuote(`${relation.schema}.${relation.name}`)}`)}. A partition's are those of its parent.`,
     details: { schema: relation.schema, table: relation.name, name, suggestion },
   });
 }
