@@ -28,12 +28,13 @@ export function migrationFlags<T>(yargs: Argv<T>, { to, steps }: { readonly to: 
     .option('lock-timeout', {
       type: 'string',
       requiresArg: true,
-      describe: 'How long one attempt waits for a lock, and the application behind it: 2s by default',
+      describe:
+        'How long one attempt waits for a lock, and the application behind it, such as 2s; see the setting lockTimeoutMs',
     })
     .option('lock-budget', {
       type: 'string',
       requiresArg: true,
-      describe: 'How long it tries to get the locks of one migration: 60s by default',
+      describe: 'How long it tries to get the locks of one migration, such as 60s; see the setting lockBudgetMs',
     })
     .option('schema-file', {
       type: 'string',
@@ -61,8 +62,8 @@ export function runOptionsOf(
     unknownStatement,
     // without a name, the usual one
     schemaFile: schemaFile === '' ? 'schema.sql' : schemaFile,
-    lockTimeoutMs: lockTimeout === undefined ? undefined : durationMs(lockTimeout, 'lock-timeout'),
-    lockBudgetMs: lockBudget === undefined ? undefined : durationMs(lockBudget, 'lock-budget'),
+    lockTimeoutMs: lockTimeout === undefined ? undefined : Math.ceil(durationMs(lockTimeout, '--lock-timeout')),
+    lockBudgetMs: lockBudget === undefined ? undefined : Math.ceil(durationMs(lockBudget, '--lock-budget')),
     onPlan: (plan) => {
       if (dryRun === true) return;
       for (const line of planLines(plan)) say(line);

@@ -28,7 +28,10 @@ export const DEFAULT_MIGRATION_SETTINGS: MigrationSettings = {
   requireRehearsal: false,
 };
 
-const milliseconds = z.int().check(z.minimum(1), z.maximum(2_147_483_647));
+/** What PostgreSQL takes for `lock_timeout`, in milliseconds: 24 days. */
+export const LONGEST_LOCK_TIMEOUT_MS = 2_147_483_647;
+
+const milliseconds = z.int().check(z.minimum(1), z.maximum(LONGEST_LOCK_TIMEOUT_MS));
 
 /** `migrations` in a section of `environments` in the configuration file. */
 export const migrationsSchema = z.strictObject({

@@ -14,7 +14,7 @@ interface Args extends MigrationArgs {
 }
 
 export const command = defineCommand<Args>({
-  isMutating: ({ rehearse }) => rehearse !== true,
+  isMutating: ({ rehearse, allowServerWide }) => rehearse !== true || allowServerWide === true,
   examples: [
     ['apply-db-migration', 'all that are pending'],
     ['apply-db-migration --dry-run', 'which ones, what is lost, and nothing happens'],
@@ -64,18 +64,32 @@ export const command = defineCommand<Args>({
   },
 });
 
-type RehearseArgs = Pick<Args, 'to' | 'steps' | 'dryRun' | 'rehearsal' | 'rehearseFrom' | 'allowServerWide'>;
-
-async function rehearse(args: RehearseArgs, { operation }: CommandContext): Promise<CommandOutcome> {
-  const { to, steps, dryRun, rehearsal, rehearseFrom, allowServerWide } = args;
-  if (dryRun === true || rehearsal !== undefined) {
-    const other = dryRun === true ? '--dry-run' : '--rehearsal';
-    throw new ManageDbError('USAGE', `--rehearse and ${other} cannot be given together.`, {
-      hint: 'Rehearse first, then apply.',
-    });
-  }
+async function rehearse(args: Omit<Args, 'rehearse'>, { operation }: CommandContext): Promise<CommandOutcome> {
+  const { to, steps, rehearseFrom, allowServerWide, ...ofRuns } = args;
+  refuseBeside(ofRuns);
   const { rehearseMigrations } = await import('../../app/core/db-operations/rehearse-migrations.js');
   return rehearsalOutcome(await rehearseMigrations({ ...operation, to, steps, rehearseFrom, allowServerWide }));
+}
+
+/** What says how something is applied says nothing about a rehearsal. */
+function refuseBeside(ofRuns: Omit<Args, 'rehearse' | 'to' | 'steps' | 'rehearseFrom' | 'allowServerWide'>): void {
+  const { dryRun, rehearsal, lockTimeout, lockBudget, schemaFile, unknownStatement } = ofRuns;
+  const { allowOutOfOrder, allowMissing } = ofRuns;
+  const flags = {
+    '--dry-run': dryRun,
+    '--rehearsal': rehearsal,
+    '--lock-timeout': lockTimeout,
+    '--lock-budget': lockBudget,
+    [schemaFile === false ? '--no-schema-file' : '--schema-file']: schemaFile,
+    '--unknown-statement': unknownStatement,
+    '--allow-out-of-order': allowOutOfOrder,
+    '--allow-missing': allowMissing,
+  };
+  const other = Object.entries(flags).find(([, value]) => value !== undefined)?.[0];
+  if (other === undefined) return;
+  throw new ManageDbError('USAGE', `--rehearse and ${other} cannot be given together.`, {
+    hint: 'Rehearse first, then apply.',
+  });
 }
 
 /** A flag that does nothing is a flag that was misunderstood. */

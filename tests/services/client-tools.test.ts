@@ -197,6 +197,23 @@ describe('the PostgreSQL client tools', function () {
       expect((await failureOf(ask('select 1', settings, AbortSignal.abort()))).code).to.equal('INTERRUPTED');
     });
 
+    it('ends the tool when whoever hears what it says throws', async () => {
+      const since = Date.now();
+      const running = runClientTool(
+        tools.psql,
+        ['--command=do $$ begin raise notice $n$said$n$; perform pg_sleep(30); end $$'],
+        {
+          settings,
+          onStderr: () => {
+            throw new Error('nothing wants to be heard');
+          },
+        },
+      );
+      const error: unknown = await running.catch((thrown: unknown) => thrown);
+      expect(error).to.be.an('error').with.property('message', 'nothing wants to be heard');
+      expect(Date.now() - since).to.be.lessThan(20_000);
+    });
+
     it('refuses a password that no password file can hold', async () => {
       const error = await failureOf(ask('select 1', { ...settings, password: 'two\nlines' }));
       expect(error.code).to.equal('INVALID_CONFIGURATION');

@@ -82,7 +82,8 @@ export async function createMigration(options: CreateMigrationOptions): Promise<
   const env = fromEnv ?? options.env;
   const { fromEnv: _fromEnv, name: _name, ...rest } = options;
   const asked = { ...rest, ...(env === undefined ? {} : { env }) };
-  return guarded('create-db-migration', asked, async (target, { note }) => {
+  const operation = options.allowServerWide ? 'create-db-migration-server-wide' : 'create-db-migration';
+  return guarded(operation, asked, async (target, { note }) => {
     const found = await autogenerate(target, {
       ...{ migrations, withOwners: options.owners ?? false, allowPending: options.allowPending ?? false },
       allowServerWide: options.allowServerWide ?? false,

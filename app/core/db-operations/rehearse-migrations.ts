@@ -37,7 +37,8 @@ export interface RehearseOptions
  * if (rehearsal?.outcome !== 'clean') throw new Error('not today');
  */
 export function rehearseMigrations(options: RehearseOptions = {}): Promise<Rehearsal | null> {
-  return guarded('rehearse-db-migration', options, async (target, { note }) => {
+  const operation = options.allowServerWide ? 'rehearse-db-migration-server-wide' : 'rehearse-db-migration';
+  return guarded(operation, options, async (target, { note }) => {
     const { statuses } = await readSituation(target, options.signal);
     const steps = stepsUp(statuses, options);
     if (steps.length === 0) return null;

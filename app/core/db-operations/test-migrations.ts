@@ -18,5 +18,6 @@ export type TestMigrationsOptions = OperationOptions & TestSelection;
  * const { ok, tested } = await testMigrations({ env: 'testing', versions: ['20261121093000'] });
  */
 export function testMigrations(options: TestMigrationsOptions = {}): Promise<TestedMigrations> {
-  return guarded('test-db-migration', options, (target) => runTests(target, options));
+  const operation = options.allowServerWide ? 'test-db-migration-server-wide' : 'test-db-migration';
+  return guarded(operation, options, (target) => runTests(target, options));
 }

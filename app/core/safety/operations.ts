@@ -66,6 +66,10 @@ export const OPERATIONS = {
   'create-db-migration': { ...read, isLogged: true },
   'rehearse-db-migration': { ...read, isLogged: true },
   'test-db-migration': { ...read, isLogged: true, mayCreateDatabase: true },
+  // what they do beyond those databases, they do to the server, in earnest
+  'create-db-migration-server-wide': destroy,
+  'rehearse-db-migration-server-wide': destroy,
+  'test-db-migration-server-wide': { ...destroy, mayCreateDatabase: true },
   'apply-db-migration': { ...write, canDryRun: true },
   'rollback-db-migration': { ...destroy, canDryRun: true },
   'redo-db-migration': { ...destroy, canDryRun: true },
@@ -120,6 +124,12 @@ export function commandOf(operation: OperationName): string {
       return 'masking check';
     case 'rehearse-db-migration':
       return 'apply-db-migration --rehearse';
+    case 'create-db-migration-server-wide':
+      return 'create-db-migration --allow-server-wide';
+    case 'rehearse-db-migration-server-wide':
+      return 'apply-db-migration --rehearse --allow-server-wide';
+    case 'test-db-migration-server-wide':
+      return 'test-db-migration --allow-server-wide';
     case 'engage-kill-switch':
       return 'kill-switch engage';
     case 'release-kill-switch':

@@ -19,7 +19,7 @@ export interface RunClientToolOptions {
   /** Instead of `settings.database`. */
   readonly database?: string;
   readonly signal?: AbortSignal | undefined;
-  /** Each line of stderr as it comes, redacted. */
+  /** Each line of stderr as it comes, redacted. What it throws ends the tool, and is thrown. */
   readonly onStderr?: (line: string) => void;
   /** What the tool reads; nothing by default. */
   readonly stdin?: Readable;
@@ -89,12 +89,20 @@ export async function runInEnvironment(
   const forget = onUntimelyEnd(() => child.kill('SIGTERM'));
   if (onEnd !== undefined) child.once('exit', onEnd);
   const lines: string[] = [];
+  const thrown: unknown[] = [];
   const reading = (async () => {
     for await (const line of child.iterable({ from: 'stderr' })) {
       const clean = redact(String(line));
       lines.push(clean);
       if (lines.length > LINES_KEPT) lines.shift();
-      onStderr?.(clean);
+      // read on, or the tool would wait for ever for somebody who reads
+      if (thrown.length > 0) continue;
+      try {
+        onStderr?.(clean);
+      } catch (error) {
+        thrown.push(error);
+        child.kill('SIGTERM');
+      }
     }
   })();
   // a child that has ended is not heard of before somebody has read what it wrote, or has given that up
@@ -107,6 +115,7 @@ export async function runInEnvironment(
   });
   const result = await child.finally(forget);
   await reading.catch(() => undefined);
+  if (thrown.length > 0) throw thrown[0];
   if (result.isCanceled || signal?.aborted) throw interrupted(options);
   if (!result.failed || isSuccess?.(lines)) {
     await writing;

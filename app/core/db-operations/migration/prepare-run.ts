@@ -1,5 +1,7 @@
 import { basename } from 'node:path';
+import { LONGEST_LOCK_TIMEOUT_MS } from '../../../config/migration-settings.js';
 import { getWorkspace } from '../../../config/workspace.js';
+import { ManageDbError } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
 import { type CheckedStep, checkSteps } from './check-steps.js';
 import { readLiveDifferences } from './live-differences/read-live-differences.js';
@@ -17,6 +19,7 @@ export async function prepareRun(
   { policy, shown }: { readonly policy: RunPolicy; readonly shown: MigrationPlan | null },
 ): Promise<PreparedRun> {
   const { signal } = options;
+  checkLimits(options);
   const situation = await readSituation(target, signal);
   const schemaFile = options.schemaFile ?? situation.rules.schemaFile;
   if (typeof schemaFile === 'string') checkSchemaFile(schemaFile, await getWorkspace());
@@ -46,6 +49,21 @@ export async function prepareRun(
       ],
     },
   };
+}
+
+/** Nothing is no limit for PostgreSQL, and neither is what it rounds to nothing. */
+function checkLimits({ lockTimeoutMs, lockBudgetMs }: MigrationRunOptions): void {
+  for (const [flag, value] of Object.entries({ '--lock-timeout': lockTimeoutMs, '--lock-budget': lockBudgetMs })) {
+    if (value === undefined || (Number.isInteger(value) && value >= 1 && value <= LONGEST_LOCK_TIMEOUT_MS)) continue;
+    throw new ManageDbError(
+      'USAGE',
+      `${flag} takes whole milliseconds from 1 to ${LONGEST_LOCK_TIMEOUT_MS} (24 days).`,
+      {
+        hint: `For instance: ${flag} 2s`,
+        details: { given: value },
+      },
+    );
+  }
 }
 
 const NO_DIFFERENCES = { differences: [], unsafe: [], unread: [] } as const;

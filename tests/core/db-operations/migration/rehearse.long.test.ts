@@ -461,6 +461,26 @@ do $$ begin execute 'alter ' || 'database ${database.name} connection limit 7'; 
     }
   });
 
+  it('asks for as much as applying does, where it may change the server of a protected database', async () => {
+    await workspace.remove();
+    await database.drop();
+    await prepare('production');
+    const role = `server_wide_${database.name}`;
+    write({ '1_role': `-- migrate:up\ncreate role ${role};\n-- migrate:down\ndrop role ${role};` });
+    const wanted = { env: 'production', allowServerWide: true } as const;
+    const ours = async () =>
+      (await onServer((server) => server.query('select from pg_roles where rolname = $1', [role]))).rowCount;
+    try {
+      expect((await failureOf(rehearse(wanted))).code).to.equal('CONFIRMATION_REQUIRED');
+      expect(await ours()).to.equal(0);
+      const confirm = `EXECUTE REHEARSE_DB_MIGRATION_SERVER_WIDE ON ${database.name}`;
+      await rehearse({ ...wanted, consent: { reason: 'a role is new', confirm } });
+      expect(await ours()).to.equal(1);
+    } finally {
+      await onServer((server) => server.query(`drop role if exists ${role}`));
+    }
+  });
+
   for (const rehearseFrom of ['template', 'stream'] as const) {
     it(`that is killed leaves nothing after the next one (${rehearseFrom})`, async () => {
       write({ '1_slow': '-- migrate:up\nselect pg_sleep(20);' });
