@@ -12,6 +12,7 @@ export {
   type ParsedStatement,
   parseSqlScript,
   parseStatementTrees,
+  readScript,
   type SqlStatement,
 } from './sql-script/parse-script.js';
 export { isOn, type NodeReaders, parseTree, readNode, walkTree } from './sql-script/parse-tree.js';

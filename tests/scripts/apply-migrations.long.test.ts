@@ -92,6 +92,8 @@ describe('applying migrations on the command line', () => {
     const refused = await workspace.cli(['rollback-db-migration', '--env', 'testing']);
     expect(refused.code).to.equal(2);
     expect(refused.stderr).to.contain('CONFIRMATION_REQUIRED');
+    const leftover = { env: { CONFIRMATION_TEXT: 'EXECUTE RESET_DATABASE ON another' } };
+    expect((await workspace.cli(['rollback-db-migration', '--env', 'testing'], leftover)).code).to.equal(2);
     expect(await phones()).to.deep.equal(['x', 'x']);
     const dry = await cli('rollback-db-migration', '--dry-run');
     expect(dry.stdout).to.contain('drops 2 non-null values of patients.phone');

@@ -101,7 +101,9 @@ async function applyPending(
 ): Promise<readonly RanMigration[]> {
   const controls = { ...(signal === undefined ? {} : { signal }), ...(onProgress === undefined ? {} : { onProgress }) };
   const isDemanding = wasThere && (await withConnection(target.settings, controls, readUserObjects)).length > 0;
-  const { ran } = await new PlannedRun(controls, applyPolicy({}, isDemanding)).run('initialize-db', target);
+  const run = new PlannedRun(controls, applyPolicy({}, isDemanding));
+  // nothing goes down in it, where something could be lost
+  const { ran } = await run.run('initialize-db', target, { isAgreed: false });
   return ran;
 }
 

@@ -22,7 +22,9 @@ export interface ApplyMigrationOptions extends MigrationRunOptions, ApplyChoice 
 export function applyMigration(options: ApplyMigrationOptions = {}): Promise<MigrationRun> {
   // a dry run is what one looks at before rehearsing
   const run = new PlannedRun(options, applyPolicy(options, options.dryRun !== true));
-  return guarded('apply-db-migration', run.gateOptions, (target) => run.run('apply-db-migration', target));
+  return guarded('apply-db-migration', run.gateOptions, (target, permit) =>
+    run.run('apply-db-migration', target, permit),
+  );
 }
 
 /**
@@ -35,7 +37,9 @@ export function applyMigration(options: ApplyMigrationOptions = {}): Promise<Mig
  */
 export function rollbackMigration(options: MigrationRunOptions = {}): Promise<MigrationRun> {
   const run = new PlannedRun(options, { choose: ({ statuses }) => stepsDown(statuses, options) });
-  return guarded('rollback-db-migration', run.gateOptions, (target) => run.run('rollback-db-migration', target));
+  return guarded('rollback-db-migration', run.gateOptions, (target, permit) =>
+    run.run('rollback-db-migration', target, permit),
+  );
 }
 
 /**
@@ -52,5 +56,7 @@ export function redoMigration(options: MigrationRunOptions = {}): Promise<Migrat
       return [...downs, ...[...downs].reverse().map(({ migration }) => ({ migration, direction: 'up' as const }))];
     },
   });
-  return guarded('redo-db-migration', run.gateOptions, (target) => run.run('redo-db-migration', target));
+  return guarded('redo-db-migration', run.gateOptions, (target, permit) =>
+    run.run('redo-db-migration', target, permit),
+  );
 }

@@ -38,6 +38,8 @@ export interface Permit {
   readonly attempt: string;
   readonly reason: string | null;
   readonly isKillSwitchOverridden: boolean;
+  /** Whether somebody has agreed that data is lost: by `--yes`, the right typed text or when asked. */
+  readonly isAgreed: boolean;
   /** What the operation log says of its success, beside the options of the call. */
   readonly note: (details: Readonly<Record<string, unknown>>) => void;
 }
@@ -103,7 +105,7 @@ class Passage {
     const target = targetOf(this.config, await locate(this.operation, this.config));
     this.options.onTarget?.(target);
     this.refuseInterrupted();
-    return fn(target, this.permit(this.request.consent));
+    return fn(target, this.permit(this.request.consent, null));
   }
 
   async change<T>(fn: (target: Target, permit: Permit) => Promise<T>): Promise<T> {
@@ -124,8 +126,8 @@ class Passage {
       throw this.refusal(decision);
     }
     this.refuseInterrupted();
-    if (this.request.isDryRun) return fn(target, this.permit(consent));
-    return this.journal.around(about, () => fn(target, this.permit(consent)));
+    if (this.request.isDryRun) return fn(target, this.permit(consent, facts.confirmationText));
+    return this.journal.around(about, () => fn(target, this.permit(consent, facts.confirmationText)));
   }
 
   /** A database that cannot be reached is no reason to say less about a call that is refused anyway. */
@@ -179,12 +181,13 @@ class Passage {
     return { target, consent, level: facts.access.level, isKillSwitchOverridden };
   }
 
-  private permit(consent: Consent): Permit {
+  private permit(consent: Consent, text: string | null): Permit {
     return {
       attempt: this.journal.attempt,
       // it is written into tables that others may read
       reason: loggableText(consent.reason?.trim() ?? '') || null,
       isKillSwitchOverridden: currentOverride() !== null,
+      isAgreed: consent.yes === true || (text !== null && consent.confirm === text),
       note: (details) => this.journal.note(details),
     };
   }

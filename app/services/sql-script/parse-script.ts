@@ -45,8 +45,8 @@ export interface ParsedStatement extends SqlStatement {
 
 export type ScriptOutcome =
   | { readonly isRead: true; readonly statements: readonly ParsedStatement[] }
-  /** The parser cannot read it, which a server of another version may: `error` is what the parser says. */
-  | { readonly isRead: false; readonly error: ManageDbError };
+  /** The parser cannot read it, because it is too large or because it takes a server of another version: `error` is what it says. */
+  | { readonly isRead: false; readonly isTooMuch: boolean; readonly error: ManageDbError };
 
 /**
  * The statements of `source`, as PostgreSQL 18's own parser reads them. Nothing is executed.
@@ -91,6 +91,7 @@ export async function readScript(source: SqlSource): Promise<ScriptOutcome> {
     const message = `The file cannot be taken apart: ${outcome.reason}. Nothing of it was executed.`;
     return {
       isRead: false,
+      isTooMuch: true,
       error: sqlScriptError(source, { message, offset: null, hint: 'Make several files of it.' }),
     };
   }
@@ -100,6 +101,7 @@ export async function readScript(source: SqlSource): Promise<ScriptOutcome> {
     if (refused !== null) throw sqlScriptError(source, { ...refused, sqlState: SYNTAX_ERROR });
     return {
       isRead: false,
+      isTooMuch: false,
       error: sqlScriptError(source, { message: outcome.message, offset, sqlState: SYNTAX_ERROR }),
     };
   }

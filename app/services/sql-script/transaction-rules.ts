@@ -1,5 +1,5 @@
-import type { DefElem, Node, TransactionStmtKind } from 'libpg-query';
-import { isOn, type NodeReaders, readNode, textsOf } from './parse-tree.js';
+import type { DefElem, FuncCall, Node, SelectStmt, TransactionStmtKind } from 'libpg-query';
+import { isOn, type NodeReaders, readNode, textsOf, walkTree } from './parse-tree.js';
 
 const CONTROLS = {
   TRANS_STMT_BEGIN: 'begin',
@@ -41,14 +41,32 @@ export function isSessionSetting(node: Node): boolean {
 
 const SETTING: NodeReaders<boolean> = {
   VariableSetStmt: ({ is_local }) => is_local !== true,
-  SelectStmt: ({ fromClause, targetList = [] }) =>
-    fromClause === undefined && targetList.length > 0 && targetList.every(setsConfig),
+  SelectStmt: (select) =>
+    (select.targetList ?? []).length > 0 && (select.targetList ?? []).every(setsConfig) && onlySets(select),
 };
 
 function setsConfig(target: Node): boolean {
   if (!('ResTarget' in target)) return false;
   const { val } = target.ResTarget;
-  return val !== undefined && 'FuncCall' in val && textsOf(val.FuncCall.funcname).at(-1) === 'set_config';
+  return val !== undefined && 'FuncCall' in val && nameOfFunction(val.FuncCall) === 'set_config';
+}
+
+/** Nothing else is called in it, and nothing is read or changed. */
+function onlySets(select: SelectStmt): boolean {
+  let doesOnly = true;
+  walkTree(select, (tag, body) => {
+    if (BEYOND_SETTING.has(tag)) doesOnly = false;
+    // the tag says which node it is
+    if (tag === 'FuncCall' && !SETTING_FUNCTIONS.has(nameOfFunction(body as FuncCall))) doesOnly = false;
+  });
+  return doesOnly;
+}
+
+const SETTING_FUNCTIONS = new Set(['set_config', 'current_setting']);
+const BEYOND_SETTING = new Set(['SubLink', 'withClause', 'intoClause', 'RangeVar', 'RangeFunction', 'RangeSubselect']);
+
+function nameOfFunction({ funcname }: FuncCall): string {
+  return textsOf(funcname).at(-1) ?? '';
 }
 
 const OUTSIDE_ONLY: NodeReaders<boolean> = {

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { basename } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { escapeLiteral } from 'pg';
 import { isServerError } from '../../../services/database-errors.js';
 import { runStatement } from '../../../services/sql-script.js';
 import { liftTimeouts } from '../../../services/with-connection.js';
@@ -12,7 +14,7 @@ import { entriesOf, entrySql, type JournaledUnit } from './journal.js';
 import { retryForLocks } from './lock-retry.js';
 import { type OpenTransaction, resultsOf } from './open-transaction.js';
 import { runOutside, workOf } from './outside-transaction.js';
-import { asOurselves, expectRecorded, isNotRecorded, lookSql, recordStatements } from './records.js';
+import { asOurselves, expectRecorded, isNotRecorded, lookSql, MARK, recordStatements } from './records.js';
 import { type RunnerLock, takeStatementLock, withRunnerLock } from './runner-lock.js';
 import { lockTimeoutOf, type RanMigration, type RunContext } from './step.js';
 import type { Unit } from './units.js';
@@ -38,7 +40,6 @@ export async function runByStatements(
     const found = await look(context, step);
     if (await records.isDone(found)) return null;
     refuseEdited(step, found);
-    await takeStatementLock(context);
     try {
       const ran = await new StatementRun(context, step, lock).run();
       records.onCommitted((await look(context, step)).state);
@@ -68,6 +69,7 @@ function behindPooler({ migration }: UnitStep): ManageDbError {
 
 class StatementRun {
   private attempts = 1;
+  private readonly mark = randomUUID();
 
   constructor(
     private readonly context: RunContext,
@@ -79,11 +81,12 @@ class StatementRun {
     const { context, step } = this;
     const { migration, direction, units } = step;
     const start = performance.now();
-    await this.beginSession();
+    await this.keepSession();
     const entries = entriesOf(await readJournal(context.client), step, units);
     for (const unit of units) {
       stopIfAborted(context.options.signal);
       await this.lock.check();
+      await this.keepSession();
       context.options.onProgress?.({
         step: `${basename(migration.path)}: statement ${unit.position} of ${units.length}`,
         isDetail: true,
@@ -106,6 +109,16 @@ class StatementRun {
     return { version: migration.version, name: migration.name, direction, durationMs, attempts: this.attempts };
   }
 
+  /** A statement before may have been `DISCARD ALL`, `RESET ALL` or `pg_advisory_unlock_all()`. */
+  private async keepSession(): Promise<void> {
+    await takeStatementLock(this.context);
+    const { rows } = await this.context.client.query<{ mark: string | null }>(
+      'select pg_catalog.current_setting($1, true) as mark',
+      [MARK],
+    );
+    if (rows[0]?.mark !== this.mark) await this.beginSession();
+  }
+
   /** As the transaction of a file begins; but what the file sets then stays until its end. */
   private async beginSession(): Promise<void> {
     const { context, step } = this;
@@ -115,7 +128,8 @@ class StatementRun {
     );
     await client.query(`set lock_timeout = ${lockTimeoutOf(step, options)};
       set statement_timeout = ${step.migration.options.statementTimeoutMs ?? 0};
-      set standard_conforming_strings = on`);
+      set standard_conforming_strings = on;
+      set ${MARK} = ${escapeLiteral(this.mark)}`);
   }
 
   private async runUnit(unit: Unit, entry: JournalEntry | null): Promise<void> {

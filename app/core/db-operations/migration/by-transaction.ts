@@ -57,12 +57,9 @@ export async function runInTransaction(
     const quick = attempts === 1 ? await runInOneRoundTrip(context, step, { records, isLast }) : null;
     if (quick !== null)
       return { version: migration.version, name: migration.name, direction, durationMs: quick, attempts };
-    const found = await openTransaction(context, step, ({ checksum }) => (direction === 'up') === (checksum !== null));
     try {
-      if (await records.isDone(found)) {
-        if (found.hasLock) await context.client.query('rollback');
-        return null;
-      }
+      const found = await openUndone(context, step, records);
+      if (found === null) return null;
       refuseEdited(step, found);
       const { durationMs, state } = await execute(context, step, found.mark);
       context.isAhead = false;
@@ -73,6 +70,29 @@ export async function runInTransaction(
       throw error;
     }
   });
+}
+
+/**
+ * The transaction of a step that is to be done, with the lock; `null`: it is done. What was done for somebody without the lock may
+ * have been taken back by the time that the records are read: then it is looked at again.
+ */
+async function openUndone(
+  context: RunContext,
+  step: TransactionStep,
+  records: KnownRecords,
+): Promise<OpenTransaction | null> {
+  for (;;) {
+    stopIfAborted(context.options.signal);
+    const found = await openTransaction(
+      context,
+      step,
+      ({ checksum }) => (step.direction === 'up') === (checksum !== null),
+    );
+    const isDone = await records.isDone(found);
+    if (found.hasLock && !isDone) return found;
+    if (found.hasLock) await context.client.query('rollback');
+    if (isDone) return null;
+  }
 }
 
 /** A connection that is lost has rolled back by itself; what a file has prepared outlives its transaction. */

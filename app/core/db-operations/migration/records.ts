@@ -8,7 +8,10 @@ import type { Direction } from './history.js';
 import type { Migration } from './migration-files.js';
 import type { RunContext } from './step.js';
 
-/** What the transaction of a migration is known by: gone when it has ended, whoever ended it. */
+/**
+ * What the transaction of a migration is known by: gone when it has ended, whoever ended it. Where a file is executed statement by
+ * statement, the session: gone when a statement has reset its settings.
+ */
 export const MARK = 'manage_db.migration';
 
 /** To what the server gives a session of this login in this database. */
@@ -50,7 +53,7 @@ export const LOOK_AT_STATE = `select ${STATE} as state from manage_db.migrations
 /** The same, and the checksum of `version` where it is one of them. */
 export function lookSql(version: string): string {
   return `select ${STATE} as state,
-      (select checksum from manage_db.migrations where version operator(pg_catalog.=) ${escapeLiteral(version)}) as checksum
+      (select checksum from manage_db.migrations where ${isVersion(version)}) as checksum
     from manage_db.migrations`;
 }
 

@@ -1,7 +1,7 @@
 import { ensureSchema } from '../../../database/schema/ensure-schema.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
-import type { Target } from '../../safety/gate.js';
+import type { Permit, Target } from '../../safety/gate.js';
 import type { OperationName } from '../../safety/operations.js';
 import { stampIfNew } from '../../safety/write-stamp.js';
 import { carryOut, outcome } from './carry-out.js';
@@ -15,7 +15,6 @@ import { essenceOf, prepareRun } from './prepare-run.js';
 export class PlannedRun {
   private target: Target | null = null;
   private shown: MigrationPlan | null = null;
-  private hasAgreed = false;
 
   constructor(
     private readonly options: MigrationRunOptions,
@@ -37,20 +36,18 @@ export class PlannedRun {
       ...gate,
       ask: async (question, signal) => {
         if (this.target !== null) await this.prepare(this.target);
-        const answer = await ask(question, signal);
-        this.hasAgreed = answer !== null;
-        return answer;
+        return ask(question, signal);
       },
     };
   }
 
   /** Behind the gate. */
-  async run(operation: OperationName, target: Target): Promise<MigrationRun> {
+  async run(operation: OperationName, target: Target, { isAgreed }: Pick<Permit, 'isAgreed'>): Promise<MigrationRun> {
     const { options } = this;
     const prepared = await this.prepare(target);
     const isDryRun = options.dryRun === true;
     if (isDryRun || prepared.steps.length === 0) return outcome(prepared, { isDryRun });
-    if (!this.hasAgreed) await agreeToLosses(operation, options, prepared.plan);
+    if (!isAgreed) await agreeToLosses(operation, options, prepared.plan);
     await stamp(target, options);
     return carryOut(target, options, this.policy, prepared);
   }
@@ -91,11 +88,10 @@ async function agreeToLosses(
   options: MigrationRunOptions,
   plan: MigrationPlan,
 ): Promise<void> {
-  const { consent, ask, signal } = options;
+  const { ask, signal } = options;
   const goesDown = plan.migrations.some(({ direction }) => direction === 'down');
   const lost = plan.losses.filter(({ kind, rows }) => kind === 'unforeseen' || rows === null || rows > 0);
-  if (!goesDown || lost.length === 0 || plan.needsBackup || consent?.yes === true || consent?.confirm !== undefined)
-    return;
+  if (!goesDown || lost.length === 0 || plan.needsBackup) return;
   const summary = `${operation} ${lost.map(({ sentence }) => sentence).join('; ')}.`;
   const answer = await ask?.({ operation, kind: 'yes', text: '', summary, asksReason: false }, signal);
   if (answer?.yes === true) return;

@@ -19,6 +19,7 @@ import {
   type RehearseOptions,
   rehearseMigrations,
 } from '../../../../app/core/db-operations/rehearse-migrations.js';
+import { withKillSwitchOverride } from '../../../../app/core/safety/override.js';
 import { paintFor } from '../../../../scripts/presenters/paint.js';
 import { rehearsalOutcome } from '../../../../scripts/presenters/rehearsal.js';
 import { cleanEnvironment } from '../../../support/command-line.js';
@@ -404,6 +405,10 @@ set local search_path = evil, pg_catalog;`,
           .to.contain('beyond the database')
           .and.to.contain(what);
       }
+      // more than the parser takes, and the server would
+      const padding = `select '${'x'.repeat(1000)}';\n`.repeat(2200);
+      write({ '1_role': `-- migrate:up\n${padding}create role rehearsed_role;` });
+      expect((await failureOf(rehearse())).message).to.contain('nobody can tell whether it reaches beyond');
       const role = `hidden_${database.name}`;
       write({ '1_role': `-- migrate:up\ndo $$ begin execute 'create ' || 'role ${role}'; end $$;` });
       const { warnings } = await rehearse();
@@ -471,10 +476,13 @@ do $$ begin execute 'alter ' || 'database ${database.name} connection limit 7'; 
     const ours = async () =>
       (await onServer((server) => server.query('select from pg_roles where rolname = $1', [role]))).rowCount;
     try {
-      expect((await failureOf(rehearse(wanted))).code).to.equal('CONFIRMATION_REQUIRED');
+      expect((await failureOf(rehearse(wanted))).code).to.equal('KILL_SWITCH');
+      const override = { confirmation: '', reason: 'a role is new' };
+      const refused = () => withKillSwitchOverride(override, () => rehearse(wanted));
+      expect((await failureOf(refused())).code).to.equal('CONFIRMATION_MISMATCH');
       expect(await ours()).to.equal(0);
-      const confirm = `EXECUTE REHEARSE_DB_MIGRATION_SERVER_WIDE ON ${database.name}`;
-      await rehearse({ ...wanted, consent: { reason: 'a role is new', confirm } });
+      const confirmation = `EXECUTE REHEARSE_DB_MIGRATION_SERVER_WIDE ON ${database.name}`;
+      await withKillSwitchOverride({ ...override, confirmation }, () => rehearse(wanted));
       expect(await ours()).to.equal(1);
     } finally {
       await onServer((server) => server.query(`drop role if exists ${role}`));

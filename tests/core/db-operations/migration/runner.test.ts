@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import { ADVISORY_LOCKS } from '../../../../app/database/advisory-locks.js';
 import { failureOf } from '../../../support/failure-of.js';
 import { type MigrationDatabase, migrationDatabase } from '../../../support/migration-database.js';
 import { withClient } from '../../../support/scratch-database.js';
@@ -221,6 +222,26 @@ describe('running migrations', () => {
       expect(await database.run('up')).to.deep.equal([]);
       expect(await database.run('down')).to.have.length(1);
       expect(await database.applied()).to.deep.equal([]);
+    });
+
+    it('takes nothing back beside another runner, however its version is written', async () => {
+      await database.write({ '7_a.sql': create('a') });
+      await database.run('up');
+      await database.write({ '007_a.sql': create('a') });
+      await withClient(database.url, async (other) => {
+        await other.query(`begin; select pg_advisory_xact_lock(${ADVISORY_LOCKS.migrations})`);
+        let running: Promise<unknown> = Promise.resolve();
+        const waits = new Promise<void>((resolve) => {
+          const onProgress = ({ step }: { readonly step: string }) =>
+            step === 'waiting for another runner' && resolve();
+          running = database.run('down', { onProgress });
+        });
+        await Promise.race([waits, running]);
+        expect(await exists('a')).to.equal(true);
+        await other.query('commit');
+        await running;
+      });
+      expect([await exists('a'), await database.applied()]).to.deep.equal([false, []]);
     });
 
     it('applies each of fifty once when twenty runners do it at once', async function () {
@@ -448,6 +469,37 @@ create index concurrently a_id on a (id);\nalter table a add column more integer
       await database.write({ '1_a.sql': text('select 1'), '2_c.sql': create('c') });
       await database.run('up');
       expect([await exists('s.a'), await exists('s.b'), await exists('public.c')]).to.deep.equal([true, true, true]);
+    });
+
+    for (const [what, sql] of [
+      ['all of its session', 'discard all'],
+      ['its settings', 'reset all'],
+      ['its locks', 'select pg_advisory_unlock_all()'],
+    ]) {
+      it(`keeps the limits and the lock of a file that gives ${what} back`, async () => {
+        await database.write({
+          '1_a.sql': `${UP}select 1;\n${sql};\ncreate table seen as select current_setting('lock_timeout') as patience,
+            exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()
+              and (classid::bigint << 32) + objid::bigint = ${ADVISORY_LOCKS['migration statements']}) as is_ours;\n`,
+        });
+        await database.run('up');
+        const { rows } = await database.query('select * from seen');
+        expect(rows).to.deep.equal([{ patience: '2s', is_ours: true }]);
+      });
+    }
+
+    it('executes what only looks like a setting once, also when it goes on after a failure', async () => {
+      await database.query(`create table tenants (id serial);
+        create function more() returns text language sql as 'insert into tenants default values returning id::text'`);
+      const text = (last: string) =>
+        `${UP}select set_config('app.tenant', more(), false);
+with n as (insert into tenants default values returning id) select set_config('app.tenant', (select id::text from n), false);
+${last};\n`;
+      await database.write({ '1_a.sql': text('select nope') });
+      await failureOf(database.run('up'));
+      await database.write({ '1_a.sql': text('select 1') });
+      await database.run('up');
+      expect((await database.query('select count(*)::int as rows from tenants')).rows).to.deep.equal([{ rows: 2 }]);
     });
 
     it('says what stays of a function that failed outside of a transaction, and asks before it is called again', async () => {

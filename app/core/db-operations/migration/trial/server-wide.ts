@@ -5,13 +5,12 @@ import {
   blockStatements,
   type NodeReaders,
   type ParsedStatement,
-  parseStatementTrees,
   readNode,
+  readScript,
   type SqlSource,
   sqlScriptError,
   walkTree,
 } from '../../../../services/sql-script.js';
-import { ManageDbError } from '../../../errors.js';
 import type { MigrationStep } from '../runner.js';
 
 /**
@@ -43,14 +42,16 @@ async function refuseIn(source: SqlSource): Promise<void> {
   }
 }
 
-/** Whoever runs it says what is wrong with it. */
+/** What is too much for the parser may hold anything; of a syntax error the server will say that it is none of its statements. */
 async function statementsOf(source: SqlSource): Promise<readonly ParsedStatement[]> {
-  try {
-    return await parseStatementTrees(source);
-  } catch (error) {
-    if (error instanceof ManageDbError && error.code === 'SQL_FAILED') return [];
-    throw error;
-  }
+  const outcome = await readScript(source);
+  if (outcome.isRead) return outcome.statements;
+  if (!outcome.isTooMuch) return [];
+  throw sqlScriptError(source, {
+    message: `${outcome.error.message} So nobody can tell whether it reaches beyond the database.`,
+    hint: 'Make several files of it, or say that it may: --allow-server-wide',
+    offset: null,
+  });
 }
 
 /** Also of what is within it: what EXPLAIN analyzes, what WITH changes. What is only defined is not executed. */
