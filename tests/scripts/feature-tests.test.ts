@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { rememberActiveEnvironment } from '../../scripts/feature-tests/active-environment.js';
 import type { Category } from '../../scripts/feature-tests/categories.js';
+import { cleanEnvironment } from '../../scripts/feature-tests/clean-environment.js';
 import type { InstallationRunning } from '../../scripts/feature-tests/feature-test.js';
 import { type Installation, lookAtInstallation } from '../../scripts/feature-tests/installation.js';
 import { junitXml } from '../../scripts/feature-tests/junit.js';
@@ -18,6 +19,7 @@ import { dropLogins, scratchLogin } from '../support/scratch-login.js';
 import { scratchWorkspace } from '../support/scratch-workspace.js';
 import { settingsOf } from '../support/settings-of.js';
 import { testUrl } from '../support/test-server.js';
+import { withVariables } from '../support/variables.js';
 
 describe('the scratch databases of the feature tests', () => {
   const left = [1, 2, 3, 4].map((count) => `manage_db_feature_0bad0bad_${count}_testing`);
@@ -224,6 +226,16 @@ describe('a feature test that takes too long', () => {
     );
     expect(outcomes(report)).to.deep.equal([['slow', 'skipped', 'It was interrupted.', null]]);
     expect([report.ok, report.interrupted]).to.deep.equal([false, true]);
+  });
+});
+
+describe('the variables of the feature tests', () => {
+  it('are what programs need to start, and nothing that says which database is meant', async () => {
+    const harmless = { LD_LIBRARY_PATH: '/opt/pg/lib', LC_TIME: 'C', PG_BIN_DIR: '/opt/pg/bin' };
+    const meant = { PGOPTIONS: '-c x=y', PRODUCTION_DATABASE_URL: 'postgresql://h/x', MANAGE_DB_ENV: 'production' };
+    const clean = await withVariables({ ...harmless, ...meant }, () => cleanEnvironment());
+    expect(clean).to.include({ ...harmless, PATH: process.env.PATH });
+    expect(clean).not.to.have.any.keys(...Object.keys(meant));
   });
 });
 
