@@ -1,9 +1,11 @@
-/** A variable that counts in the environment of the process alone: no file of the workspace is asked for it. */
+/** A variable that counts in the environment of the process: no file is asked for it, but `.env` for some. */
 export interface ProcessVariable {
   /** For people: docs/reference/settings.md is made of it. Markdown, in one line. */
   readonly describe: string;
   /** It is another program's convention, and no part of `.env.example`. */
   readonly isCommon?: true;
+  /** It is also read from the shared `.env`, where the process does not have it. */
+  readonly isInSharedFile?: true;
 }
 
 /** All of them. Settings of an environment, which can stand in files, are in setting-names.ts. */
@@ -13,7 +15,8 @@ export const PROCESS_VARIABLES: Readonly<Record<string, ProcessVariable>> = {
   MANAGE_DB_WORKSPACE: { describe: "The project's folder, instead of looking upwards from the current one." },
   MANAGE_DB_LEGACY_VARIABLES: {
     describe:
-      'Names of variables of older systems that may also choose the environment, by comma: `FLASK_ENV,NODE_ENV`. Also read from `.env`. `NODE_ENV` never selects production.',
+      'Names of variables of older systems that may also choose the environment, by comma: `FLASK_ENV,NODE_ENV`. `NODE_ENV` never selects production.',
+    isInSharedFile: true,
   },
   KILL_SWITCH_OVERRIDE: { describe: 'Exactly `true`: changes behind the kill switch are meant.' },
   KILL_SWITCH_OVERRIDE_UNTIL: {

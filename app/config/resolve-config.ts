@@ -95,11 +95,12 @@ function hasEmbeddedServer(environment: string): boolean {
 }
 
 function missingUrl(environment: string, { lone, reader, misspelt }: Omit<Findings, 'source'>): ManageDbError {
-  const [prefix = ''] = scopedPrefixes(environment);
-  const variable = `${prefix}DATABASE_URL`;
+  const prefixes = scopedPrefixes(environment);
+  const variable = `${prefixes[0] ?? ''}DATABASE_URL`;
   const withheld = reader.withheld()[0];
   // without its prefix, a connection in the shared file is nobody's in particular
-  const meant = misspelt.find((one) => one.isConnection && (one.file !== '.env' || one.meant.startsWith(prefix)));
+  const isOurs = ({ file, meant }: MisspeltSetting) => file !== '.env' || prefixes.some((one) => meant.startsWith(one));
+  const meant = misspelt.find((one) => one.isConnection && isOurs(one));
   const unused =
     meant !== undefined
       ? ` (${misspeltWords(meant)})`

@@ -54,7 +54,9 @@ export async function withConnection<T>(
 async function giveBack(client: Client): Promise<void> {
   const { readyForQuery } = client as unknown as { readonly readyForQuery: boolean };
   if (!readyForQuery) return;
-  await client.query('rollback; reset session authorization; reset role; reset all').catch(() => undefined);
+  // where none is open, the server would write a warning into its log
+  const rollback = client.getTransactionStatus() === 'I' ? '' : 'rollback; ';
+  await client.query(`${rollback}reset session authorization; reset role; reset all`).catch(() => undefined);
 }
 
 /** Lifts every limit that would end a session of ours: until its end, or for the open transaction. */

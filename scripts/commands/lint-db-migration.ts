@@ -1,7 +1,10 @@
-import type { Severity } from '../../app/core/db-operations/migration/lint.js';
-import { EXIT } from '../../app/core/errors.js';
+import type { LintFinding, Severity } from '../../app/core/db-operations/migration/lint.js';
+import { ManageDbError } from '../../app/core/errors.js';
+import { shellQuote } from '../../app/core/shell-quote.js';
 import { defineCommand } from '../command.js';
-import { renderLint } from '../presenters/lint.js';
+import { envFlag } from '../env-flag.js';
+import { placeOf, renderLint, shownFile } from '../presenters/lint.js';
+import { printable } from '../presenters/printable.js';
 
 interface Args {
   readonly files?: readonly string[];
@@ -35,12 +38,31 @@ export const command = defineCommand<Args>({
   async run({ files = [], all, down, failOn }, { operation, isVerbose }) {
     const { lintMigrations } = await import('../../app/core/db-operations/migration/lint.js');
     const { warnings, ...result } = await lintMigrations({ ...operation, files, all, down });
-    const levels = failOn === 'never' ? [] : LEVELS.slice(LEVELS.indexOf(failOn));
+    const error = failOn === 'never' ? null : failure(result.findings, { failOn, env: operation.env });
     return {
       data: result,
       warnings,
-      exitCode: levels.some((level) => result.counts[level] > 0) ? EXIT.failed : EXIT.done,
+      ...(error === null ? {} : { error }),
       text: (paint) => renderLint(result, { paint, isVerbose }),
     };
   },
 });
+
+/** Names the worst, and how it is done safely. */
+function failure(
+  findings: readonly LintFinding[],
+  { failOn, env }: { readonly failOn: Severity; readonly env: string | undefined },
+): ManageDbError | null {
+  const failed = LEVELS.slice(LEVELS.indexOf(failOn))
+    .reverse()
+    .flatMap((level) => findings.filter(({ severity }) => severity === level));
+  const [worst] = failed;
+  if (worst === undefined) return null;
+  const { file, rule, message, rewrite } = worst;
+  const others = failed.length === 1 ? '' : ` (and ${failed.length - 1} more)`;
+  const again = `manage_db lint-db-migration ${shellQuote(shownFile(file))}${envFlag(env)}`;
+  return new ManageDbError('CHECK_FAILED', `${placeOf(worst)}  ${rule}: ${printable(message)}${others}`, {
+    hint: rewrite ?? `Change it, and look again: ${again}`,
+    details: { failOn, failed: failed.map(({ file, line, rule, severity }) => ({ file, line, rule, severity })) },
+  });
+}

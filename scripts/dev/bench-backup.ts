@@ -12,6 +12,7 @@ import { findClientTools } from '../../app/services/client-tools.js';
 import { closeEngines } from '../../app/services/database-service.js';
 import { startEmbeddedServer, stopEmbeddedServer } from '../../app/services/embedded-postgres.js';
 import { CLINIC, ONE_TABLE } from './bench-databases.js';
+import { machine, median, writeSection } from './bench-results.js';
 
 const PAIRS = Number(process.env.BENCH_PAIRS ?? 3);
 /** `none`, `gzip:2` and so on, to compare; by default what create-backup takes by itself. */
@@ -24,6 +25,7 @@ async function main(): Promise<void> {
   const { host, port, user, password } = await startEmbeddedServer(workspace);
   const urlOf = (database: string) =>
     `postgresql://${user}:${encodeURIComponent(password)}@${host}:${port}/${database}`;
+  const found: string[] = [];
   try {
     const databases = { clinic: CLINIC, one_table: ONE_TABLE };
     for (const [name, statements] of Object.entries(databases)) {
@@ -32,14 +34,21 @@ async function main(): Promise<void> {
       writeFileSync(join(workspace, '.env.development'), `DEVELOPMENT_DATABASE_URL='${urlOf(name)}'\n`);
       await withWorkspaceRoot(workspace, async () => {
         reloadConfig('development');
-        await compare(name, urlOf(name), workspace);
+        found.push(...(await compare(name, urlOf(name), workspace)));
       });
     }
+    // a part of them would stand there as all of them
+    if (process.env.BENCH_DATABASE === undefined && process.env.BENCH_COMPRESSIONS === undefined)
+      writeSection('Backups (`npm run bench`)', [header(), '', ...found.map((line) => `- ${line}`)]);
   } finally {
     await closeEngines();
     await withWorkspaceRoot(workspace, () => stopEmbeddedServer(workspace));
     rmSync(workspace, { recursive: true, force: true });
   }
+}
+
+function header(): string {
+  return `${machine()}, ${PAIRS} interleaved pairs: the median of the ratios, and each of them.`;
 }
 
 async function fill(urlOf: (database: string) => string, name: string, statements: readonly string[]): Promise<void> {
@@ -59,7 +68,8 @@ async function fill(urlOf: (database: string) => string, name: string, statement
   await client.end();
 }
 
-async function compare(name: string, url: string, workspace: string): Promise<void> {
+async function compare(name: string, url: string, workspace: string): Promise<readonly string[]> {
+  const lines: string[] = [];
   const { pgDump, version } = await findClientTools();
   const reference = join(workspace, 'reference.pgdump');
   const dump = (): void => {
@@ -82,21 +92,19 @@ async function compare(name: string, url: string, workspace: string): Promise<vo
     }
     const speeds = pairs.map(({ theirs, ours }) => theirs / ours).sort((a, b) => a - b);
     const [first] = pairs;
-    process.stdout.write(
+    const line =
       `${name}: create-backup (${first?.said}) is ${median(speeds).toFixed(2)}x as fast as pg_dump ${version} -Fc (${speeds.map((speed) => speed.toFixed(2)).join(', ')}; ` +
-        `${Math.round(median(pairs.map(({ ours }) => ours)))} ms and ${Math.round(median(pairs.map(({ theirs }) => theirs)))} ms), its size ${first?.size.toFixed(2)} of it\n`,
-    );
+      `${Math.round(median(pairs.map(({ ours }) => ours)))} ms and ${Math.round(median(pairs.map(({ theirs }) => theirs)))} ms), its size ${first?.size.toFixed(2)} of it`;
+    process.stdout.write(`${line}\n`);
+    lines.push(line);
   }
+  return lines;
 }
 
 async function elapsed(work: () => Promise<void>): Promise<number> {
   const start = performance.now();
   await work();
   return performance.now() - start;
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
 await main();

@@ -14,7 +14,7 @@ import { findClientTools } from '../../app/services/client-tools.js';
 import { closeEngines } from '../../app/services/database-service.js';
 import { startEmbeddedServer, stopEmbeddedServer } from '../../app/services/embedded-postgres.js';
 import { CLINIC, ONE_TABLE } from './bench-databases.js';
-import { writeSection } from './bench-results.js';
+import { machine, median, writeSection } from './bench-results.js';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const ROUNDS = Number(process.env.BENCH_PAIRS ?? 3);
@@ -88,7 +88,7 @@ async function main(): Promise<void> {
       await withClient(urlOf('postgres'), (admin) => admin.query(`drop database ${name}`));
     }
     // a part of them would stand there as all of them
-    if (process.env.BENCH_DATABASE === undefined) writeSection('Copies (`npm run bench`)', [machine(), '', ...found]);
+    if (process.env.BENCH_DATABASE === undefined) writeSection('Copies (`npm run bench`)', [header(), '', ...found]);
   } finally {
     await closeEngines();
     await withWorkspaceRoot(workspace, () => stopEmbeddedServer(workspace));
@@ -120,8 +120,8 @@ function streamApart(file: string, settings: ConnectionSettings): Streamed {
   return JSON.parse(stdout);
 }
 
-function machine(): string {
-  return `${new Date().toISOString().slice(0, 10)}, PostgreSQL 15 on ${availableParallelism()} processors, Node ${process.version}, ${ROUNDS} interleaved pairs: the median of the ratios, and each of them.`;
+function header(): string {
+  return `${machine()}, ${ROUNDS} interleaved pairs: the median of the ratios, and each of them.`;
 }
 
 async function compare(
@@ -277,10 +277,6 @@ async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T
   } finally {
     await client.end();
   }
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
 await main();

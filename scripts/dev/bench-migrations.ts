@@ -8,10 +8,10 @@ import { performance } from 'node:perf_hooks';
 import pg from 'pg';
 import { withWorkspaceRoot } from '../../app/core/workspace-root.js';
 import { startEmbeddedServer, stopEmbeddedServer } from '../../app/services/embedded-postgres.js';
-import { writeSection } from './bench-results.js';
+import { machine, median, writeSection } from './bench-results.js';
 
 const MIGRATIONS = 1_000;
-const ROUNDS = 3;
+const ROUNDS = Number(process.env.BENCH_PAIRS ?? 3);
 const CLI = join(import.meta.dirname, '..', '..', 'dist', 'scripts', 'manage_db.js');
 
 const up = (n: number) =>
@@ -46,6 +46,7 @@ async function main(): Promise<void> {
       times.applying.push(Number(JSON.parse(said).data.durationMs));
     }
     const words = [
+      `${machine()}.`,
       `${MIGRATIONS} small migrations, against one psql session with the same files, each in its own transaction; ${ROUNDS} rounds in turns.`,
       `Applying them: ${ratios(times.applying, times.psql)}. The whole of \`apply-db-migration\`, with its start and its plan:`,
       `${ratios(times.ours, times.psql)}. psql ${seconds(median(times.psql))}, apply-db-migration ${seconds(median(times.ours))}.`,
@@ -93,11 +94,6 @@ function timed(
   });
   if (status !== 0) throw new Error(`${program}: ${stderr}`);
   return { took: performance.now() - start, said: stdout };
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((one, other) => one - other);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
 function seconds(milliseconds: number): string {

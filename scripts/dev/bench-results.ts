@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 
 const RESULTS = join(import.meta.dirname, '..', '..', 'benchmarks', 'RESULTS.md');
@@ -14,6 +15,16 @@ export function writeSection(title: string, lines: readonly string[]): void {
   else sections[place] = text;
   mkdirSync(dirname(RESULTS), { recursive: true });
   writeFileSync(RESULTS, sections.join(''));
+}
+
+/** On which day and where: the beginning of a section. */
+export function machine(): string {
+  return `${new Date().toISOString().slice(0, 10)}, PostgreSQL 15 on ${availableParallelism()} processors, Node ${process.version}`;
+}
+
+/** Of an even number of values the greater one in the middle; NaN of none. */
+export function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 function read(): string {

@@ -15,9 +15,10 @@ import type { TriggerPack } from '../../app/core/triggers/pack.js';
 import { withWorkspaceRoot } from '../../app/core/workspace-root.js';
 import { ensureSchema } from '../../app/database/schema/ensure-schema.js';
 import { startEmbeddedServer, stopEmbeddedServer } from '../../app/services/embedded-postgres.js';
+import { machine, median, writeSection } from './bench-results.js';
 
 const ROWS = 100_000;
-const RUNS = 5;
+const RUNS = Number(process.env.BENCH_PAIRS ?? 5);
 
 /** An ordinary one: a key, an index for a search, and the four columns of the base pack. */
 const TABLE = (name: string) => `create table ${name} (
@@ -39,20 +40,31 @@ async function main(): Promise<void> {
     return client;
   };
   const admin = await open('postgres');
+  const found: string[] = [];
+  const tell = (line: string): void => {
+    process.stdout.write(`${line}\n`);
+    found.push(`- ${line}`);
+  };
   try {
     for (const data of ['changed', 'whole'] as const) {
       await admin.query(`create database bench_${data} template template0`);
       const client = await open(`bench_${data}`);
-      await audit(client, { data, only: ['public.audited'] });
+      tell(await audit(client, { data, only: ['public.audited'] }));
       await client.end();
     }
     await admin.query('create database bench_moves template template0');
     const moving = await open('bench_moves');
-    await auditMoves(moving);
+    tell(await auditMoves(moving));
     await moving.end();
     await admin.query('create database bench_many template template0');
     await admin.query('create database bench_psql template template0');
-    await many(open, (database) => `postgresql://${user}:${encodeURIComponent(password)}@${host}:${port}/${database}`);
+    tell(
+      await many(
+        open,
+        (database) => `postgresql://${user}:${encodeURIComponent(password)}@${host}:${port}/${database}`,
+      ),
+    );
+    writeSection('Triggers (`npm run bench`)', [`${machine()}, the medians of ${RUNS} runs in turns.`, '', ...found]);
   } finally {
     await admin.end();
     await withWorkspaceRoot(workspace, () => stopEmbeddedServer(workspace));
@@ -60,7 +72,7 @@ async function main(): Promise<void> {
   }
 }
 
-async function audit(client: pg.Client, settings: AuditPackSettings): Promise<void> {
+async function audit(client: pg.Client, settings: AuditPackSettings): Promise<string> {
   await client.query(`${TABLE('plain')}; ${TABLE('audited')}`);
   await client.query('begin');
   await ensureSchema(client);
@@ -80,13 +92,11 @@ async function audit(client: pg.Client, settings: AuditPackSettings): Promise<vo
   const [pi = 0, i = 0, pu = 0, u = 0] = ['plainInsert', 'insert', 'plainUpdate', 'update'].map((name) =>
     median(times[name] ?? []),
   );
-  process.stdout.write(
-    `audit (${settings.data}), ${ROWS} rows: INSERT ${ratio(i, pi)} of ${Math.round(pi)} ms, UPDATE ${ratio(u, pu)} of ${Math.round(pu)} ms\n`,
-  );
+  return `audit (${settings.data}), ${ROWS} rows: INSERT ${ratio(i, pi)} of ${Math.round(pi)} ms, UPDATE ${ratio(u, pu)} of ${Math.round(pu)} ms`;
 }
 
 /** What is done row by row: other keys, and rows that go to another partition. */
-async function auditMoves(client: pg.Client): Promise<void> {
+async function auditMoves(client: pg.Client): Promise<string> {
   const rows = ROWS / 5;
   for (const name of ['plain_keys', 'audited_keys']) await client.query(TABLE(name));
   for (const name of ['plain_parts', 'audited_parts']) {
@@ -113,9 +123,7 @@ async function auditMoves(client: pg.Client): Promise<void> {
   const [pk = 0, k = 0, pp = 0, p = 0] = ['plainKeys', 'keys', 'plainParts', 'parts'].map((name) =>
     median(times[name] ?? []),
   );
-  process.stdout.write(
-    `audit, ${rows} rows: another key ${ratio(k, pk)} of ${Math.round(pk)} ms, another partition ${ratio(p, pp)} of ${Math.round(pp)} ms\n`,
-  );
+  return `audit, ${rows} rows: another key ${ratio(k, pk)} of ${Math.round(pk)} ms, another partition ${ratio(p, pp)} of ${Math.round(pp)} ms`;
 }
 
 const TABLES = 2500;
@@ -125,7 +133,7 @@ const EACH = 4;
 async function many(
   open: (database: string) => Promise<pg.Client>,
   urlOf: (database: string) => string,
-): Promise<void> {
+): Promise<string> {
   const tables = Array.from({ length: TABLES }, (_, index) => `create table t${index} (id integer, body text)`);
   const pack: TriggerPack = {
     name: 'bench',
@@ -180,11 +188,11 @@ async function many(
     await applyPacks(client, [pack], filter);
     await client.query('commit');
   });
-  process.stdout.write(
-    `${TABLES * EACH} triggers on ${TABLES} tables: applied in ${ratio(applying, psqlTime)} of psql -1 -f (${Math.round(psqlTime)} ms), ` +
-      `again in ${Math.round(again)} ms, verified in ${Math.round(median(verifying))} ms\n`,
-  );
   for (const one of clients) await one.end();
+  return (
+    `${TABLES * EACH} triggers on ${TABLES} tables: applied in ${ratio(applying, psqlTime)} of psql -1 -f (${Math.round(psqlTime)} ms), ` +
+    `again in ${Math.round(again)} ms, verified in ${Math.round(median(verifying))} ms`
+  );
 }
 
 async function elapsed(work: () => Promise<void>): Promise<number> {
@@ -197,10 +205,6 @@ async function timed(client: pg.Client, sql: string): Promise<number> {
   const start = performance.now();
   await client.query(sql);
   return performance.now() - start;
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
 function ratio(a: number, b: number): string {

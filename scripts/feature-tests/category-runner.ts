@@ -1,7 +1,7 @@
 import { asManageDbError } from '../../app/services/database-errors.js';
 import { envFlag } from '../env-flag.js';
 import type { Category } from './categories.js';
-import { CategoryWorkspace, type ScratchPlace } from './category-workspace.js';
+import { CategoryWorkspace, type NoScratchPlace, type ScratchPlace } from './category-workspace.js';
 import { NotTested, Unexpected } from './expectations.js';
 import { type FeatureTest, testsOf } from './feature-test.js';
 import type { Installation } from './installation.js';
@@ -36,7 +36,7 @@ export class CategoryRunner {
   constructor(private readonly run: CategoryRun) {}
 
   /** @param place `null`: nothing may be created */
-  async testAll(place: ScratchPlace | null): Promise<void> {
+  async testAll(place: ScratchPlace | NoScratchPlace | null): Promise<void> {
     for (const category of this.run.categories) {
       if (this.run.signal.aborted) return;
       this.run.listener.onCategory(category);
@@ -53,7 +53,11 @@ export class CategoryRunner {
     }
   }
 
-  private async testCategory(category: Category, place: ScratchPlace | null, found: (report: TestReport) => void) {
+  private async testCategory(
+    category: Category,
+    place: ScratchPlace | NoScratchPlace | null,
+    found: (report: TestReport) => void,
+  ) {
     const { tests, prepare } = testsOf(category.declare, category.needsClientTools === true);
     const { log, signal } = this.run;
     const scratch = new CategoryWorkspace({ category, prepare, place, log, signal });

@@ -13,11 +13,16 @@ export interface ScratchPlace {
   readonly folder: string;
 }
 
+/** There should be a place, and it could not be made. */
+export interface NoScratchPlace {
+  readonly problem: unknown;
+}
+
 interface CategoryWorkspaceOptions {
   readonly category: Category;
   readonly prepare: Tests['prepare'];
   /** `null`: nothing may be created. */
-  readonly place: ScratchPlace | null;
+  readonly place: ScratchPlace | NoScratchPlace | null;
   readonly log: FeatureTestLog;
   readonly signal: AbortSignal;
 }
@@ -47,8 +52,9 @@ export class CategoryWorkspace {
     if (this.workspace !== null) return this.workspace;
     const { place, category, prepare, log } = this.options;
     if (place === null) throw new NotTested('there is no server for scratch databases');
-    const { server, folder } = place;
     try {
+      if ('problem' in place) throw place.problem;
+      const { server, folder } = place;
       const root = join(folder, category.name);
       mkdirSync(root, { mode: 0o700 });
       const workspace = await newScratchWorkspace(server, () => ({ folder: root, log, signal: this.signal }));

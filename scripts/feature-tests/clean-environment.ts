@@ -1,13 +1,16 @@
-/** What a program needs of its surroundings, and nothing that says which database is meant. */
-const KEPT =
-  /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_[A-Z]+|TZ|TMPDIR|NODE_V8_COVERAGE|NODE_EXTRA_CA_CERTS|PG_BIN_DIR|PGPASSFILE)$/;
+import { PASSED_ON } from '../../app/services/client-tools/tool-environment.js';
+
+/** What `manage_db` needs beyond that, and nothing that says which database is meant. */
+const OWN = ['SHELL', 'NODE_V8_COVERAGE', 'NODE_EXTRA_CA_CERTS', 'PG_BIN_DIR', 'PGPASSFILE'];
 
 /** The variables of this process without every setting of manage_db, PostgreSQL and the application. */
 export function cleanEnvironment(): Record<string, string> {
+  const locale = Object.keys(process.env).filter((name) => name.startsWith('LC_'));
   return Object.fromEntries(
-    Object.entries(process.env).flatMap(([name, value]) =>
-      KEPT.test(name) && value !== undefined ? [[name, value]] : [],
-    ),
+    [...PASSED_ON, ...OWN, ...locale].flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
   );
 }
 

@@ -1,8 +1,11 @@
+import pg from 'pg';
 import { workspaceEnvironments } from '../../app/config/workspace-environments.js';
 import { readStampStatus, type StampStatus } from '../../app/core/db-operations/stamp.js';
 import { messageOf } from '../../app/core/errors.js';
+import { isProtected, type Protection } from '../../app/core/safety/decide.js';
 import { protectedEnvironmentAt } from '../../app/core/safety/endpoints.js';
 import { isOwnCluster } from '../../app/core/safety/facts.js';
+import { readServerAccess } from '../../app/database/catalog/server-access.js';
 import { readObservation } from '../../app/database/records/observation.js';
 import {
   type ConfigReport,
@@ -15,8 +18,7 @@ import {
 import { findClientTools } from '../../app/services/client-tools.js';
 import { engineFor, startedIfEmbedded } from '../../app/services/connection/engine.js';
 import { asManageDbError } from '../../app/services/database-errors.js';
-import { withConnection } from '../../app/services/with-connection.js';
-import { systemIdentifierOf, whyNoDatabases } from './scratch-server.js';
+import { withConnection, withMaintenanceConnection } from '../../app/services/with-connection.js';
 
 /** What the selected environment's database is, as far as looking can tell. */
 export type DatabaseState =
@@ -124,7 +126,7 @@ interface Seen {
   readonly stamp: StampStatus | null;
 }
 
-/** As careful as the gate: what nobody has said anything about counts as protected, unless it is on our own server. */
+/** What counts as protected is for the gate to judge. */
 async function whyReadOnly(
   { environment, security }: ConfigReport,
   connection: ConnectionSettings,
@@ -133,13 +135,26 @@ async function whyReadOnly(
   if (security.protected) return `${environment} is protected: nothing is created there`;
   if (database.state === 'unreachable')
     return `the server of ${environment} cannot be reached (${database.error.code})`;
-  const isOwn = await systemIdentifierOf(connection).then(isOwnCluster, () => false);
-  const other = isOwn ? null : await protectedEnvironmentAt(environment, connection);
-  if (other !== null) return `the database is the one of ${other}, which is protected: nothing is created there`;
   if (database.state === 'there' && stamp === null)
     return 'the stamp of the database cannot be read: nothing is created there';
-  if (stamp?.stamp?.protected === true) return 'the database is stamped as protected: nothing is created there';
-  if (!isOwn && stamp?.state === 'unstamped' && database.state === 'there' && !database.isEmpty)
-    return `nobody has said yet what the database is (manage_db stamp-database --env ${environment}): nothing is created there`;
-  return whyNoDatabases(connection).catch((error: unknown) => `no database can be created there: ${messageOf(error)}`);
+  const server = await withMaintenanceConnection(connection, readServerAccess).catch(messageOf);
+  if (typeof server === 'string') return `no database can be created there: ${server}`;
+  const isOwnServer = isOwnCluster(server.systemIdentifier);
+  const facts: Protection = {
+    security,
+    stamp: { state: stamp?.state ?? 'missing', says: stamp?.stamp ?? null },
+    isEmpty: database.state !== 'there' || database.isEmpty,
+    isOwnServer,
+    endpointOf: isOwnServer ? null : await protectedEnvironmentAt(environment, connection),
+  };
+  if (isProtected(facts)) return `${whyProtected(environment, facts)}: nothing is created there`;
+  return server.mayCreateDatabases
+    ? null
+    : `${server.login} may not create databases there (as a superuser: alter role ${pg.escapeIdentifier(server.login)} createdb)`;
+}
+
+function whyProtected(environment: string, { stamp, endpointOf }: Protection): string {
+  if (endpointOf !== null) return `the database is the one of ${endpointOf}, which is protected`;
+  if (stamp.says?.protected === true) return 'the database is stamped as protected';
+  return `nobody has said yet what the database is (manage_db stamp-database --env ${environment})`;
 }

@@ -54,7 +54,7 @@ export const reportSchema = z.object({
   swept: z.array(z.string()),
   /** Databases of this run, dropped at its end. */
   dropped: z.array(z.string()),
-  /** Databases of this run that could not be dropped, and why. */
+  /** Databases of this run that could not be dropped, and why; `manage_db_feature_…_*` where the server did not answer any more. */
   notDropped: z.array(z.object({ name: z.string(), reason: z.string() })),
   /** Those that `--keep` has left. */
   kept: z.array(z.string()),

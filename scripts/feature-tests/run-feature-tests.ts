@@ -22,31 +22,50 @@ export interface FeatureTestRun extends Omit<CategoryRun, 'limits'> {
  */
 export async function runFeatureTests(run: FeatureTestRun): Promise<FeatureTestReport> {
   const startedAt = new Date();
-  const { installation, keep, limits = USUAL_LIMITS } = run;
+  const { limits = USUAL_LIMITS } = run;
   const runner = new CategoryRunner({ ...run, limits });
-  let swept: readonly string[] = [];
-  let finished: Finished = { databases: [], notDropped: [] };
   try {
-    if (installation.readOnlyBecause === null && installation.connection !== null) {
-      await withScratchServer(installation.connection, async (server) => {
-        swept = server.swept;
-        try {
-          await withWorkFolder(tmpdir(), (folder) => runner.testAll({ server, folder }));
-        } finally {
-          finished = await server.finish(keep);
-        }
-      });
-    } else await runner.testAll(null);
+    const cleaned = await testOnServer(run, runner);
+    return redactDeep(reportOf(run, { categories: runner.reports, startedAt, ...cleaned }));
   } finally {
     run.active.putBack();
   }
-  return redactDeep(reportOf(run, { categories: runner.reports, swept, finished, startedAt }));
 }
 
-interface Found {
-  readonly categories: readonly CategoryReport[];
+/** Where there is no place for scratch databases after all, what is the user's own is still looked at. */
+async function testOnServer({ installation, keep }: FeatureTestRun, runner: CategoryRunner): Promise<Cleaned> {
+  const { readOnlyBecause, connection } = installation;
+  let cleaned: Cleaned = { swept: [], finished: { databases: [], notDropped: [] } };
+  if (readOnlyBecause !== null || connection === null) {
+    await runner.testAll(null);
+    return cleaned;
+  }
+  let hasBegun = false;
+  try {
+    await withScratchServer(connection, async (server) => {
+      try {
+        await withWorkFolder(tmpdir(), (folder) => {
+          hasBegun = true;
+          return runner.testAll({ server, folder });
+        });
+      } finally {
+        cleaned = { swept: server.swept, finished: await server.finish(keep) };
+      }
+    });
+  } catch (error) {
+    if (hasBegun) throw error;
+    await runner.testAll({ problem: error });
+  }
+  return cleaned;
+}
+
+interface Cleaned {
   readonly swept: readonly string[];
   readonly finished: Finished;
+}
+
+interface Found extends Cleaned {
+  readonly categories: readonly CategoryReport[];
   readonly startedAt: Date;
 }
 

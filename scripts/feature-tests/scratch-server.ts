@@ -1,17 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import pg from 'pg';
 import { formatDatabaseUrl } from '../../app/config/database-url.js';
+import { commentStatement } from '../../app/core/db-operations/database-state/database-properties.js';
+import { dropDatabase } from '../../app/core/db-operations/scratch/scratch-database.js';
 import { messageOf } from '../../app/core/errors.js';
 import type { ConnectionSettings, Queryable } from '../../app/index.js';
 import { startedIfEmbedded } from '../../app/services/connection/engine.js';
-import { isServerError } from '../../app/services/database-errors.js';
 import { withMaintenanceConnection } from '../../app/services/with-connection.js';
 
 /** `manage_db_feature_1a2b3c4d_5_testing`; with what restores and copies put beside it. */
 const PREFIX = 'manage_db_feature_';
 /** The first of the two keys of the lock that says that a run lives; the second is the hash of its number. ('mdbf') */
 const LOCK_SPACE = 0x6d646266;
-const UNDEFINED_DATABASE = '3D000';
+/** The second key of the lock of the run that drops what others have left. */
+const SWEEPING = 0;
 const KEPT = 'manage_db: kept by test-db-features';
 
 /** What became of the databases of a run. */
@@ -22,6 +23,7 @@ export interface Finished {
 }
 
 export interface NotDropped {
+  /** Ends with `*` where the server could not be asked which there are. */
   readonly name: string;
   readonly reason: string;
 }
@@ -34,7 +36,7 @@ export interface ScratchServer {
   readonly pgBinDir: string | null;
   /** What killed runs had left, and is gone now. */
   readonly swept: readonly string[];
-  /** Drops what this run has made, or with `keep` leaves it. */
+  /** Drops what this run has made, or with `keep` leaves it. Throws nothing: what was found by then must not be lost. */
   readonly finish: (keep: boolean) => Promise<Finished>;
 }
 
@@ -51,8 +53,7 @@ export async function withScratchServer<T>(
   const reachable = { ...(await startedIfEmbedded(settings)), database: `${PREFIX}${run}` };
   return withMaintenanceConnection(reachable, async (owner) => {
     await owner.query('select pg_catalog.pg_advisory_lock($1, pg_catalog.hashtext($2))', [LOCK_SPACE, run]);
-    // of others' what this login may not drop stays
-    const { databases: swept } = await dropAll(owner, await abandoned(owner));
+    const swept = await sweep(owner);
     let count = 0;
     return work({
       swept,
@@ -64,37 +65,29 @@ export async function withScratchServer<T>(
       },
       // on a connection of its own: what has failed may be the owner's
       finish: (keep) =>
-        withMaintenanceConnection(reachable, async (db) => {
-          const made = await databasesOf(db, run);
-          if (!keep) return dropAll(db, made);
-          for (const name of made) await db.query(`comment on database ${pg.escapeIdentifier(name)} is '${KEPT}'`);
-          return { databases: made, notDropped: [] };
-        }),
+        withMaintenanceConnection(reachable, async (db) =>
+          withEach(await databasesOf(db, run), (name) => (keep ? markAsKept(db, name) : dropDatabase(db, name))),
+        ).catch((error: unknown) => ({
+          databases: [],
+          notDropped: [{ name: `${PREFIX}${run}_*`, reason: messageOf(error) }],
+        })),
     });
   });
 }
 
-/** Which cluster it is. */
-export async function systemIdentifierOf(settings: ConnectionSettings): Promise<string> {
-  return withMaintenanceConnection(await startedIfEmbedded(settings), async (db) => {
-    const { rows } = await db.query<{ id: string }>(
-      'select system_identifier::text as id from pg_catalog.pg_control_system()',
-    );
-    return rows[0]?.id ?? '';
-  });
+async function markAsKept(db: Queryable, name: string): Promise<void> {
+  await db.query(commentStatement(name, KEPT));
 }
 
-/** Why the login cannot make databases there; `null` when it can. */
-export async function whyNoDatabases(settings: ConnectionSettings): Promise<string | null> {
-  return withMaintenanceConnection(await startedIfEmbedded(settings), async (db) => {
-    const { rows } = await db.query<{ login: string; may: boolean }>(
-      'select rolname::text as login, rolcreatedb or rolsuper as may from pg_catalog.pg_roles where rolname = current_user',
-    );
-    const [found] = rows;
-    return found?.may === true
-      ? null
-      : `${found?.login ?? 'The login'} may not create databases there (as a superuser: alter role ${pg.escapeIdentifier(found?.login ?? '…')} createdb)`;
-  });
+/** One run at a time: two that find the same would both say that they have dropped it. */
+async function sweep(db: Queryable): Promise<readonly string[]> {
+  await db.query('select pg_catalog.pg_advisory_lock($1, $2)', [LOCK_SPACE, SWEEPING]);
+  try {
+    // of others' what this login may not drop stays
+    return (await withEach(await abandoned(db), (name) => dropDatabase(db, name))).databases;
+  } finally {
+    await db.query('select pg_catalog.pg_advisory_unlock($1, $2)', [LOCK_SPACE, SWEEPING]);
+  }
 }
 
 async function databasesOf(db: Queryable, run: string): Promise<readonly string[]> {
@@ -124,17 +117,13 @@ const ABANDONED = `
         and l.objid = (pg_catalog.hashtext(pg_catalog.substring(d.datname::text, $1))::bigint & 4294967295)::pg_catalog.oid)
   order by 1`;
 
-async function dropAll(db: Queryable, names: readonly string[]): Promise<Finished> {
+async function withEach(names: readonly string[], work: (name: string) => Promise<unknown>): Promise<Finished> {
   const databases: string[] = [];
   const notDropped: NotDropped[] = [];
   for (const name of names) {
-    await db.query(`drop database ${pg.escapeIdentifier(name)} with (force)`).then(
+    await work(name).then(
       () => databases.push(name),
-      (error: unknown) => {
-        // another run was quicker, and says so
-        if (!isServerError(error) || error.code !== UNDEFINED_DATABASE)
-          notDropped.push({ name, reason: messageOf(error) });
-      },
+      (error: unknown) => notDropped.push({ name, reason: messageOf(error) }),
     );
   }
   return { databases, notDropped };

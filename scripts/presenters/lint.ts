@@ -18,11 +18,10 @@ export function renderLint(result: Omit<LintResult, 'warnings'>, { paint, isVerb
 }
 
 function findingLines(finding: LintFinding, paint: Paint): string[] {
-  const { file, line, column, severity, rule, direction, message, rewrite } = finding;
+  const { severity, rule, message, rewrite } = finding;
   const mark = { error: paint.red('✗'), warning: paint.yellow('!'), notice: paint.blue('i') }[severity];
-  const down = direction === 'down' ? ' (down)' : '';
   return [
-    `${mark} ${printable(`${shown(file)}:${line}:${column}`)}${down}  ${paint.bold(rule)}`,
+    `${mark} ${placeOf(finding)}  ${paint.bold(rule)}`,
     `  ${printable(message)}`,
     ...lockLine(finding).map((text) => `  ${paint.dim(text)}`),
     ...(rewrite === null
@@ -30,6 +29,11 @@ function findingLines(finding: LintFinding, paint: Paint): string[] {
       : rewrite.split('\n').map((text, index) => `  ${paint.cyan(index === 0 ? '→' : ' ')} ${printable(text)}`)),
     '',
   ];
+}
+
+/** `migrations/20260101_index.sql:2:1 (down)` */
+export function placeOf({ file, line, column, direction }: LintFinding): string {
+  return `${printable(`${shownFile(file)}:${line}:${column}`)}${direction === 'down' ? ' (down)' : ''}`;
 }
 
 function lockLine({ lock, blocks, table, tableRows, tableBytes, estimate }: LintFinding): string[] {
@@ -48,13 +52,14 @@ function statementLines(statements: readonly LintedStatement[], paint: Paint): s
     paint.bold('Locks of every statement'),
     ...statements.map(({ file, line, kind, locks }) => {
       const taken = locks.map(({ table, mode }) => `${mode} on ${table}`).join(', ');
-      return printable(`  ${shown(file)}:${line}  ${kind}: ${taken === '' ? 'none on what it names' : taken}`);
+      return printable(`  ${shownFile(file)}:${line}  ${kind}: ${taken === '' ? 'none on what it names' : taken}`);
     }),
     '',
   ];
 }
 
-function shown(file: string): string {
+/** As it is reached from here. */
+export function shownFile(file: string): string {
   const fromHere = relative(process.cwd(), file);
   return fromHere.startsWith('..') ? file : fromHere;
 }

@@ -62,6 +62,10 @@ describe('the configuration of an environment', () => {
       'DATABASE_URI in .env',
       'DATABASE_APPLICATION_NAM in .env',
     ]);
+    workspace.write({ '.env.production': '', '.env': 'PROD_DATABSE_URL=postgresql://u@h/clinic\n' });
+    const short = await failure('production');
+    expect(short.message).to.contain('PROD_DATABSE_URL in .env is not the name of a setting; PROD_DATABASE_URL is');
+    expect(short.details.misspelt).to.equal('PROD_DATABSE_URL');
     // beside the right one it is the application's own
     workspace.write({ '.env.testing': 'DATABASE_ULR=x\nDATABASE_URL=postgresql://u@h/clinic\n', '.env': '' });
     expect(await warningsOf('testing')).to.deep.equal([]);

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type ScratchDatabase, scratchDatabase, withClient } from '../support/scratch-database.js';
@@ -169,6 +169,24 @@ select nope;
     expect(rehearsed.stdout).to.match(/ACCESS EXCLUSIVE|rewrites|rolled back/);
     const applied = await production('apply-db-migration');
     expect(applied.code, applied.stderr).to.equal(0);
+  });
+
+  it('knows a rehearsal of another clone, once its reports are handed over', async () => {
+    await open('production', '{"environments":{"production":{"migrations":{"requireRehearsal":true}}}}');
+    const other = workspace;
+    expect((await other.cli(['apply-db-migration', '--rehearse', '--env', 'production'])).code).to.equal(0);
+    try {
+      workspace = scratchWorkspace();
+      const isVersioned = (path: string) => !path.startsWith(join(other.root, '.manage_db'));
+      cpSync(other.root, workspace.root, { recursive: true, filter: isVersioned });
+      expect((await production('apply-db-migration')).stderr).to.contain('REHEARSAL_REQUIRED');
+      const reports = join('.manage_db', 'rehearsals');
+      cpSync(join(other.root, reports), join(workspace.root, reports), { recursive: true });
+      const applied = await production('apply-db-migration');
+      expect(applied.code, applied.stderr).to.equal(0);
+    } finally {
+      await other.remove();
+    }
   });
 
   it('refuses to drop what it could replace, unless that is meant', async () => {

@@ -257,6 +257,47 @@ describe('the feature tests', function () {
     }
   });
 
+  it('write their reports when the server is killed under them, and the next run drops what it had', async () => {
+    const { workspace } = server;
+    // by its URL: an embedded server is simply started again
+    const url = server.url('clinic_testing');
+    const lost = { env: { TMPDIR: temporary, TESTING_DATABASE_URL: url } };
+    const line = ['test-db-features', '--env', 'testing', '--category', 'inspection', '--category', 'migration'];
+    let killed = false;
+    const { code, stderr } = await workspace.cli([...line, '--json', 'lost.json', '--junit', 'lost.xml'], {
+      ...lost,
+      timeoutMs: 200_000,
+      onStart: (child: ChildProcess) => {
+        let said = '';
+        child.stderr?.on('data', (text: string) => {
+          said += text;
+          if (killed || !said.includes('✓ library  refuses a table')) return;
+          killed = true;
+          server.kill();
+        });
+      },
+    });
+    await server.start();
+    expect(code, stderr).to.equal(1);
+    const report = reportSchema.parse(JSON.parse(readFileSync(file('lost.json'), 'utf8')));
+    expect(report.categories.map(({ name, ok }) => [name, ok])).to.deep.equal([
+      ['inspection', false],
+      ['migration', false],
+    ]);
+    expect(report.counts.passed).to.be.greaterThan(0);
+    expect(report.notDropped).to.have.lengthOf(1);
+    const [{ name = '', reason = '' } = {}] = report.notDropped;
+    expect(reason).to.contain('Cannot reach testing');
+    expect(readFileSync(file('lost.xml'), 'utf8'))
+      .to.contain(name)
+      .and.contain('<testsuite name="cleaning-up"');
+    const left = await scratchDatabases();
+    expect(left.map((one) => one.startsWith(name.replace('*', '')))).to.deep.equal([true]);
+    const { swept } = (await workspace.cli(['test-db-features', '--category', 'inspection', '--json'], lost)).json()
+      .data as FeatureTestReport;
+    expect(swept).to.deep.equal(left);
+  });
+
   it('only look where nobody has said what the database is, and there is a function in it', async () => {
     const database = await scratchDatabase(`create function answer() returns int language sql as 'select 42'`);
     const workspace = scratchWorkspace();

@@ -132,6 +132,19 @@ describe('a connection', () => {
     expect(await refusal('read-write', 'reports')).to.equal('TARGET_SESSION_ATTRS');
   });
 
+  it('that its options keep out is told which, and where they come from', async () => {
+    const url = `postgresql://any:pw-any@127.0.0.1:${server.port}/postgres`;
+    const error = await settingsOf(`${url}?options=-c%20log_statement%3Dall`)
+      .then((settings) => openConnection(settings, SINGLE_CLIENT))
+      .then(() => expect.fail('it should have been refused'))
+      .catch((refusal: ManageDbError) => refusal);
+    expect(error.code).to.equal('PERMISSION_DENIED');
+    expect(error.message).to.contain('permission denied to set parameter "log_statement"');
+    expect(error.hint)
+      .to.contain('grant connect on database "postgres" to "any"')
+      .and.contain('the options of development say (-c log_statement=all): manage_db show-config --env development');
+  });
+
   it('finds its password in .pgpass, by the rules of libpq', async () => {
     const file = join(certificates, 'passwords');
     const url = `postgresql://any@127.0.0.1:${server.port}/postgres?sslmode=disable`;

@@ -6,7 +6,7 @@ export async function withVariables<T>(
   variables: Readonly<Record<string, string>>,
   fn: () => T | Promise<T>,
 ): Promise<T> {
-  const before = Object.entries(process.env).filter(([name]) => MINE.test(name));
+  const before = Object.entries(process.env).filter(([name]) => MINE.test(name) || Object.hasOwn(variables, name));
   clear();
   Object.assign(process.env, variables);
   try {

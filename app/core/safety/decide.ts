@@ -101,11 +101,16 @@ export function decide(request: GateRequest, facts: GateFacts): Decision {
   );
 }
 
+/** What decides about the protection of a database. */
+export type Protection = Pick<GateFacts, 'security' | 'endpointOf' | 'isEmpty' | 'isOwnServer'> & {
+  readonly stamp: Pick<GateFacts['stamp'], 'state' | 'says'>;
+};
+
 /**
  * Whether a database is protected: the most that its environment, its stamp, its place and its history say. One that
  * nobody has stamped and that is not empty counts as protected, wherever it is: a loopback address may be a tunnel.
  */
-export function isProtected({ security, stamp, endpointOf, isEmpty, isOwnServer }: GateFacts): boolean {
+export function isProtected({ security, stamp, endpointOf, isEmpty, isOwnServer }: Protection): boolean {
   const isUnknown = stamp.state === 'unstamped' && !isEmpty && !isOwnServer;
   return security.protected || stamp.says?.protected === true || endpointOf !== null || isUnknown;
 }

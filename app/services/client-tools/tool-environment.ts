@@ -5,8 +5,18 @@ import { openConnection, SINGLE_CLIENT } from '../connection/open-connection.js'
 import { neutralOptions } from '../neutral-settings.js';
 import { withPassfile } from './passfile.js';
 
-/** What a tool may see of our environment. PGHOSTADDR, PGSERVICE or PGOPTIONS would send it elsewhere: not on the list. */
-const PASSED_ON = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'TZ', 'TMPDIR', 'SYSTEMROOT', 'LD_LIBRARY_PATH'] as const;
+/** What a program of ours may see of our environment. PGHOSTADDR, PGSERVICE or PGOPTIONS would send it elsewhere: not on the list. */
+export const PASSED_ON = [
+  'PATH',
+  'HOME',
+  'USER',
+  'LOGNAME',
+  'LANG',
+  'TZ',
+  'TMPDIR',
+  'SYSTEMROOT',
+  'LD_LIBRARY_PATH',
+] as const;
 
 /** The tools' shortest connect timeout: libpq takes 1 for 2. */
 const SHORTEST_TIMEOUT_S = 2;

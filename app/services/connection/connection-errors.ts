@@ -137,7 +137,7 @@ function hintFor(code: ErrorCode, settings: ConnectionSettings, address: HostAdd
     case 'AUTHENTICATION_FAILED':
       return `Check user and password and where they come from: manage_db show-config ${env}`;
     case 'PERMISSION_DENIED':
-      return `Its owner can allow it: grant connect on database ${escapeIdentifier(settings.database)} to ${escapeIdentifier(settings.user)};`;
+      return permissionHint(settings);
     case 'DATABASE_MISSING':
       return `Create it: manage_db initialize-db ${env}. Or correct its name: manage_db show-config ${env}`;
     case 'TOO_MANY_CONNECTIONS':
@@ -153,4 +153,11 @@ function hintFor(code: ErrorCode, settings: ConnectionSettings, address: HostAdd
         ? 'Look at the embedded server: manage_db embedded-db status'
         : `Is the server running, and does its port let you in? pg_isready -h ${address.host} -p ${address.port}. Settings: manage_db show-config ${env}`;
   }
+}
+
+/** The server says one and the same SQLSTATE of a database and of a setting that it refuses, the words in its own language. */
+function permissionHint({ environment, database, user, options }: ConnectionSettings): string {
+  const grant = `Its owner can allow it: grant connect on database ${escapeIdentifier(database)} to ${escapeIdentifier(user)};`;
+  if (options === null) return grant;
+  return `${grant} Or the login may not set what the options of ${environment} say (${options}): manage_db show-config --env ${environment}`;
 }

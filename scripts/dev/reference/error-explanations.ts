@@ -492,9 +492,11 @@ export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> =
   },
   CHECK_FAILED: {
     topic: 'work',
-    meaning: '`check-database --fail-on` has found something of the severity it was told to fail on, or worse.',
-    causes: ['the findings are in the message, the worst first, and all checks in `data`'],
-    remedy: 'Each finding has its fix beside it. See [what is checked](../maintenance.md#what-is-checked).',
+    meaning:
+      '`check-database --fail-on` or `lint-db-migration --fail-on` has found something of the severity it was told to fail on, or worse.',
+    causes: ['the worst of the findings is in the message, and all of them are in `data`'],
+    remedy:
+      'Each finding has its fix beside it. See [what is checked](../maintenance.md#what-is-checked) and [what is linted](../migrations-lint.md#rules).',
   },
   DATABASE_IN_USE: {
     topic: 'work',

@@ -33,7 +33,7 @@ export function settingsPage(): string {
     '### How it is worked with',
     variableTable(({ isConnection }) => !isConnection),
     '## Variables of the process',
-    'These count in the environment of the process only; no file is asked for them.',
+    `These count in the environment of the process; no file is asked for them, but \`.env\` for ${inSharedFile()}.`,
     table(
       ['variable', 'what'],
       Object.entries(PROCESS_VARIABLES).map(([name, { describe }]) => [code(name), describe]),
@@ -61,6 +61,11 @@ export function settingsPage(): string {
 }
 
 const ENVIRONMENT = 'environments.<name>';
+
+function inSharedFile(): string {
+  const names = Object.entries(PROCESS_VARIABLES).filter(([, { isInSharedFile }]) => isInSharedFile);
+  return names.map(([name]) => code(name)).join(', ');
+}
 
 function variableTable(isMeant: (definition: SettingDefinition) => boolean): string {
   return table(

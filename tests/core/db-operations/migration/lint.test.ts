@@ -503,9 +503,25 @@ describe('lint-db-migration', () => {
       });
       expect(warnings.join('\n')).to.match(/could not be asked/);
       expect(result.code).to.equal(0);
-      expect((await run('--fail-on', 'warning')).code).to.equal(1);
-      migration('truncate visits;');
-      expect((await run()).code).to.equal(1);
+      const failed = await run('--fail-on', 'warning', '--json');
+      const { ok, error, data: same } = failed.json();
+      expect([failed.code, ok, same]).to.deep.equal([1, false, data]);
+      expect(error?.code).to.equal('CHECK_FAILED');
+      expect(error?.message).to.match(/^migrations\/1_one\.sql:2:1 {2}squawk\/ban-drop-table: /);
+      expect(error?.hint).to.equal(data.findings[0].rewrite);
+      const file = join(workspace.root, 'migrations', '1_one.sql');
+      const failing = { file, line: 2, rule: 'squawk/ban-drop-table', severity: 'warning' };
+      expect(error?.details).to.deep.equal({ failOn: 'warning', failed: [failing] });
+      migration('drop table visits;\ntruncate visits;');
+      const worst = await run('--fail-on', 'warning');
+      expect(worst.code).to.equal(1);
+      expect(worst.stderr)
+        .to.contain('CHECK_FAILED  migrations/1_one.sql:3:1  truncate: ')
+        .and.contain('(and 1 more)\n→ delete from visits where …;');
+      migration('nonsense;');
+      expect((await run()).stderr).to.contain(
+        '→ Change it, and look again: manage_db lint-db-migration "migrations/1_one.sql" --env testing',
+      );
       expect((await run('--fail-on', 'never')).code).to.equal(0);
       expect((await run('--fail-on', 'nonsense')).code).to.equal(2);
       expect((await run('not-there.sql')).code).to.equal(2);
