@@ -16,7 +16,13 @@ export interface BrokenRun {
   /** What it was at; `null`: it was between two. */
   readonly current: MigrationStep | null;
   readonly backend: Backend | null;
+  /** Whether what was committed is on the disk of the server, as far as it has said. */
+  readonly isSettled: boolean;
 }
+
+/** What a crash of the server may take back. */
+export const UNSETTLED =
+  'The server has not written all of that to its disk within 10 s: should it crash now, what was applied last may be gone, and its record with it.';
 
 /** A function that has found a way to end its transaction: what it did is committed, and not recorded. */
 export class EndedTransaction extends ManageDbError {}
@@ -41,6 +47,7 @@ export async function explainRun(error: unknown, broken: BrokenRun): Promise<Man
   const sentences = [
     ranSentence('Rolled back', rolledBack),
     ranSentence('Applied', applied),
+    broken.isSettled ? '' : UNSETTLED,
     ...(current === null || error instanceof EndedTransaction ? [] : [currentSentence(current, isLost, history)]),
     restSentence({ ...broken, ran }),
   ].filter((sentence) => sentence !== '');
