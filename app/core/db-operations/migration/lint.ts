@@ -130,7 +130,8 @@ class Linting {
       // migrations that were applied long ago have created what is in use by now
       const known = all || part.direction === 'down' ? new CreatedRelations() : created;
       const squawk = program === null ? [] : await this.squawk(program, part, { folder: root, serverVersion });
-      findings.push(...(await lintPart(part, { created: known, facts, squawk, warn: this.warn })));
+      const { environment, warn } = this;
+      findings.push(...(await lintPart(part, { environment, created: known, facts, squawk, warn })));
     }
     return {
       findings,
