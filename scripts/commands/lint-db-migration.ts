@@ -1,4 +1,4 @@
-import type { Severity } from '../../app/core/db-operations/migration/lint.js';
+import type { Severity } from '../../app/core/db-operations/lint-migrations.js';
 import { EXIT } from '../../app/core/errors.js';
 import { defineCommand } from '../command.js';
 import { renderLint } from '../presenters/lint.js';
@@ -33,7 +33,7 @@ export const command = defineCommand<Args>({
         describe: 'Exit code 1 when there is a finding of this level or above',
       }),
   async run({ files = [], all, down, failOn }, { operation, isVerbose }) {
-    const { lintMigrations } = await import('../../app/core/db-operations/migration/lint.js');
+    const { lintMigrations } = await import('../../app/core/db-operations/lint-migrations.js');
     const { warnings, ...result } = await lintMigrations({ ...operation, files, all, down });
     const levels = failOn === 'never' ? [] : LEVELS.slice(LEVELS.indexOf(failOn));
     return {

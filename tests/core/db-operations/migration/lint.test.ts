@@ -7,7 +7,7 @@ import {
   type LintFinding,
   type LintOptions,
   lintMigrations,
-} from '../../../../app/core/db-operations/migration/lint.js';
+} from '../../../../app/core/db-operations/lint-migrations.js';
 import { applyBaseTriggers } from '../../../../app/core/db-operations/triggers.js';
 import { failureOf } from '../../../support/failure-of.js';
 import { type ScratchDatabase, scratchDatabase, withClient } from '../../../support/scratch-database.js';
