@@ -221,7 +221,7 @@ describe('creating a migration', () => {
         .and.to.contain('No migration was written');
       expect(error.hint).to.contain('--allow-server-wide');
       try {
-        const { warnings } = await create({ ...wanted, allowServerWide: true });
+        const { warnings } = await create({ ...wanted, allowServerWide: true, consent: { yes: true } });
         expect(warnings.join()).to.contain(`the role ${role} is there now`);
       } finally {
         await onServer((server) => server.query(`drop role if exists ${role}`));
