@@ -118,6 +118,15 @@ export {
   killSwitchStatus,
   releaseKillSwitch,
 } from './core/db-operations/kill-switch.js';
+export {
+  type Blocks,
+  type LintedStatement,
+  type LintFinding,
+  type LintOptions,
+  type LintResult,
+  lintMigrations,
+  type Severity,
+} from './core/db-operations/lint-migrations.js';
 export { type ListBackupsOptions, listBackups } from './core/db-operations/list-backups.js';
 export type { ResetResult } from './core/db-operations/maintenance/reset.js';
 export {
@@ -137,15 +146,6 @@ export {
   initMasking,
   type ProposedMasking,
 } from './core/db-operations/masking.js';
-export {
-  type Blocks,
-  type LintedStatement,
-  type LintFinding,
-  type LintOptions,
-  type LintResult,
-  lintMigrations,
-  type Severity,
-} from './core/db-operations/migration/lint.js';
 export type { LiveDifference } from './core/db-operations/migration/live-differences/live-difference.js';
 export type { Loss, LossKind } from './core/db-operations/migration/losses/loss.js';
 export type { MigrationDb } from './core/db-operations/migration/module-migration.js';

@@ -13,6 +13,7 @@ const FLOORS: readonly (readonly string[])[] = [
     'app/core/listed',
     'app/core/nearest',
     'app/core/os-user',
+    'app/core/own-file',
     'app/core/plural',
     'app/core/progress',
     'app/core/schema',

@@ -1,4 +1,4 @@
-import type { LintFinding, Severity } from '../../app/core/db-operations/migration/lint.js';
+import type { LintFinding, Severity } from '../../app/core/db-operations/lint-migrations.js';
 import { ManageDbError } from '../../app/core/errors.js';
 import { shellQuote } from '../../app/core/shell-quote.js';
 import { defineCommand } from '../command.js';
@@ -36,7 +36,7 @@ export const command = defineCommand<Args>({
         describe: 'Exit code 1 when there is a finding of this level or above',
       }),
   async run({ files = [], all, down, failOn }, { operation, isVerbose }) {
-    const { lintMigrations } = await import('../../app/core/db-operations/migration/lint.js');
+    const { lintMigrations } = await import('../../app/core/db-operations/lint-migrations.js');
     const { warnings, ...result } = await lintMigrations({ ...operation, files, all, down });
     const error = failOn === 'never' ? null : failure(result.findings, { failOn, env: operation.env });
     return {

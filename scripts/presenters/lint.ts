@@ -1,5 +1,5 @@
 import { relative } from 'node:path';
-import type { LintedStatement, LintFinding, LintResult } from '../../app/core/db-operations/migration/lint.js';
+import type { LintedStatement, LintFinding, LintResult } from '../../app/core/db-operations/lint-migrations.js';
 import type { Paint } from './paint.js';
 import { printable } from './printable.js';
 import type { Style } from './style.js';

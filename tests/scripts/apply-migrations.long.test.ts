@@ -103,6 +103,16 @@ describe('applying migrations on the command line', () => {
     expect((await cli('redo-db-migration')).stdout).to.contain('nothing to do');
   });
 
+  it('says with which command that works as it stands a migration without a way down is undone', async () => {
+    await open('testing');
+    workspace.write({ 'migrations/20260101_phone.sql': '-- migrate:up\ncreate table phones (id integer);\n' });
+    await cli('apply-db-migration');
+    const { stderr } = await cli('rollback-db-migration');
+    const [, name = ''] = /manage_db create-db-migration (\w+)\./.exec(stderr) ?? [];
+    expect(name, stderr).to.equal('undo_phone');
+    expect((await cli('create-db-migration', name)).code).to.equal(0);
+  });
+
   it('says before a file is applied that nobody has decided on its way down, and does not take it back', async () => {
     await open('testing');
     workspace.write({

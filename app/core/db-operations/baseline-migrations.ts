@@ -1,5 +1,6 @@
 import { getWorkspace } from '../../config/workspace.js';
 import { ManageDbError } from '../errors.js';
+import { nextCommand } from '../next-command.js';
 import { guarded, type OperationOptions } from '../safety/gate.js';
 import { type BaselineChoice, type BaselineResult, recordBaseline } from './migration/baseline.js';
 import { readMigrations } from './migration/migration-files.js';
@@ -60,7 +61,7 @@ function choiceOf({ to, all, fromDbmate, table }: BaselineOptions): BaselineChoi
       'USAGE',
       `--to takes a version, the number that a file name begins with, not ${JSON.stringify(to)}. Nothing was recorded.`,
       {
-        hint: 'manage_db show-all-migrations lists them.',
+        hint: `${nextCommand('show-all-migrations')} lists them.`,
       },
     );
   }
@@ -70,6 +71,6 @@ function choiceOf({ to, all, fromDbmate, table }: BaselineOptions): BaselineChoi
 
 function noFiles(folder: string): ManageDbError {
   return new ManageDbError('NOT_FOUND', `There are no migrations in ${folder}. Nothing was recorded.`, {
-    hint: 'A migration that makes what the database has can be written by: manage_db create-db-migration NAME --autogenerate',
+    hint: `A migration that makes what the database has can be written by: ${nextCommand('create-db-migration NAME --autogenerate')}`,
   });
 }

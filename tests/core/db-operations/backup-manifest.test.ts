@@ -42,6 +42,16 @@ describe('the manifest of a backup', function () {
     expect((await backup({ format: 'plain' })).manifest.compression).to.equal('none');
   });
 
+  it('names the newest migration by its number', async () => {
+    await stamp();
+    expect((await backup()).manifest.migrationHead).to.equal(null);
+    await db.query(
+      `insert into manage_db.migrations (version, name, checksum, duration_ms, actor, tool)
+       select n::text, 'by hand', repeat('a', 64), 1, 'me', 'test' from generate_series(8, 10) n`,
+    );
+    expect((await backup()).manifest.migrationHead).to.equal('10');
+  });
+
   it('has a checksum of the trigger registry that changes with what it says, and with nothing else', async () => {
     await stamp();
     const register = (body: string) =>

@@ -10,6 +10,7 @@ import { readObservation } from '../../../database/records/observation.js';
 import { readTriggerRecords } from '../../../database/records/trigger-registry.js';
 import { ManageDbError } from '../../errors.js';
 import type { Manifest } from '../backup/manifest.js';
+import { newestVersion } from '../migration/migration-files.js';
 import { readDatabaseProperties } from './database-properties.js';
 
 export type DatabaseDescription = Pick<
@@ -95,10 +96,10 @@ export async function triggersChecksumOf(db: Queryable): Promise<string | null> 
 async function readMigrationHead(db: Queryable): Promise<string | null> {
   const { rows: readable } = await db.query(MIGRATIONS_READABLE);
   if (readable.length === 0) return null;
-  const { rows } = await db.query<{ version: string | null }>(
-    'select max(version::text) as version from manage_db.migrations',
+  const { rows } = await db.query<{ version: string }>(
+    `select version::text from manage_db.migrations where version::text operator(pg_catalog.~) '^[0-9]+$'`,
   );
-  return rows[0]?.version ?? null;
+  return newestVersion(rows.map(({ version }) => version));
 }
 
 /** By oid: the functions that take a name fail where there is no such schema. */

@@ -1,7 +1,7 @@
-import { existsSync, lstatSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { ManageDbError, messageOf } from '../../errors.js';
-import { beginsWith, writeFileAtomically } from '../../files.js';
+import { foreignFile, noPlainFile, writeOwnFile } from '../../own-file.js';
 import { FIRST_LINE } from './as-mermaid.js';
 import type { InspectedDiagram } from './inspected.js';
 
@@ -22,14 +22,9 @@ export function checkDiagramFile(path: string): string {
 }
 
 function problemOf(wanted: string): string | null {
-  const stats = lstatSync(wanted, { throwIfNoEntry: false });
-  if (stats?.isSymbolicLink() === true) return 'it is a symbolic link';
-  if (stats?.isFile() === false) return 'it is no regular file';
-  if (stats === undefined) {
-    const folder = dirname(wanted);
-    return statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true ? null : `there is no folder ${folder}`;
-  }
-  return stats.size === 0 || beginsWith(wanted, FIRST_LINE) ? null : 'there is a file that is no diagram of manage_db';
+  const folder = dirname(wanted);
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return `there is no folder ${folder}`;
+  return noPlainFile(wanted) ?? foreignFile(wanted, FIRST_LINE);
 }
 
 /**
@@ -40,9 +35,7 @@ function problemOf(wanted: string): string | null {
  */
 export function writeDiagram(diagram: InspectedDiagram, path: string): InspectedDiagram {
   try {
-    // a file that is there keeps the mode that somebody has given it
-    if (existsSync(path)) writeFileAtomically(path, diagram.mermaid);
-    else writeFileAtomically(path, diagram.mermaid, 0o644);
+    writeOwnFile(path, diagram.mermaid);
     return { ...diagram, path };
   } catch (error) {
     throw new ManageDbError('UNREADABLE_FILE', `The diagram cannot be written to ${path}: ${messageOf(error)}.`, {

@@ -23,8 +23,12 @@ export async function carryOut(
   const started = performance.now();
   const { signal, onProgress } = options;
   const controls = { ...(signal === undefined ? {} : { signal }), ...(onProgress === undefined ? {} : { onProgress }) };
+  const warnings: string[] = [];
   const run = (onCommitted?: () => void) =>
-    runSteps(target.settings, prepared.steps, runOptions(options, policy, prepared, onCommitted));
+    runSteps(target.settings, prepared.steps, {
+      ...runOptions(options, policy, prepared, onCommitted),
+      onWarning: (warning) => warnings.push(warning),
+    });
   const done = prepared.plan.needsBackup
     ? await withSafetyBackup(target, controls, run)
     : { result: await run(), safetyBackup: null, undo: null, warnings: [] };
@@ -36,7 +40,7 @@ export async function carryOut(
     safetyBackup,
     undo,
     schemaFile: snapshot.schemaFile,
-    warnings: [...done.warnings, ...snapshot.warnings],
+    warnings: [...warnings, ...done.warnings, ...snapshot.warnings],
   });
 }
 

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { ManageDbError } from '../../errors.js';
 import { nextCommand } from '../../next-command.js';
+import { shellQuote } from '../../shell-quote.js';
 import { compareVersions, type Migration } from './migration-files.js';
 import type { MigrationStatus } from './states.js';
 import type { MigrationStep } from './step.js';
@@ -85,7 +86,7 @@ function reversible({ migration, record, state, version, name }: MigrationStatus
       'MIGRATION_IRREVERSIBLE',
       `${basename(migration.path)} has no way down. Nothing was rolled back.`,
       {
-        hint: 'Make a new migration that undoes it: manage_db create-db-migration. Editing an applied one is refused.',
+        hint: `Make a new migration that undoes it: manage_db create-db-migration ${shellQuote(`undo_${name}`)}. Editing an applied one is refused.`,
         details: { version },
       },
     );

@@ -16,7 +16,13 @@ export interface BrokenRun {
   /** What it was at; `null`: it was between two. */
   readonly current: MigrationStep | null;
   readonly backend: Backend | null;
+  /** Whether what was committed is on the disk of the server, as far as it has said. */
+  readonly isSettled: boolean;
 }
+
+/** What a crash of the server may take back. */
+export const UNSETTLED =
+  'The server has not written all of that to its disk within 10 s: should it crash now, what was applied last may be gone, and its record with it.';
 
 /** A function that has found a way to end its transaction: what it did is committed, and not recorded. */
 export class EndedTransaction extends ManageDbError {}
@@ -35,16 +41,20 @@ export async function explainRun(error: unknown, broken: BrokenRun): Promise<Man
   const isInPieces = current?.migration[current.direction]?.isTransactional === false;
   const history = isLost || isInPieces ? await readAfterwards(broken) : null;
   // a server that has crashed may have taken its last commits back
-  const ran = history === null ? broken.ran : broken.ran.filter((one) => isStill(one, history));
+  const ran = lastOfEach(history === null ? broken.ran : broken.ran.filter((one) => isStill(one, history)));
+  const rolledBack = ran.filter(({ direction }) => direction === 'down');
+  const applied = ran.filter(({ direction }) => direction === 'up');
   const sentences = [
-    appliedSentence(ran),
+    ranSentence('Rolled back', rolledBack),
+    ranSentence('Applied', applied),
+    broken.isSettled ? '' : UNSETTLED,
     ...(current === null || error instanceof EndedTransaction ? [] : [currentSentence(current, isLost, history)]),
     restSentence({ ...broken, ran }),
   ].filter((sentence) => sentence !== '');
   const known = explained(error, sentences.join(' '), options.signal);
   return withDetails(known, {
-    applied: ran.filter(({ direction }) => direction === 'up').map(({ version }) => version),
-    rolledBack: ran.filter(({ direction }) => direction === 'down').map(({ version }) => version),
+    applied: applied.map(({ version }) => version),
+    rolledBack: rolledBack.map(({ version }) => version),
     failed: current?.migration.version ?? null,
   });
 }
@@ -53,11 +63,16 @@ function isStill({ version, direction }: RanMigration, { applied }: History): bo
   return applied.some((record) => versionKey(record.version) === versionKey(version)) === (direction === 'up');
 }
 
-function appliedSentence(ran: readonly RanMigration[]): string {
+/** What is applied again after it was rolled back is applied. */
+function lastOfEach(ran: readonly RanMigration[]): readonly RanMigration[] {
+  return ran.filter(({ version }, index) => !ran.slice(index + 1).some((later) => later.version === version));
+}
+
+function ranSentence(what: string, ran: readonly RanMigration[]): string {
   if (ran.length === 0) return '';
   const done = ran.map(({ version, name }) => `${version}_${name}`);
   const shown = done.length > 5 ? [...done.slice(0, 2), `${done.length - 3} more`, done.at(-1) ?? ''] : done;
-  return `${ran[0]?.direction === 'down' ? 'Rolled back' : 'Applied'} before and staying so: ${shown.join(', ')}.`;
+  return `${what} before and staying so: ${shown.join(', ')}.`;
 }
 
 function currentSentence({ migration, direction }: MigrationStep, isLost: boolean, history: History | null): string {

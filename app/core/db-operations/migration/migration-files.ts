@@ -97,6 +97,11 @@ export function compareVersions(one: string, other: string): number {
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;
 }
 
+/** By {@link compareVersions}; `null`: there is none. */
+export function newestVersion(versions: readonly string[]): string | null {
+  return [...versions].sort(compareVersions).at(-1) ?? null;
+}
+
 interface FileName {
   readonly version: string;
   readonly name: string;

@@ -1,6 +1,7 @@
 import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, ManageDbError, messageOf } from '../../errors.js';
+import { compareVersions, newestVersion } from './migration-files.js';
 
 export interface NewMigration {
   /** In snake case. */
@@ -41,11 +42,11 @@ export async function writeMigrations(
 }
 
 async function writeOne(folder: string, { name, extension, text }: NewMigration): Promise<WrittenMigration> {
-  let version = versionAfter(await newestVersion(folder), new Date());
+  let version = versionAfter(newestVersion(await versionsIn(folder)), new Date());
   for (;;) {
     const path = join(folder, `${version}_${name}.${extension}`);
     if (await writeAlone(folder, { version, path, text })) return { path, version, name };
-    version = versionAfter(newer(version, await newestVersion(folder)), new Date());
+    version = versionAfter(newestVersion([version, ...(await versionsIn(folder))]), new Date());
   }
 }
 
@@ -66,8 +67,8 @@ async function writeAlone(
     throw error;
   }
   try {
-    const newest = await newestVersion(folder);
-    if (newest !== null && BigInt(newest) >= BigInt(version)) return false;
+    const newest = newestVersion(await versionsIn(folder));
+    if (newest !== null && compareVersions(newest, version) >= 0) return false;
     await writeFile(path, text, { flag: 'wx' });
     return true;
   } finally {
@@ -76,14 +77,8 @@ async function writeAlone(
 }
 
 /** Of all files that begin like a migration, also of those that are none: no order is to be read into their names. */
-async function newestVersion(folder: string): Promise<string | null> {
-  const versions = (await readdir(folder)).flatMap((file) => /^\d+/.exec(file)?.[0] ?? []);
-  return versions.reduce<string | null>(newer, null);
-}
-
-function newer(one: string | null, other: string | null): string | null {
-  if (one === null || other === null) return one ?? other;
-  return BigInt(one) >= BigInt(other) ? one : other;
+async function versionsIn(folder: string): Promise<readonly string[]> {
+  return (await readdir(folder)).flatMap((file) => /^\d+/.exec(file)?.[0] ?? []);
 }
 
 /** The time, or what comes after `newest` where that is not earlier, such as a file from a clock that is ahead. */

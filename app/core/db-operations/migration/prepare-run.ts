@@ -29,7 +29,7 @@ export async function prepareRun(
   if (shown !== null && essenceOf(planned(steps, situation.statuses)) === essenceOf(shown.migrations))
     return { situation, steps, plan: shown };
   const ups = steps.filter(({ direction }) => direction === 'up');
-  const { losses, needsBackup } = await planLosses(target, steps, { signal });
+  const losses = await planLosses(target, steps, { signal });
   const live = ups.length === 0 ? NO_DIFFERENCES : await readLiveDifferences(target, ups, { signal });
   refuseUnsafe(live.unsafe, { isAllowed: isUnsafeAllowed(situation.rules.allowUnsafe) });
   return {
@@ -40,7 +40,7 @@ export async function prepareRun(
       migrations: planned(steps, situation.statuses),
       losses,
       differences: live.differences,
-      needsBackup: needsBackup && ups.length < steps.length,
+      needsBackup: target.isProtected && ups.length < steps.length,
       warnings: [
         ...live.unread.map(
           (file) => `${basename(file)} is only understood by the server: what it replaces and loses is not foreseen.`,

@@ -9,7 +9,7 @@ import { withConnection } from '../../../services/with-connection.js';
 import { runByStatements } from './by-statements.js';
 import { type KnownRecords, runInTransaction } from './by-transaction.js';
 import { type CheckedStep, checkSteps } from './check-steps.js';
-import { explainRun } from './explain-run.js';
+import { explainRun, UNSETTLED } from './explain-run.js';
 import { type History, readHistory } from './history.js';
 import { refuseUnfinished } from './journal.js';
 import { versionKey } from './migration-files.js';
@@ -42,6 +42,7 @@ export async function runSteps(
   const ran: RanMigration[] = [];
   let current: MigrationStep | null = null;
   let backend: Backend | null = null;
+  let isSettled = true;
   try {
     const { state, history } = await withConnection(settings, place, async (db) => {
       await ensureSchema(db);
@@ -71,12 +72,13 @@ export async function runSteps(
           await options.onRan?.(result);
         }
       } finally {
-        await run.settle();
+        isSettled = await run.settle();
       }
     });
   } catch (error) {
-    throw await explainRun(error, { settings, options, steps, ran, current, backend });
+    throw await explainRun(error, { settings, options, steps, ran, current, backend, isSettled });
   }
+  if (!isSettled) options.onWarning?.(UNSETTLED);
   return ran;
 }
 
@@ -130,26 +132,33 @@ class Run {
       step.how === 'transaction'
         ? await runInTransaction(this.context, step, records, isLast)
         : await runByStatements(this.context, step, records);
-    if (step.how === 'units') this.context.isAhead = false;
+    // its commits have waited for those before them; where another runner has done it, there were none
+    if (step.how === 'units' && result !== null) this.context.isAhead = false;
     if (step.direction === 'up') this.applied.add(versionKey(step.migration.version));
     else this.applied.delete(versionKey(step.migration.version));
     return result;
   }
 
-  /** Waits until all that was committed is on the disk: whoever is told that it is applied must not be told so in vain. */
-  async settle(): Promise<void> {
-    if (!this.context.isAhead) return;
+  /**
+   * Waits until all that was committed is on the disk: whoever is told that it is applied must not be told so in vain.
+   *
+   * @returns `false`: the server has not said that it is
+   */
+  async settle(): Promise<boolean> {
+    if (!this.context.isAhead) return true;
     const { client } = this.context;
     try {
       const { rows } = await client.query<{ lsn: string }>(LOG_END);
       const deadline = Date.now() + SETTLE_MS;
       while (Date.now() < deadline) {
         const { rows: found } = await client.query<{ flushed: boolean }>(FLUSHED, [rows[0]?.lsn]);
-        if (found[0]?.flushed) return;
+        if (found[0]?.flushed) return true;
         await sleep(20);
       }
+      return false;
     } catch {
       // the connection is lost: what is there is asked afterwards, of a server that has recovered
+      return true;
     }
   }
 

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { ManageDbError } from '../../errors.js';
 import type { AppliedRecord, History } from './history.js';
-import { compareVersions, type Migration, versionKey } from './migration-files.js';
+import { compareVersions, type Migration, newestVersion, versionKey } from './migration-files.js';
 
 /**
  * `edited`: applied, and the file has changed since; `missing`: applied, and there is no file; `out_of_order`: not
@@ -29,10 +29,7 @@ export function judgeMigrations(
 ): readonly MigrationStatus[] {
   const records = new Map(applied.map((record) => [versionKey(record.version), record]));
   const versions = new Set(files.map(({ version }) => versionKey(version)));
-  const newest = applied.reduce<string | null>(
-    (best, { version }) => (best === null || compareVersions(version, best) > 0 ? version : best),
-    null,
-  );
+  const newest = newestVersion(applied.map(({ version }) => version));
   const begun = new Set(journal.map(({ version }) => versionKey(version)));
   const statementsDone = (version: string) =>
     begun.has(versionKey(version))

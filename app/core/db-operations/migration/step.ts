@@ -39,6 +39,8 @@ export interface RunOptions extends OperationControls {
   /** Told as soon as something was committed that a rollback of ours no longer takes back. */
   readonly onCommitted?: (() => void) | undefined;
   readonly onRan?: (ran: RanMigration) => void | Promise<void>;
+  /** Told what somebody has to know though nothing has failed, in a sentence. */
+  readonly onWarning?: ((warning: string) => void) | undefined;
 }
 
 /** What the parts of a run share. */

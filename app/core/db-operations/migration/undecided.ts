@@ -8,3 +8,11 @@ export function undecidedLines(part: MigrationPart): number {
   if (part.kind !== 'sql') return 0;
   return part.source.sql.split('\n').filter((line) => line.startsWith(UNDECIDED.trimEnd())).length;
 }
+
+/** A written migration as it is when all such lines were taken. */
+export function decidedText(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => (line.startsWith(UNDECIDED) ? line.slice(UNDECIDED.length) : line))
+    .join('\n');
+}

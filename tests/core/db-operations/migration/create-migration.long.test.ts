@@ -221,7 +221,7 @@ describe('creating a migration', () => {
         .and.to.contain('No migration was written');
       expect(error.hint).to.contain('--allow-server-wide');
       try {
-        const { warnings } = await create({ ...wanted, allowServerWide: true });
+        const { warnings } = await create({ ...wanted, allowServerWide: true, consent: { yes: true } });
         expect(warnings.join()).to.contain(`the role ${role} is there now`);
       } finally {
         await onServer((server) => server.query(`drop role if exists ${role}`));
@@ -298,18 +298,30 @@ describe('creating a migration', () => {
       expect(warnings[0]).to.contain('statistics object');
     });
 
-    it('refuses a body that has a marker of its own, and leaves neither file nor scratch database', async () => {
+    for (const line of ['-- migrate:down', '    -- migrate:up', '-- MIGRATE:down and so on']) {
+      it(`refuses a body that has the line "${line}", and leaves neither file nor scratch database`, async () => {
+        await initialize();
+        await database.query(
+          `create function clinic.f() returns int language plpgsql as '\nbegin\n${line}\nreturn 1; end'`,
+        );
+        const error = await failure({ name: 'x', autogenerate: true, fromEnv: 'development' });
+        expect(error.code).to.equal('USAGE');
+        expect(error.message).to.contain(`"${line.trim()}"`);
+        expect(files()).to.have.length(1);
+        const { rows } = await onServer((server) =>
+          server.query(`select datname from pg_database where datname like 'manage\\_db\\_scratch%'`),
+        );
+        expect(rows).to.deep.equal([]);
+      });
+    }
+
+    it('refuses such a line also where it is commented out, as it is not when that was decided on', async () => {
       await initialize();
-      await database.query(
-        `create function clinic.f() returns int language plpgsql as '\nbegin\n-- migrate:down\nreturn 1; end'`,
-      );
+      await database.query(`
+        alter table clinic.patients drop name;
+        alter table clinic.patients add name text generated always as (id || '\n-- migrate:up\n') stored`);
       const error = await failure({ name: 'x', autogenerate: true, fromEnv: 'development' });
-      expect(error.message).to.contain('"-- migrate:down"');
-      expect(files()).to.have.length(1);
-      const { rows } = await onServer((server) =>
-        server.query(`select datname from pg_database where datname like 'manage\\_db\\_scratch%'`),
-      );
-      expect(rows).to.deep.equal([]);
+      expect(error.message).to.contain('"-- migrate:up"');
     });
   });
 

@@ -7,7 +7,7 @@ import {
   type LintFinding,
   type LintOptions,
   lintMigrations,
-} from '../../../../app/core/db-operations/migration/lint.js';
+} from '../../../../app/core/db-operations/lint-migrations.js';
 import { applyBaseTriggers } from '../../../../app/core/db-operations/triggers.js';
 import { failureOf } from '../../../support/failure-of.js';
 import { type ScratchDatabase, scratchDatabase, withClient } from '../../../support/scratch-database.js';
@@ -333,6 +333,26 @@ describe('lint-db-migration', () => {
     expect(await isManaged('drop function other() cascade;')).to.equal(false);
     expect(await isManaged('drop trigger other on notes;')).to.equal(false);
     expect(await isManaged('drop trigger tidy on visits;')).to.equal(false);
+  });
+
+  it('proposes commands for the environment that was linted, as a shell takes them', async () => {
+    workspace.write({
+      'triggers/tidy.trigger.ts': `import { defineTrigger } from 'manage_db';
+        export default defineTrigger('tidy up', { table: 'Notes', timing: 'before', on: ['insert'], function: 'tidy' });`,
+    });
+    const rewriteOf = async (up: string, wanted = 'managed-trigger') =>
+      (await lintUp(up)).find(({ rule }) => rule === wanted)?.rewrite;
+    expect(await rewriteOf('drop trigger "tidy up" on "Notes";')).to.equal(
+      `-- manage_db drop-db-trigger "tidy up" --table '"Notes"' --env testing`,
+    );
+    expect(await rewriteOf('alter table "Notes" disable trigger "tidy up";')).to.equal(
+      `-- manage_db disable-db-trigger "tidy up" --table '"Notes"' --env testing`,
+    );
+    const apply = 'manage_db apply-db-triggers --env testing';
+    expect(await rewriteOf('drop function tidy() cascade;')).to.equal(`-- after the declaration: ${apply}`);
+    expect(
+      await rewriteOf('create trigger x before update on y for each row execute function f();', 'create-trigger'),
+    ).to.equal(`-- declare x in triggers/: ${apply}`);
   });
 
   describe('ignore comments', () => {

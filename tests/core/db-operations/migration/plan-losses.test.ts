@@ -40,11 +40,9 @@ describe('planning what is lost', () => {
     return migrations.map((migration) => ({ migration, direction })).reverse();
   };
 
-  it('says what is lost by which file, with the names as migrations see them, and what cannot be taken back', async () => {
-    const plan = await onTarget(async (target) => planLosses(target, await steps('down')));
-    expect(plan.irreversible).to.deep.equal([{ version: '3', name: 'final' }]);
-    expect(plan.needsBackup).to.equal(false);
-    expect(renderLosses(plan.losses, NO_PAINT)).to.deep.equal([
+  it('says what is lost by which file, with the names as migrations see them', async () => {
+    const losses = await onTarget(async (target) => planLosses(target, await steps('down')));
+    expect(renderLosses(losses, NO_PAINT)).to.deep.equal([
       'Will be lost',
       `  drops 1 non-null value of patients.phone  ${join(workspace.root, 'migrations/2_phone.sql')}:5`,
       `  drops table old with 1 row  ${join(workspace.root, 'migrations/1_old.sql')}:4`,

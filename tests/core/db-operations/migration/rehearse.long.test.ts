@@ -371,6 +371,25 @@ set local search_path = evil, pg_catalog;`,
       expect(error.message).to.contain('no migration was the newest one applied, and now it is 0');
     });
 
+    it('as a stream where a migration that somebody has numbered 10 came after the backup at 9', async () => {
+      write({ '11_widen': WIDEN });
+      const record = (version: string) =>
+        database.query(
+          `insert into manage_db.migrations (version, name, checksum, duration_ms, actor, tool)
+           values ($1, 'by hand', repeat('a', 64), 1, 'me', 'test')`,
+          [version],
+        );
+      await record('9');
+      await workspace.run(() => backupDatabase({ env: 'testing' }));
+      await record('10');
+      await withClient(database.url, async (client) => {
+        await client.query('select 1');
+        const { origin } = await rehearse();
+        expect(origin.from).to.equal('stream');
+        expect(origin.because).to.contain('was made when 9 was the newest one applied, and now it is 10');
+      });
+    });
+
     it('under the settings of the database', async () => {
       await database.query(`create schema clinic; alter database ${database.name} set search_path = clinic, public`);
       write({ '1_where': '-- migrate:up\ncreate table here (id int);\n-- migrate:down\ndrop table clinic.here;' });

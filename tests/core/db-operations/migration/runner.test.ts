@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import { runSteps } from '../../../../app/core/db-operations/migration/runner.js';
 import { ADVISORY_LOCKS } from '../../../../app/database/advisory-locks.js';
 import { failureOf } from '../../../support/failure-of.js';
 import { type MigrationDatabase, migrationDatabase } from '../../../support/migration-database.js';
@@ -128,6 +129,30 @@ describe('running migrations', () => {
       expect(error.details).to.deep.include({ sqlState: '42703', applied: ['1'], failed: '2' });
       expect([await database.applied(), await exists('b')]).to.deep.equal([['1'], false]);
     });
+
+    for (const header of ['', '-- transaction: false\n']) {
+      const how = header === '' ? 'in a transaction' : 'statement by statement';
+      it(`names what is applied again and what is not where the last up of a redo fails ${how}`, async () => {
+        await database.query('create table divisor as select 1 as n');
+        const [a, b] = await database.write({
+          '1_a.sql': create('a'),
+          '2_b.sql': `${header}-- migrate:up\ncreate table b as select 1 / n as id from divisor;\n-- migrate:down\ndrop table b;\n`,
+        });
+        if (a === undefined || b === undefined) throw new Error('no migrations');
+        await database.run('up');
+        await database.query('update divisor set n = 0');
+        const steps = [
+          ...[b, a].map((migration) => ({ migration, direction: 'down' as const })),
+          ...[a, b].map((migration) => ({ migration, direction: 'up' as const })),
+        ];
+        const error = await failureOf(runSteps(database.settings, steps));
+        expect(error.message).to.match(
+          /Rolled back before and staying so: 2_b\. Applied before and staying so: 1_a\. Nothing of 2_b remains\./,
+        );
+        expect(error.details).to.deep.include({ applied: ['1'], rolledBack: ['2'], failed: '2' });
+        expect(await database.applied()).to.deep.equal(['1']);
+      });
+    }
 
     it('lets the application get on while it waits for a lock, and applies when it gets it', async () => {
       await database.query('create table busy (id integer)');

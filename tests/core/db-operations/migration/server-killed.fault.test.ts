@@ -8,6 +8,21 @@ import { failureOf } from '../../../support/failure-of.js';
 import { type OwnServer, ownServer } from '../../../support/own-server.js';
 import { settingsOf } from '../../../support/settings-of.js';
 
+/** Until `work` has ended, nothing that is committed without waiting for it comes to the disk. */
+async function withoutWalWriter<T>(server: OwnServer, work: () => Promise<T>): Promise<T> {
+  const [writer] = await server.query<{ pid: number }>(
+    'postgres',
+    `select pid from pg_stat_activity where backend_type = 'walwriter'`,
+  );
+  if (writer === undefined) throw new Error('a server without a WAL writer');
+  process.kill(writer.pid, 'SIGSTOP');
+  try {
+    return await work();
+  } finally {
+    process.kill(writer.pid, 'SIGCONT');
+  }
+}
+
 describe('migrations on a server that is killed', () => {
   let server: OwnServer;
   let folder: string;
@@ -65,5 +80,37 @@ describe('migrations on a server that is killed', () => {
     await steps({ '4_d.sql': create(4) });
     await runSteps(settings, await steps({}));
     expect(await recorded()).to.deep.equal(['1', '2', '3', '4']);
+  });
+
+  it('are not called safe where the server does not write them down, after one that has failed', async () => {
+    const settings = await settingsOf(server.url('clinic'));
+    const given = await steps({ '5_e.sql': create(5), '6_f.sql': '-- migrate:up\nselect nope;\n' });
+    const error = await withoutWalWriter(server, () => failureOf(runSteps(settings, given)));
+    expect(error.message).to.match(/staying so: 5_e\. The server has not written all of that to its disk/);
+  });
+
+  it('nor before one that another runner has done meanwhile, statement by statement', async () => {
+    const settings = await settingsOf(server.url('clinic'));
+    const given = await steps({
+      '6_f.sql': create(6),
+      '7_g.sql': '-- transaction: false\n-- migrate:up\ncreate table t7 (id integer);\n',
+    });
+    const warnings: string[] = [];
+    const ran = await withoutWalWriter(server, () =>
+      runSteps(settings, given, {
+        onWarning: (warning) => warnings.push(warning),
+        onRan: async () => {
+          await server.query(
+            'clinic',
+            `set synchronous_commit = off;
+             insert into manage_db.migrations (version, name, checksum, duration_ms, actor, tool)
+             values ('7', 'g', '${given.at(-1)?.migration.checksum}', 1, 'another', 'test')`,
+          );
+        },
+      }),
+    );
+    expect(ran.map(({ version }) => version)).to.deep.equal(['6']);
+    expect(warnings).to.have.length(1);
+    expect(warnings[0]).to.contain('has not written all of that to its disk');
   });
 });

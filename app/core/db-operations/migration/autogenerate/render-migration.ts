@@ -68,9 +68,3 @@ function ended(sql: string): string {
 function comment(words: string): string {
   return words === '' ? '--' : `-- ${words.replace(/\s+/g, ' ')}`;
 }
-
-/** Lines that the reader of migrations takes for its own, such as in the body of a function. */
-export function misleadingLine({ up, down }: PlannedChange): string | null {
-  const text = [up, down].flatMap(({ statements }) => statements.map(({ sql }) => sql)).join('\n');
-  return /^--\s*migrate:(?:up|down).*$/m.exec(text)?.[0] ?? null;
-}

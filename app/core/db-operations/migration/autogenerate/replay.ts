@@ -1,17 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import type { Client } from 'pg';
-import { withConnection, withMaintenanceConnection } from '../../../../services/with-connection.js';
+import { withConnection } from '../../../../services/with-connection.js';
 import type { OperationControls } from '../../../progress.js';
 import type { Target } from '../../../safety/gate.js';
 import type { DatabaseProperties } from '../../backup/manifest.js';
 import { type Definitions, readDefinitions } from '../../compare/read-definitions.js';
 import { explained } from '../../failure.js';
-import { dropAbandonedScratchDatabases } from '../../scratch/scratch-database.js';
-import { withScratchDatabase } from '../../scratch/with-scratch-database.js';
 import type { Migration } from '../migration-files.js';
 import { runSteps } from '../runner.js';
-import { takeSettings } from '../trial/database-settings.js';
-import { refuseServerWide, watchServer } from '../trial/server-wide.js';
+import { refuseServerWide } from '../trial/server-wide.js';
+import { withTrialDatabase } from '../trial/trial-database.js';
 
 /** A database in which the migrations were replayed, and nothing else was done. */
 export interface ReplayedDatabase {
@@ -42,29 +40,25 @@ export async function withReplayed<T>(
   { migrations, allowServerWide, ...controls }: Replaying,
   work: (replayed: ReplayedDatabase) => Promise<T>,
 ): Promise<T> {
-  const { settings, serverMajor } = target;
+  const { settings } = target;
   const { signal, onProgress } = controls;
   const steps = migrations.map((migration) => ({ migration, direction: 'up' as const }));
   if (!allowServerWide) await refuseServerWide(steps);
-  return withMaintenanceConnection(settings, async (maintenance) => {
-    await dropAbandonedScratchDatabases(maintenance);
-    const place = { settings, properties, serverMajor: serverMajor ?? 0 };
-    return withScratchDatabase(maintenance, place, async ({ name }) => {
-      const warnings = await takeSettings(maintenance, name, properties);
-      onProgress?.({
-        step: `replaying ${migrations.length === 1 ? '1 migration' : `${migrations.length} migrations`} in a scratch database`,
-      });
-      const connect: ReplayedDatabase['connect'] = (act) =>
-        withConnection(settings, { database: name, signal, searchPath: 'application' }, act);
-      const controls = signal === undefined ? {} : { signal };
-      const { changes } = await watchServer(maintenance, target.database, () =>
-        runSteps(settings, steps, { database: name, ...controls }).catch((error: unknown) => {
-          throw explained(error, 'It was a replay in a scratch database: no other was changed.', signal);
-        }),
-      );
-      const read = () => withConnection(settings, { database: name, signal }, readAtOnce);
-      return work({ definitions: await read(), connect, read, warnings: [...warnings, ...changes] });
+  return withTrialDatabase(target, { properties: async () => properties, signal }, async (trial) => {
+    const { name: database } = trial;
+    onProgress?.({
+      step: `replaying ${migrations.length === 1 ? '1 migration' : `${migrations.length} migrations`} in a scratch database`,
     });
+    const connect: ReplayedDatabase['connect'] = (act) =>
+      withConnection(settings, { database, signal, searchPath: 'application' }, act);
+    const controls = signal === undefined ? {} : { signal };
+    await trial.watched(() =>
+      runSteps(settings, steps, { database, ...controls }).catch((error: unknown) => {
+        throw explained(error, 'It was a replay in a scratch database: no other was changed.', signal);
+      }),
+    );
+    const read = () => withConnection(settings, { database, signal }, readAtOnce);
+    return work({ definitions: await read(), connect, read, warnings: trial.warnings() });
   });
 }
 

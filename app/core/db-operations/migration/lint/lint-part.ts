@@ -25,6 +25,7 @@ import type { LintRule, StatementContext } from './statement-context.js';
 const RULES: readonly LintRule[] = [destroying, guards, locking, transactions];
 
 export interface PartLinting {
+  readonly environment: string;
   readonly created: CreatedRelations;
   readonly facts: LiveFacts;
   /** What squawk says about this part. */
@@ -35,7 +36,7 @@ export interface PartLinting {
 /** Everything that is to be said about one part, in the order of the file, without what its comments ignore. */
 export async function lintPart(
   part: ParsedPart,
-  { created, facts, squawk, warn }: PartLinting,
+  { environment, created, facts, squawk, warn }: PartLinting,
 ): Promise<LintFinding[]> {
   if (part.problem !== null) return [syntaxError(part, part.problem)];
   const found: Found[] = [];
@@ -47,6 +48,7 @@ export async function lintPart(
       isTransactional: part.isTransactional,
       isNew: (relation) => created.has(relation),
       facts,
+      environment,
     };
     found.push(...RULES.flatMap((rule) => rule(context)).map((hit) => ({ hit, one, offset: one.statement.offset })));
     if (!one.isInBlock) found.push(...squawkHits(placed, { ...one, direction: part.direction }, created));

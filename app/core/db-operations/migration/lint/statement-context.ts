@@ -13,6 +13,8 @@ export interface StatementContext {
   /** Whether an earlier statement of the run has created it: nobody else uses it, and there is nothing in it. */
   readonly isNew: (relation: NamedRelation) => boolean;
   readonly facts: LiveFacts;
+  /** Whose database the migrations are for: commands name it. */
+  readonly environment: string;
 }
 
 export type LintRule = (context: StatementContext) => readonly Hit[];

@@ -5,33 +5,21 @@ import type { CountingLimits } from './count-rows.js';
 import type { Loss } from './loss.js';
 import { readLosses } from './read-losses.js';
 
-export interface PlannedLosses {
-  /** In the order of the statements. */
-  readonly losses: readonly Loss[];
-  /** Those that say nothing about how to take them back. */
-  readonly irreversible: readonly { readonly version: string; readonly name: string }[];
-  /** What is there now belongs into a backup first: the database is protected. */
-  readonly needsBackup: boolean;
-}
-
 /**
- * What `steps` will lose when they are executed in this order; also for going up. Reads only, on a connection of its own
+ * What `steps` will lose when they are executed in this order, in that of their statements; also for going up. Reads only, on a connection of its own
  * that sees names as migrations do, and gives every count up before it becomes a burden, see {@link readLosses}.
  *
  * @throws ManageDbError the connection's codes
  * @example
- * const { losses, irreversible } = await planLosses(target, [{ migration, direction: 'down' }]);
+ * const losses = await planLosses(target, [{ migration, direction: 'down' }]);
  */
 export async function planLosses(
   target: Target,
   steps: readonly MigrationStep[],
   { signal, ...limits }: CountingLimits & { readonly signal?: AbortSignal | undefined } = {},
-): Promise<PlannedLosses> {
+): Promise<readonly Loss[]> {
   const parts = steps.flatMap(({ migration, direction }) => migration[direction] ?? []);
-  const irreversible = steps
-    .filter(({ migration, direction }) => migration[direction] === null)
-    .map(({ migration: { version, name } }) => ({ version, name }));
-  const losses = await withConnection(target.settings, { signal, searchPath: 'application' }, async (client) => {
+  return withConnection(target.settings, { signal, searchPath: 'application' }, async (client) => {
     await client.query('begin transaction isolation level repeatable read, read only');
     return readLosses(
       client,
@@ -39,5 +27,4 @@ export async function planLosses(
       limits,
     );
   });
-  return { losses, irreversible, needsBackup: target.isProtected };
 }

@@ -9,6 +9,7 @@ import type { DatabaseProperties } from '../../backup/manifest.js';
 import { readDatabaseProperties } from '../../database-state/database-properties.js';
 import { readSizeOf } from '../../restore/space-needed.js';
 import { type AppliedRecord, readHistory } from '../history.js';
+import { newestVersion } from '../migration-files.js';
 
 /** The database that migrations are meant for. */
 export interface LiveDatabase {
@@ -32,14 +33,14 @@ export function readLiveDatabase({ settings, database, serverMajor }: Target): P
         hint: 'See what is there: manage_db doctor',
       });
     }
-    const versions = (await readHistory(db)).applied.map(({ version }) => version);
+    const live = await readLiveHistory(db);
     return {
       ...{ properties, serverMajor },
       extensions: await readExtensions(db),
       bytes: (await readSizeOf(db, database)) ?? 0,
-      head: versions.sort().at(-1) ?? null,
-      history: await readAppliedHere(db),
-      fingerprint: fingerprintOf(await readLiveHistory(db)),
+      head: newestVersion(live.applied.map(({ version }) => version)),
+      history: asText(live.applied),
+      fingerprint: fingerprintOf(live),
     };
   });
 }

@@ -1,8 +1,8 @@
-import { lstatSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 import type { Workspace } from '../../../../config/workspace.js';
 import { codeOf, ManageDbError } from '../../../errors.js';
-import { beginsWith } from '../../../files.js';
+import { foreignFile, noPlainFile } from '../../../own-file.js';
 
 /** What a snapshot begins with: nothing else is written over. */
 export const FIRST_LINE =
@@ -29,15 +29,12 @@ export function checkSchemaFile(
 }
 
 function problemOf(wanted: string, { root, migrationsDir }: Pick<Workspace, 'root' | 'migrationsDir'>): string | null {
-  const stats = lstatSync(wanted, { throwIfNoEntry: false });
-  if (stats?.isSymbolicLink() === true) return 'it is a symbolic link';
-  if (stats?.isFile() === false) return 'it is no regular file';
+  const odd = noPlainFile(wanted);
+  if (odd !== null) return odd;
   const real = realPathOf(wanted);
   if (!isBelow(real, realPathOf(root))) return `that is outside of the workspace ${root}`;
   if (isBelow(real, realPathOf(migrationsDir))) return 'that is in the folder of the migrations';
-  return stats === undefined || beginsWith(wanted, FIRST_LINE)
-    ? null
-    : 'there is a file that manage_db has not written';
+  return foreignFile(wanted, FIRST_LINE);
 }
 
 /** Of what is not there yet: by the links of the folders above it. */

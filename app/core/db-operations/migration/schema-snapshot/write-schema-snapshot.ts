@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { getWorkspace } from '../../../../config/workspace.js';
 import { ManageDbError, messageOf } from '../../../errors.js';
-import { writeFileAtomically } from '../../../files.js';
+import { readIfThere } from '../../../files.js';
+import { writeOwnFile } from '../../../own-file.js';
 import type { OperationControls } from '../../../progress.js';
 import type { Target } from '../../../safety/gate.js';
 import { readDatabaseProperties } from '../../database-state/database-properties.js';
@@ -80,12 +80,9 @@ function footer(applied: readonly { readonly version: string; readonly name: str
 /** Whether it had to be written. */
 function write(path: string, text: string): boolean {
   try {
-    const isThere = existsSync(path);
     // Git may have changed the line ends
-    if (isThere && readFileSync(path, 'utf8').replaceAll('\r\n', '\n') === text.replaceAll('\r\n', '\n')) return false;
-    // it is read by others, and keeps the mode that somebody has given it
-    if (isThere) writeFileAtomically(path, text);
-    else writeFileAtomically(path, text, 0o644);
+    if (readIfThere(path)?.replaceAll('\r\n', '\n') === text.replaceAll('\r\n', '\n')) return false;
+    writeOwnFile(path, text);
     return true;
   } catch (error) {
     throw new ManageDbError('UNREADABLE_FILE', `The schema cannot be written to ${path}: ${messageOf(error)}.`, {

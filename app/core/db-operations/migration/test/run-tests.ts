@@ -1,20 +1,18 @@
 import { getWorkspace } from '../../../../config/workspace.js';
 import type { Queryable } from '../../../../database/queryable.js';
-import { withConnection, withMaintenanceConnection } from '../../../../services/with-connection.js';
+import { withConnection } from '../../../../services/with-connection.js';
 import { ManageDbError } from '../../../errors.js';
 import { type OperationControls, stopIfAborted } from '../../../progress.js';
 import type { Target } from '../../../safety/gate.js';
 import type { DatabaseProperties } from '../../backup/manifest.js';
 import { readDatabaseProperties } from '../../database-state/database-properties.js';
 import { explained } from '../../failure.js';
-import { dropAbandonedScratchDatabases } from '../../scratch/scratch-database.js';
-import { withScratchDatabase } from '../../scratch/with-scratch-database.js';
 import { readHistory } from '../history.js';
 import { type Migration, readMigrations, versionKey } from '../migration-files.js';
 import { runSteps } from '../runner.js';
-import { takeSettings } from '../trial/database-settings.js';
 import { schemaReader } from '../trial/schema-state.js';
-import { refuseServerWide, watchServer } from '../trial/server-wide.js';
+import { refuseServerWide } from '../trial/server-wide.js';
+import { withTrialDatabase } from '../trial/trial-database.js';
 import { type ChosenMigrations, chooseMigrations } from './choose-migrations.js';
 import { type TestedMigration, testOne, untested } from './test-one.js';
 
@@ -82,25 +80,14 @@ interface Testing {
 }
 
 function onScratch(target: Target, testing: Testing): Promise<Pick<TestedMigrations, 'tested' | 'warnings'>> {
-  const { settings, database, serverMajor } = target;
   const { onProgress, signal } = testing.options;
-  if (serverMajor === null) {
-    throw new ManageDbError('SERVER_UNAVAILABLE', 'The version of the server is not known.', {
-      hint: 'manage_db doctor',
-    });
-  }
-  return withMaintenanceConnection(settings, async (maintenance) => {
-    await dropAbandonedScratchDatabases(maintenance);
-    stopIfAborted(signal);
+  const properties = (maintenance: Queryable) => {
     onProgress?.({ step: 'creating a scratch database' });
-    const properties = await propertiesFor(maintenance, database);
-    return withScratchDatabase(maintenance, { settings, serverMajor, properties }, async ({ name }) => {
-      const warnings = await takeSettings(maintenance, name, properties);
-      const { result: tested, changes } = await watchServer(maintenance, database, () =>
-        testAll(target, name, testing),
-      );
-      return { tested, warnings: [...warnings, ...changes] };
-    });
+    return propertiesFor(maintenance, target.database);
+  };
+  return withTrialDatabase(target, { properties, signal }, async (trial) => {
+    const tested = await trial.watched(() => testAll(target, trial.name, testing));
+    return { tested, warnings: trial.warnings() };
   });
 }
 

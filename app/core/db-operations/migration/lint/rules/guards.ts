@@ -6,6 +6,8 @@ import {
   statementObjects,
   walkTree,
 } from '../../../../../services/sql-script.js';
+import { nextCommand } from '../../../../next-command.js';
+import { shellQuote } from '../../../../shell-quote.js';
 import { type Hit, quoted, sqlName } from '../finding.js';
 import type { LintRule, StatementContext } from '../statement-context.js';
 
@@ -137,8 +139,8 @@ function toPublic(what: string): Hit {
 }
 
 /** A trigger that manage_db answers for is changed where it is declared: else the next check calls it drift. */
-function managedTriggers({ statement, facts }: StatementContext): readonly Hit[] {
-  return changedTriggers(statement.node).flatMap(({ name, table, verb, rewrite }) => {
+function managedTriggers({ statement, facts, environment }: StatementContext): readonly Hit[] {
+  return changedTriggers(statement.node, environment).flatMap(({ name, table, verb, rewrite }) => {
     const isManaged = facts.triggers.some((one) => one.name === name && isSame(one.table, table));
     if (!isManaged) return [];
     return [
@@ -155,7 +157,7 @@ function managedTriggers({ statement, facts }: StatementContext): readonly Hit[]
 }
 
 /** With CASCADE the trigger goes along, and nobody has named it. */
-function managedFunctions({ statement, facts }: StatementContext): readonly Hit[] {
+function managedFunctions({ statement, facts, environment }: StatementContext): readonly Hit[] {
   const isCascade = readNode(statement.node, { DropStmt: ({ behavior }) => behavior === 'DROP_CASCADE' }) ?? false;
   if (!isCascade) return [];
   return statementObjects(statement.node).flatMap((one) => {
@@ -168,7 +170,7 @@ function managedFunctions({ statement, facts }: StatementContext): readonly Hit[
         cost: 'instant',
         table,
         message: `drop ${one.kind} ${sqlName(one)} … CASCADE also drops trigger ${quoted(name)}${table === null ? '' : ` on ${sqlName(table)}`}: manage_db manages it, and the next verify-db-triggers reports it.`,
-        rewrite: '-- manage_db apply-db-triggers, after the declaration',
+        rewrite: applyDeclared(environment),
       }),
     );
   });
@@ -181,12 +183,14 @@ interface ChangedTrigger {
   readonly rewrite: string;
 }
 
-function changedTriggers(node: Node): readonly ChangedTrigger[] {
-  const change = (verb: string, name: string, table: NamedRelation, command: string) => ({
-    name,
-    table,
-    verb,
-    rewrite: `-- manage_db ${command}`,
+function changedTriggers(node: Node, environment: string): readonly ChangedTrigger[] {
+  const commanded = (verb: string, name: string, table: NamedRelation) => {
+    const words = `${verb}-db-trigger ${shellQuote(name)} --table ${shellQuote(sqlName(table))}`;
+    return { name, table, verb, rewrite: `-- ${nextCommand(words, environment)}` };
+  };
+  const declared = (verb: string, name: string, table: NamedRelation) => ({
+    ...{ name, table, verb },
+    rewrite: applyDeclared(environment),
   });
   return (
     readNode<readonly ChangedTrigger[]>(node, {
@@ -194,31 +198,28 @@ function changedTriggers(node: Node): readonly ChangedTrigger[] {
         removeType !== 'OBJECT_TRIGGER'
           ? []
           : statementObjects(node).flatMap((one) =>
-              one.type === 'part of table'
-                ? [change('drop', one.name, one.table, `drop-db-trigger ${one.name} --table ${sqlName(one.table)}`)]
-                : [],
+              one.type === 'part of table' ? [commanded('drop', one.name, one.table)] : [],
             ),
       CreateTrigStmt: ({ replace, trigname = '', relation }) =>
-        replace
-          ? [change('create or replace', trigname, tableOf(relation), 'apply-db-triggers, after the declaration')]
-          : [],
+        replace ? [declared('create or replace', trigname, tableOf(relation))] : [],
       RenameStmt: ({ renameType, relation, subname = '' }) =>
-        renameType === 'OBJECT_TRIGGER'
-          ? [change('rename', subname, tableOf(relation), 'apply-db-triggers, after the declaration')]
-          : [],
+        renameType === 'OBJECT_TRIGGER' ? [declared('rename', subname, tableOf(relation))] : [],
       AlterTableStmt: ({ relation, cmds = [] }) =>
         cmds.flatMap((command) => {
           const one: AlterTableCmd = 'AlterTableCmd' in command ? command.AlterTableCmd : {};
           const table = tableOf(relation);
           const { subtype, name = '' } = one;
-          const flags = `${name} --table ${sqlName(table)}`;
-          if (subtype === 'AT_DisableTrig') return [change('disable', name, table, `disable-db-trigger ${flags}`)];
+          if (subtype === 'AT_DisableTrig') return [commanded('disable', name, table)];
           return subtype === 'AT_EnableTrig' || subtype === 'AT_EnableAlwaysTrig' || subtype === 'AT_EnableReplicaTrig'
-            ? [change('enable', name, table, `enable-db-trigger ${flags}`)]
+            ? [commanded('enable', name, table)]
             : [];
         }),
     }) ?? []
   );
+}
+
+function applyDeclared(environment: string): string {
+  return `-- after the declaration: ${nextCommand('apply-db-triggers', environment)}`;
 }
 
 function tableOf(relation: { readonly schemaname?: string; readonly relname?: string } | undefined): NamedRelation {

@@ -1,12 +1,13 @@
 import type { AlterTableCmd, Node, RangeVar } from 'libpg-query';
 import { isOn, type NamedRelation, type NodeReaders, readNode } from '../../../../../services/sql-script.js';
+import { nextCommand } from '../../../../next-command.js';
 import { type Hit, quoted, sqlName } from '../finding.js';
 import type { LintRule, StatementContext } from '../statement-context.js';
 
 /** What others wait for, and squawk does not speak of. What the run itself has created nobody waits for. */
 export const locking: LintRule = (context) => readNode(context.statement.node, readersFor(context)) ?? [];
 
-function readersFor({ isNew, locks, statement }: StatementContext): NodeReaders<readonly Hit[]> {
+function readersFor({ isNew, locks, statement, environment }: StatementContext): NodeReaders<readonly Hit[]> {
   const onOld = (relation: RangeVar | undefined, hit: (name: string, table: NamedRelation) => Hit): readonly Hit[] => {
     const table = { schema: relation?.schemaname ?? null, name: relation?.relname ?? '' };
     return isNew(table) ? [] : [{ ...hit(sqlName(table), table), table }];
@@ -87,7 +88,7 @@ function readersFor({ isNew, locks, statement }: StatementContext): NodeReaders<
         severity: 'notice',
         cost: 'instant',
         message: `CREATE TRIGGER waits for every transaction that writes into ${name}, and writers wait behind it.`,
-        rewrite: `-- declare ${quoted(trigname)} in triggers/: manage_db apply-db-triggers`,
+        rewrite: `-- declare ${quoted(trigname)} in triggers/: ${nextCommand('apply-db-triggers', environment)}`,
       })),
     CreateStmt: ({ inhRelations = [], partbound, relation }) => {
       const [parent] = inhRelations;

@@ -1,30 +1,18 @@
-import { getWorkspace } from '../../../config/workspace.js';
-import { pinned } from '../../../services/catalog-path.js';
-import { shownPath } from '../../../services/sql-script.js';
-import { findSquawk, runSquawk, type SquawkFinding } from '../../../services/squawk.js';
-import { withConnection } from '../../../services/with-connection.js';
-import { currentEnv } from '../../environment.js';
-import { normalizeEnv } from '../../environment-names.js';
-import { type ErrorCode, ManageDbError, messageOf } from '../../errors.js';
-import { guarded, type OperationOptions, type Target } from '../../safety/gate.js';
-import { readPacks } from '../trigger-work/packs.js';
-import { CreatedRelations } from './lint/created-relations.js';
-import { type LintedStatement, type LintFinding, SEVERITIES, type Severity, sqlName } from './lint/finding.js';
-import { lintPart } from './lint/lint-part.js';
-import { readParts } from './lint/lint-parts.js';
-import {
-  type LiveDatabase,
-  type LiveFacts,
-  type ManagedTrigger,
-  NOTHING_KNOWN,
-  readLiveFacts,
-} from './lint/live-facts.js';
-import { namesIn, type ParsedPart, parsePart } from './lint/parse-parts.js';
-import { EXCLUDED } from './lint/squawk-rules.js';
+import { getWorkspace } from '../../../../config/workspace.js';
+import { shownPath } from '../../../../services/sql-script.js';
+import { findSquawk, runSquawk, type SquawkFinding } from '../../../../services/squawk.js';
+import { messageOf } from '../../../errors.js';
+import type { OperationControls } from '../../../progress.js';
+import { readPacks } from '../../trigger-work/packs.js';
+import { CreatedRelations } from './created-relations.js';
+import { type LintedStatement, type LintFinding, SEVERITIES, type Severity, sqlName } from './finding.js';
+import { lintPart } from './lint-part.js';
+import { readParts } from './lint-parts.js';
+import { type LiveDatabase, type LiveFacts, type ManagedTrigger, NOTHING_KNOWN, readLiveFacts } from './live-facts.js';
+import { namesIn, type ParsedPart, parsePart } from './parse-parts.js';
+import { EXCLUDED } from './squawk-rules.js';
 
-export type { Blocks, LintedStatement, LintFinding, Severity } from './lint/finding.js';
-
-export interface LintOptions extends Pick<OperationOptions, 'env' | 'signal' | 'onTarget' | 'onProgress'> {
+export interface LintSelection {
   /** Paths of SQL files. None: the migrations that are pending, or all where the database cannot be asked. */
   readonly files?: readonly string[] | undefined;
   /** Also the migrations that were applied. */
@@ -50,66 +38,11 @@ export interface LintResult {
   readonly warnings: readonly string[];
 }
 
-/** Asking must not queue up behind work. */
-const LOCK_TIMEOUT = '2s';
-
-/** Without a database that can be asked there is less to say, and no reason to say nothing. */
-const OUT_OF_REACH: readonly ErrorCode[] = [
-  'MISSING_SETTING',
-  'CONNECTION_REFUSED',
-  'CONNECTION_TIMEOUT',
-  'CONNECTION_LOST',
-  'HOST_NOT_FOUND',
-  'SSL_FAILED',
-  'AUTHENTICATION_FAILED',
-  'PERMISSION_DENIED',
-  'DATABASE_MISSING',
-  'TOO_MANY_CONNECTIONS',
-  'SERVER_UNAVAILABLE',
-  'TARGET_SESSION_ATTRS',
-  'EMBEDDED_SERVER_FAILED',
-];
-
-/**
- * Reads migrations as a careful colleague would: what they destroy, what they lock, whom that keeps waiting and for how
- * long, as large as the tables are now, and how it is done safely. Executes nothing of them.
- *
- * @throws ManageDbError `UNREADABLE_FILE`, `INVALID_CONFIGURATION` for files that are no migrations, `INTERRUPTED`
- * @example
- * const { findings } = await lintMigrations({ env: 'production' });
- * const grave = findings.filter(({ severity }) => severity === 'error');
- */
-export async function lintMigrations(options: LintOptions = {}): Promise<LintResult> {
-  try {
-    return await guarded('lint-db-migration', options, (target) => lintFor(target, options));
-  } catch (error) {
-    if (!(error instanceof ManageDbError) || !OUT_OF_REACH.includes(error.code)) throw error;
-    const environment = normalizeEnv(options.env ?? currentEnv());
-    const which = options.files?.length ? '' : ' All migrations were linted, pending or not.';
-    return new Linting(environment, options, [
-      `The database of ${environment} could not be asked, so the sizes of its tables are not known.${which} ${error.message}`,
-    ]).run(null, null);
-  }
-}
-
-function lintFor(target: Target, options: LintOptions): Promise<LintResult> {
-  const { settings, environment, serverVersion, host, port, database: name } = target;
-  return withConnection(settings, { signal: options.signal, searchPath: 'application' }, async (client) => {
-    // no transaction: what cannot be read must not keep us from reading the rest
-    await client.query(`set default_transaction_read_only = on; set lock_timeout = '${LOCK_TIMEOUT}'`);
-    const result = await new Linting(environment, options, []).run(
-      { application: client, catalog: pinned(client) },
-      serverVersion,
-    );
-    return { ...result, database: { environment, host, port, name } };
-  });
-}
-
-/** One call of {@link lintMigrations}. */
-class Linting {
+/** The work of `lint-db-migration`, without the gate and the connection. */
+export class Linting {
   constructor(
     private readonly environment: string,
-    private readonly options: LintOptions,
+    private readonly options: LintSelection & Pick<OperationControls, 'signal'>,
     private readonly warnings: string[],
   ) {}
 
@@ -130,7 +63,8 @@ class Linting {
       // migrations that were applied long ago have created what is in use by now
       const known = all || part.direction === 'down' ? new CreatedRelations() : created;
       const squawk = program === null ? [] : await this.squawk(program, part, { folder: root, serverVersion });
-      findings.push(...(await lintPart(part, { created: known, facts, squawk, warn: this.warn })));
+      const { environment, warn } = this;
+      findings.push(...(await lintPart(part, { environment, created: known, facts, squawk, warn })));
     }
     return {
       findings,
