@@ -207,6 +207,26 @@ describe('a restore of tables in place', function () {
     expect(await fingerprint()).to.equal(before);
   });
 
+  it('goes on with the numbers of a column of a domain, and of numeric', async () => {
+    await client.query(`create domain number as bigint; create domain positive as number check (value > 0);
+      create table tickets (id positive primary key, part numeric, what text);
+      create sequence ticket_numbers owned by tickets.id; alter table tickets alter id set default nextval('ticket_numbers');
+      create sequence part_numbers maxvalue 1000 owned by tickets.part; alter table tickets alter part set default nextval('part_numbers');
+      insert into tickets (what) select 'ticket ' || n from generate_series(1, 10) n;
+      insert into tickets values (50, 1e30, 'by hand')`);
+    await backup();
+    await client.query('drop table tickets');
+    const { inPlace, warnings } = await restore({ tables: ['tickets'] });
+    expect(inPlace?.sequences).to.deep.equal([
+      { sequence: 'public.part_numbers', next: '11', from: 'backup' },
+      { sequence: 'public.ticket_numbers', next: '51', from: 'rows' },
+    ]);
+    expect(warnings.join('\n')).to.contain('public.ticket_numbers');
+    expect(await rows(`insert into tickets (what) values ('new') returning id, part`)).to.deep.equal([
+      { id: '51', part: '11' },
+    ]);
+  });
+
   it('replaces all partitions of a partitioned table, or a single one', async () => {
     await backup();
     const before = await fingerprint();

@@ -236,6 +236,19 @@ describe('updating the schema of a database', () => {
       expect(await different()).to.deep.equal([]);
     });
 
+    it('goes on with new numbers of a column of a domain', async () => {
+      const present = `create domain number as bigint; create table tickets (id number primary key, what text);
+        insert into tickets select n, 'ticket' from generate_series(1, 20) n`;
+      await prepare(
+        `${present}; create sequence numbers owned by tickets.id; alter table tickets alter id set default nextval('numbers')`,
+        present,
+      );
+      expect((await update()).warnings).to.deep.equal([
+        'The sequence public.numbers goes on after the rows that are there: it gives 21 next.',
+      ]);
+      await to.query(`insert into tickets (what) values ('new')`);
+    });
+
     it('changes nothing when a statement in the middle fails, and shows which', async () => {
       await prepare(
         `${OLD} ${CHANGES} truncate clinic.visits; alter table clinic.visits add constraint recent check (at > '2026-06-01')`,
