@@ -59,18 +59,37 @@ export async function forgetRecords(contents: Queryable, { isSameEnvironment }: 
   await emptyOperationLog(contents);
 }
 
-/** Once more after the swap: somebody may have engaged it in between. */
-export function carryKillSwitch(present: Queryable, contents: Queryable): Promise<void> {
-  return carryTable(present, contents, 'kill_switch');
+/**
+ * Once more after the swap: somebody may have engaged it in between, on either side. What is engaged stays so until it is
+ * released by somebody, which is never taken back, so that whichever side knows of it is right.
+ *
+ * @param contents the live database by now
+ */
+export async function carryKillSwitch(previous: Queryable, contents: Queryable): Promise<void> {
+  await contents.query(ADD_ENGAGEMENTS, [await rowsOf(previous, 'kill_switch')]);
 }
 
+/** One statement: at no moment is nothing engaged. */
+const ADD_ENGAGEMENTS = `
+  insert into manage_db.kill_switch as known
+  select * from pg_catalog.jsonb_populate_recordset(null::manage_db.kill_switch, $1::jsonb)
+  on conflict (id) do update set released_at = excluded.released_at, released_by = excluded.released_by,
+    release_actor = excluded.release_actor, release_reason = excluded.release_reason
+  where known.released_at is null and excluded.released_at is not null`;
+
 async function carryTable(present: Queryable, contents: Queryable, table: string): Promise<void> {
-  const { rows } = await present.query<{ all: string }>(
-    `select coalesce(pg_catalog.jsonb_agg(t), '[]')::text as all from manage_db.${table} t`,
-  );
+  const all = await rowsOf(present, table);
   await contents.query(`delete from manage_db.${table}`);
   await contents.query(
     `insert into manage_db.${table} select * from pg_catalog.jsonb_populate_recordset(null::manage_db.${table}, $1::jsonb)`,
-    [rows[0]?.all ?? '[]'],
+    [all],
   );
+}
+
+/** As JSON. */
+async function rowsOf(db: Queryable, table: string): Promise<string> {
+  const { rows } = await db.query<{ all: string }>(
+    `select coalesce(pg_catalog.jsonb_agg(t), '[]')::text as all from manage_db.${table} t`,
+  );
+  return rows[0]?.all ?? '[]';
 }

@@ -53,7 +53,6 @@ export interface Copied extends Placed {
   readonly quarantined: Quarantined;
   /** What has run in it before it took its place. */
   readonly hooks: readonly RanHook[];
-  readonly warnings: readonly string[];
 }
 
 /** A scratch database on its way to be the copy. */
@@ -94,7 +93,7 @@ export class CopyInTheMaking {
     scratch: string,
     maintenance: Client,
     tables: readonly CopiedTableRows[],
-  ): Promise<Omit<Copied, keyof Placed>> {
+  ): Promise<Omit<Copied, 'previousDatabase' | 'previousUntil'>> {
     const { target, planned, request } = this.copying;
     const { source, settings, hooks: ready } = planned;
     const { controls, from, to } = request;
