@@ -4,6 +4,7 @@ import {
 } from '../../../../database/catalog/constraint-trigger-modes.js';
 import { readFiringTables } from '../../../../database/catalog/firing-tables.js';
 import { readForeignMaterializedViews } from '../../../../database/catalog/foreign-materialized-views.js';
+import { readServerStart } from '../../../../database/catalog/server-start.js';
 import { readTableParts } from '../../../../database/catalog/table-parts.js';
 import type { Queryable } from '../../../../database/queryable.js';
 import { grantAccess } from '../../../../database/records/access-roles.js';
@@ -80,8 +81,8 @@ export async function fill(filling: Filling): Promise<StreamedCopy> {
 }
 
 /** Whether the server of the scratch database could lack something that definitions need, or the login the right to it. */
-async function mayFail({ blueprint: { settings }, copy: { target } }: Filling, scratch: Queryable): Promise<boolean> {
-  const isSameServer = JSON.stringify(settings.hosts) === JSON.stringify(target.hosts);
+async function mayFail({ blueprint }: Filling, scratch: Queryable): Promise<boolean> {
+  const isSameServer = (await readServerStart(blueprint.db)) === (await readServerStart(scratch));
   const { rows } = await scratch.query<{ is: boolean }>(
     `select pg_catalog.current_setting('is_superuser')::pg_catalog.bool as is`,
   );
