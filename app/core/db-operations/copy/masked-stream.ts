@@ -21,7 +21,9 @@ export class MaskedStream {
       if (this.select === null) throw new Error('The rows of a masked copy are selected when it is known how.');
       return this.select(table);
     },
-    prepareSource: (client) => setMaskingSalt(client, this.masking.salt),
+    prepareSource: async (client) => {
+      if (this.masking.salt !== null) await setMaskingSalt(client, this.masking.salt);
+    },
     sequences: 'from-data',
   };
 

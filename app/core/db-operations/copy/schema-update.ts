@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Client } from 'pg';
 import { withMaintenanceConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
@@ -29,6 +30,8 @@ export type { StatementRisk } from './schema-update/risks.js';
 export interface PlanningOptions extends OperationControls {
   /** Also owners, grants and default privileges become as in the source. By default the target keeps its own. */
   readonly withGrants?: boolean | undefined;
+  /** Given the session in which `from` is read, at the moment of which the plan will be. What it throws ends the planning. */
+  readonly onSnapshot?: (db: Client) => Promise<void>;
 }
 
 export interface ApplyingOptions extends OperationControls {
@@ -67,10 +70,11 @@ export interface SchemaUpdated {
 export async function planSchemaUpdate(
   from: Target,
   to: Target,
-  { withGrants = false, ...controls }: PlanningOptions,
+  { withGrants = false, onSnapshot, ...controls }: PlanningOptions,
 ): Promise<SchemaUpdatePlan> {
   try {
     return await withSides(from, to, controls, async (sides) => {
+      await onSnapshot?.(sides.from.client);
       sides.onProgress({ step: 'comparing definitions' });
       const salt = randomBytes(16).toString('hex');
       const [ours, present] = await onBoth(sides, async ({ client, major }) => readPresent(client, { salt, major }));
