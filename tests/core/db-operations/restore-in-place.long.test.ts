@@ -9,6 +9,7 @@ import { showOperationLog } from '../../../app/core/db-operations/operation-log.
 import { closeEngines } from '../../../app/services/database-service.js';
 import { openClient } from '../../database/open-client.js';
 import { hasSaid, startProgram } from '../../support/child-program.js';
+import { endKeeper } from '../../support/end-keeper.js';
 import { type RestoresInPlace, restoresInPlace } from '../../support/restores-in-place.js';
 import type { ScratchDatabase } from '../../support/scratch-database.js';
 import { dropLogins, scratchLogin } from '../../support/scratch-login.js';
@@ -205,6 +206,23 @@ describe('a restore of tables in place', function () {
     await client.query('drop table visits_2025');
     expect((await restore({ tables: ['visits_2025'] })).inPlace?.made).to.deep.equal(['public.visits_2025']);
     expect(await fingerprint()).to.equal(before);
+  });
+
+  it('changes nothing when the session that keeps others out has ended', async () => {
+    await backup();
+    await client.query('delete from visits');
+    const ending: Promise<unknown>[] = [];
+    const error = await failing({
+      tables: ['visits'],
+      onProgress: ({ step }) => {
+        if (step === 'backing up what is there') ending.push(endKeeper(database.name));
+      },
+    });
+    await Promise.all(ending);
+    expect(error.code).to.equal('CONNECTION_LOST');
+    expect(error.message).to.match(/keeps others out of .* has ended\. .* was not changed\.$/);
+    expect(await count('visits')).to.equal(0);
+    expect(await backups()).to.have.length(1);
   });
 
   it('goes on with the numbers of a column of a domain, and of numeric', async () => {

@@ -12,6 +12,7 @@ import { restoreDatabase } from '../../../app/core/db-operations/restore.js';
 import type { ManageDbError } from '../../../app/core/errors.js';
 import { closeEngines } from '../../../app/services/database-service.js';
 import { breakableWay } from '../../support/breakable-way.js';
+import { endKeeper } from '../../support/end-keeper.js';
 import { failureOf } from '../../support/failure-of.js';
 import { ownServer } from '../../support/own-server.js';
 import { type SchemaUpdatePair, schemaUpdatePair } from '../../support/schema-update-pair.js';
@@ -327,6 +328,22 @@ describe('updating the schema of a database', () => {
       expect(code).to.equal('DRIFT');
       expect(message).to.include('table public.mine');
       expect(await isThere('clinic.doctors')).to.equal(false);
+    });
+
+    it('changes nothing when the session that keeps others out has ended', async () => {
+      await prepare(`${OLD} create table clinic.wards (id int)`, OLD);
+      let ended: Promise<unknown> | null = null;
+      const { code, message } = await failureOf(
+        update({
+          onProgress: ({ step }) => {
+            if (step === 'locking the tables') ended ??= endKeeper(to.name);
+          },
+        }),
+      );
+      await ended;
+      expect(code).to.equal('CONNECTION_LOST');
+      expect(message).to.match(/keeps others out of .* has ended\. The schema of .* was not changed\.$/);
+      expect((await to.query(`select from pg_class where relname = 'wards'`)).rowCount).to.equal(0);
     });
 
     it('looks at the kill switch again before it commits', async () => {

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import type { Client } from 'pg';
-import { withMaintenanceConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
@@ -12,7 +11,7 @@ import { undefinedOf } from '../compare/incomparable.js';
 import { onBoth, withSides } from '../compare/side.js';
 import { searchPathOf } from '../database-state/search-path.js';
 import { explained } from '../failure.js';
-import { lockRestoreOf } from '../scratch/scratch-database.js';
+import { whileOthersAreKeptOut } from '../scratch/keep-others-out.js';
 import { lockPatience } from '../trigger-work/in-trigger-transaction.js';
 import { applyUpdate } from './schema-update/apply-update.js';
 import type { AppliedUpdate } from './schema-update/applying.js';
@@ -132,12 +131,11 @@ export async function applySchemaUpdate(
   refuseObstacles(to, plan);
   if (!allowDataLoss) refuseLosses(to, plan.losses);
   const safety = await SafetyBackup.prepare(to, { label: 'before a schema update', encryption: null }, controls);
-  const applied = await withMaintenanceConnection(to.settings, async (maintenance) => {
-    // a restore would put another database in its place
-    await lockRestoreOf(maintenance, to.database);
+  // a restore would put another database in its place
+  const applied = await whileOthersAreKeptOut(to, null, async (stillAlone) => {
     try {
       const patience = lockPatience({ lockTimeoutMs, lockBudgetMs });
-      return await applyUpdate({ target: to, plan, allowDataLoss, patience, safety, controls });
+      return await applyUpdate({ target: to, plan, allowDataLoss, patience, safety, stillAlone, controls });
     } catch (error) {
       if (error instanceof UnknownOutcome) {
         throw safety.id === null ? error : error.saying(`What ${to.database} was is backup ${safety.id}.`);

@@ -13,9 +13,9 @@ import type { SafetyBackup } from '../backup/safety-backup.js';
 import { CURRENT_TRANSACTION, isCommitted, UnknownOutcome } from '../commit-outcome.js';
 import { explained } from '../failure.js';
 import { refuseIfChanged } from '../restore/recheck.js';
+import type { StillAlone } from '../scratch/keep-others-out.js';
 import { areDefinitionsAsSeen, isAllAsSeen, type Seen, see } from './as-seen.js';
 import { changedMeanwhile, type DropPlan, type DroppedObject, isSamePlan, planDrop } from './drop-plan.js';
-import type { StillAlone } from './keep-others-out.js';
 import { lockTimeout } from './lock-timeout.js';
 import { tooManyLocks } from './too-many-locks.js';
 

@@ -29,7 +29,7 @@ export async function updateInTransaction(
   applying: ApplyingUpdate,
   attempt: Attempt,
 ): Promise<{ readonly xid: string; readonly applied: AppliedUpdate }> {
-  const { target, plan, allowDataLoss, safety, controls } = applying;
+  const { target, plan, allowDataLoss, safety, stillAlone, controls } = applying;
   const step = (text: string) => {
     stopIfAborted(controls.signal);
     controls.onProgress?.({ step: text });
@@ -56,6 +56,7 @@ export async function updateInTransaction(
   }
   step('updating the schema');
   const done = await update();
+  await stillAlone();
   await refuseIfChanged(client, target, 'the schema update');
   stopIfAborted(controls.signal);
   return { xid, applied: { ...done, losses } };
