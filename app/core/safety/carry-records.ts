@@ -1,6 +1,6 @@
 import type { Queryable } from '../../database/queryable.js';
 import { readObservation } from '../../database/records/observation.js';
-import { ownTables } from '../../database/records/own-tables.js';
+import { OF_CONTENTS, ownTables } from '../../database/records/own-tables.js';
 import { carryOperationLog, emptyOperationLog } from './operation-log/carry-over.js';
 
 /** manage_db's tables about a database's present, not about its contents. */
@@ -31,7 +31,7 @@ export async function writeHistory(contents: Queryable, history: string): Promis
  * @param contents a scratch database, which is ours, with the schema manage_db of the live one
  */
 export async function carryDefinitionRecords(present: Queryable, contents: Queryable): Promise<void> {
-  for (const table of ownTables('history', 'definitions')) await carryTable(present, contents, table);
+  for (const table of ownTables('installation', ...OF_CONTENTS)) await carryTable(present, contents, table);
 }
 
 /**

@@ -208,7 +208,7 @@ async function requireExtensions(db: Queryable, target: Target, before: readonly
 
 /** initialize-db applies everything again afterwards. */
 async function forgetMigrations(db: Queryable): Promise<void> {
-  for (const table of ownTables('history').filter((name) => name !== 'schema_versions')) {
+  for (const table of ownTables('history')) {
     const { rows } = await db.query<{ present: boolean }>('select pg_catalog.to_regclass($1) is not null as present', [
       `manage_db.${table}`,
     ]);
