@@ -3,6 +3,7 @@ import { escapeIdentifier } from 'pg';
 import type { MaskingCheck } from '../../../../database/catalog/masking-checks.js';
 import type { Queryable } from '../../../../database/queryable.js';
 import { codeOf, messageOf } from '../../../errors.js';
+import { isOfSearchPath } from '../../database-state/search-path.js';
 import { qualified } from '../../inspection/find-relation.js';
 import type { SelectedColumn } from '../selected-column.js';
 import { familyOf, isTextual } from './column-family.js';
@@ -153,15 +154,10 @@ async function attempt<Row extends Record<string, string>>(
     const code = codeOf(error);
     if (code === undefined || /^(08|40|53|55|57|58|XX)/.test(code)) throw error;
     await back();
-    if (searchPath === null && isOfFunction(error)) return attempt(db, statement, await applicationPath(db));
+    // planning a query looks into the functions of its table's indexes
+    if (searchPath === null && isOfSearchPath(error)) return attempt(db, statement, await applicationPath(db));
     return { isDone: false, why: whyFailed(error, code) };
   }
-}
-
-/** Planning a query looks into the functions of its table's indexes, and they may rely on the search_path. */
-function isOfFunction(error: unknown): boolean {
-  const where = typeof error === 'object' && error !== null && 'where' in error ? error.where : undefined;
-  return typeof where === 'string' && /\bfunction\b/.test(where);
 }
 
 async function applicationPath(db: Queryable): Promise<string> {
