@@ -12,7 +12,7 @@ import { withConnection, withMaintenanceConnection } from '../../../services/wit
 import { ManageDbError } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
 import { type LeftOutParts, partsWithout } from '../backup/left-out-parts.js';
-import { sessionsOf } from '../database-state/sessions.js';
+import { sessionsOf, sessionWords } from '../database-state/sessions.js';
 import { ownSessionsEnded } from '../restore/put-in-place.js';
 import { type Rehearsed, rehearse } from '../restore/rehearsal.js';
 import { EMPTY_DATABASE } from '../restore/space-needed.js';
@@ -176,8 +176,7 @@ async function templateFacts(from: Target, to: Target, source: CopiedSource): Pr
 }
 
 async function usersOf(maintenance: Client, database: string): Promise<string[]> {
-  const sessions = await sessionsOf(maintenance, database);
-  return sessions.map(({ application, pid, user }) => `${application || 'unnamed'} (pid ${pid}, user ${user})`);
+  return (await sessionsOf(maintenance, database)).map(sessionWords);
 }
 
 async function copiesOf({ exists, settings }: Target): Promise<readonly LoggedOperation[]> {

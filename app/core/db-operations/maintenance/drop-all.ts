@@ -1,5 +1,6 @@
 import { escapeIdentifier } from 'pg';
 import { readExtensions } from '../../../database/catalog/extensions.js';
+import { readSubscriptions } from '../../../database/catalog/subscriptions.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { ownTables } from '../../../database/records/own-tables.js';
 import { errorCodeOf, isServerError } from '../../../services/database-errors.js';
@@ -218,12 +219,8 @@ async function forgetMigrations(db: Queryable): Promise<void> {
 
 /** Their slots are on other servers, which may not answer: whether they are dropped too is not for us to say. */
 async function readIdleSubscriptions(db: Queryable): Promise<readonly string[]> {
-  const { rows } = await db.query<{ name: string }>(`
-    select pg_catalog.quote_ident(s.subname) as name from pg_catalog.pg_subscription s
-    join pg_catalog.pg_database d on d.oid = s.subdbid
-    where d.datname = pg_catalog.current_database() order by 1`);
-  return rows.map(
-    ({ name }) => `The subscription ${name} stays, and has no tables any more. To end it: drop subscription ${name};`,
+  return (await readSubscriptions(db)).map(
+    (name) => `The subscription ${name} stays, and has no tables any more. To end it: drop subscription ${name};`,
   );
 }
 

@@ -37,7 +37,7 @@ export async function fill(filling: Filling): Promise<StreamedCopy> {
     controls.onProgress?.({ step: text });
   };
   step('reading the definitions');
-  const position = await readPosition(source.db);
+  const at = await readBegin(source.db);
   await copy.onSnapshot?.(source.db);
   const tables = await chooseTables(filling);
   const foreign = await readForeignMaterializedViews(blueprint.db);
@@ -77,7 +77,7 @@ export async function fill(filling: Filling): Promise<StreamedCopy> {
   const last = (await readAnalyzedLast(lane.target)).map((one) => ({ run: (next: Lane) => analyzeTable(next, one) }));
   await runTasks(last.map(alone), lanes, stop);
   for (const entry of order.eventTriggers) await make(lane, entry);
-  return { tables: copied, unpopulated: foreign.map(qualified), snapshot: source.snapshot, ...position };
+  return { tables: copied, unpopulated: foreign.map(qualified), at };
 }
 
 /** Whether the server of the scratch database could lack something that definitions need, or the login the right to it. */
@@ -149,11 +149,8 @@ async function readSearchPath({ db, settings }: Moment): Promise<string> {
   return properties === null ? '' : searchPathOf(properties);
 }
 
-/** When the snapshot is of, and where the log was then, or shortly after it. */
-async function readPosition(db: Queryable): Promise<Pick<StreamedCopy, 'at' | 'lsn'>> {
-  const { rows } = await db.query<{ at: Date; lsn: string | null }>(`
-    select pg_catalog.now() as at, case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
-      else pg_catalog.pg_current_wal_lsn() end::text as lsn`);
-  const { at = new Date(), lsn = null } = rows[0] ?? {};
-  return { at: at.toISOString(), lsn };
+/** When the transaction has begun, and with it the snapshot. ISO. */
+async function readBegin(db: Queryable): Promise<string> {
+  const { rows } = await db.query<{ at: Date }>('select pg_catalog.now() as at');
+  return (rows[0]?.at ?? new Date()).toISOString();
 }
