@@ -7,7 +7,7 @@ import { carryOperationLog, emptyOperationLog } from './operation-log/carry-over
 const SMALL_TABLES = ['kill_switch', 'access_roles'] as const;
 
 /** What has been applied to a database, as JSON, without who has done it; `null`: it does not say. */
-export async function readHistory(db: Queryable): Promise<string | null> {
+export async function readNamelessHistory(db: Queryable): Promise<string | null> {
   if (!(await readObservation(db)).hasRecords) return null;
   const { rows } = await db.query<{ all: string }>(
     `select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(m) || '{"actor": "masked"}'), '[]')::text as all

@@ -23,7 +23,7 @@ import { holdsPasswords } from './left-out-definitions.js';
 import { entryMaker } from './make-entry.js';
 import { orderOf } from './order.js';
 import { rehearse } from './rehearse.js';
-import { moveSequences, resetSequences } from './sequences.js';
+import { resetSequences, takePositionsOf } from './sequences.js';
 import { chooseTables } from './source-tables.js';
 import type { Filling, Moment, StreamCopy, StreamedCopy } from './stream-copy.js';
 import { runTasks } from './tasks.js';
@@ -58,7 +58,7 @@ export async function fill(filling: Filling): Promise<StreamedCopy> {
   step('copying rows');
   // what triggers number continues behind what is there
   const isNumbered = leaveOut.rows !== 'all';
-  if (isNumbered) await moveSequences(source.db, lane.target);
+  if (isNumbered) await takePositionsOf(source.db, lane.target);
   const firingTables = triggers === 'before' ? await readFiringTables(blueprint.db) : null;
   const copied = await copyRows({ filling, lanes, tables, order, make, parts, firingTables });
   step('making foreign keys, triggers and the rest');
