@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import { type ArmedObject, readForeignSecrets } from '../../../../database/catalog/armed-objects.js';
 import { readRelationsInPlace } from '../../../../database/catalog/tables-in-place.js';
+import { inUndoneSavepoint } from '../../../../database/in-savepoint.js';
 import { PIN_TRANSACTION } from '../../../../services/catalog-path.js';
 import { isServerError } from '../../../../services/database-errors.js';
 import { endWithUs } from '../../../../services/end-with-us.js';
@@ -48,9 +49,8 @@ export async function updateInTransaction(
   if (losses.length > 0 && attempt.part !== 'labels') {
     // what cannot be done is known before hours are spent on a backup
     step('trying it, before the database is backed up');
-    await client.query('savepoint trial');
-    await update();
-    await client.query(`rollback to savepoint trial; ${PIN_TRANSACTION}`);
+    await inUndoneSavepoint(client, update);
+    await client.query(PIN_TRANSACTION);
     step('backing up what is there');
     await safety.make({});
   }
