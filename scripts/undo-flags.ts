@@ -36,6 +36,7 @@ export async function runUndo(
   const result = await undo({ ...operation, name, disconnectUsers, keepPrevious: keeping || undefined });
   return {
     data: result,
+    warnings: result.warnings,
     text: (paint) =>
       [
         `${paint.green('✓')} ${paint.bold(result.database)} is again what was ${result.from}, by ${result.strategy} in ${formatDuration(result.durationMs)}`,

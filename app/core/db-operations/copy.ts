@@ -20,12 +20,13 @@ export type { CopiedTableRows } from './copy/in-the-making.js';
 export type { Quarantined, QuarantinedObject } from './copy/quarantine/quarantine.js';
 export type { CopyOptions } from './copy/request.js';
 
-export interface CopyResult extends Omit<Copied, 'strategy'> {
+export interface CopyResult extends Omit<Copied, 'strategy' | 'plan'> {
   readonly from: string;
   /** Of the target. */
   readonly environment: string;
   readonly database: string;
   readonly strategy: CopyPlan['strategy'];
+  /** The one that was carried out: a template that was not possible any more has become a stream. */
   readonly plan: CopyPlan;
   /** What a schema update has done; `null`: the database was replaced, or nothing was done. */
   readonly updated: SchemaUpdated | null;
@@ -113,9 +114,13 @@ async function replaceTarget(
     const durationMs = Date.now() - startedAt;
     const { strategy } = copied;
     // what the next one of its kind is expected to take
-    const bytes = strategy === plan.strategy ? plan.expected.bytes : (copied.sizeBytes ?? plan.expected.bytes);
+    const { bytes } = copied.plan.expected;
     note({ copy: { from: from.environment, part, strategy, isMasked, bytes, durationMs } });
-    const warnings = [...plan.warnings, ...copied.warnings, ...(isMasked ? [] : readBecameProtected(source, target))];
+    const warnings = [
+      ...copied.plan.warnings,
+      ...copied.warnings,
+      ...(isMasked ? [] : readBecameProtected(source, target)),
+    ];
     return { ...places, ...copied, durationMs, warnings: [...new Set(warnings)] };
   } catch (error) {
     throw error instanceof UnknownOutcome ? error : explained(error, outcome, controls.signal);

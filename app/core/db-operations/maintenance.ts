@@ -2,9 +2,9 @@ import { connectForOperation } from '../../services/database-service.js';
 import { guarded, type OperationOptions } from '../safety/gate.js';
 import type { Check } from './maintenance/check.js';
 import { type DropResult, dropAllObjects, UNCHANGED } from './maintenance/drop-all.js';
-import { whileOthersAreKeptOut } from './maintenance/keep-others-out.js';
 import { type ResetOptions, type ResetResult, resetDatabase } from './maintenance/reset.js';
 import { runChecks } from './maintenance/run-checks.js';
+import { whileOthersAreKeptOut } from './scratch/keep-others-out.js';
 
 export type { Check, CheckStatus } from './maintenance/check.js';
 export type { DropResult } from './maintenance/drop-all.js';

@@ -1,13 +1,13 @@
 import type { Queryable } from '../../database/queryable.js';
 import { readObservation } from '../../database/records/observation.js';
-import { ownTables } from '../../database/records/own-tables.js';
+import { OF_CONTENTS, ownTables } from '../../database/records/own-tables.js';
 import { carryOperationLog, emptyOperationLog } from './operation-log/carry-over.js';
 
 /** manage_db's tables about a database's present, not about its contents. */
 const SMALL_TABLES = ['kill_switch', 'access_roles'] as const;
 
 /** What has been applied to a database, as JSON, without who has done it; `null`: it does not say. */
-export async function readHistory(db: Queryable): Promise<string | null> {
+export async function readNamelessHistory(db: Queryable): Promise<string | null> {
   if (!(await readObservation(db)).hasRecords) return null;
   const { rows } = await db.query<{ all: string }>(
     `select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(m) || '{"actor": "masked"}'), '[]')::text as all
@@ -31,7 +31,7 @@ export async function writeHistory(contents: Queryable, history: string): Promis
  * @param contents a scratch database, which is ours, with the schema manage_db of the live one
  */
 export async function carryDefinitionRecords(present: Queryable, contents: Queryable): Promise<void> {
-  for (const table of ownTables('history', 'definitions')) await carryTable(present, contents, table);
+  for (const table of ownTables('installation', ...OF_CONTENTS)) await carryTable(present, contents, table);
 }
 
 /**
@@ -59,18 +59,37 @@ export async function forgetRecords(contents: Queryable, { isSameEnvironment }: 
   await emptyOperationLog(contents);
 }
 
-/** Once more after the swap: somebody may have engaged it in between. */
-export function carryKillSwitch(present: Queryable, contents: Queryable): Promise<void> {
-  return carryTable(present, contents, 'kill_switch');
+/**
+ * Once more after the swap: somebody may have engaged it in between, on either side. What is engaged stays so until it is
+ * released by somebody, which is never taken back, so that whichever side knows of it is right.
+ *
+ * @param contents the live database by now
+ */
+export async function carryKillSwitch(previous: Queryable, contents: Queryable): Promise<void> {
+  await contents.query(ADD_ENGAGEMENTS, [await rowsOf(previous, 'kill_switch')]);
 }
 
+/** One statement: at no moment is nothing engaged. */
+const ADD_ENGAGEMENTS = `
+  insert into manage_db.kill_switch as known
+  select * from pg_catalog.jsonb_populate_recordset(null::manage_db.kill_switch, $1::jsonb)
+  on conflict (id) do update set released_at = excluded.released_at, released_by = excluded.released_by,
+    release_actor = excluded.release_actor, release_reason = excluded.release_reason
+  where known.released_at is null and excluded.released_at is not null`;
+
 async function carryTable(present: Queryable, contents: Queryable, table: string): Promise<void> {
-  const { rows } = await present.query<{ all: string }>(
-    `select coalesce(pg_catalog.jsonb_agg(t), '[]')::text as all from manage_db.${table} t`,
-  );
+  const all = await rowsOf(present, table);
   await contents.query(`delete from manage_db.${table}`);
   await contents.query(
     `insert into manage_db.${table} select * from pg_catalog.jsonb_populate_recordset(null::manage_db.${table}, $1::jsonb)`,
-    [rows[0]?.all ?? '[]'],
+    [all],
   );
+}
+
+/** As JSON. */
+async function rowsOf(db: Queryable, table: string): Promise<string> {
+  const { rows } = await db.query<{ all: string }>(
+    `select coalesce(pg_catalog.jsonb_agg(t), '[]')::text as all from manage_db.${table} t`,
+  );
+  return rows[0]?.all ?? '[]';
 }

@@ -1,5 +1,6 @@
 import { escapeIdentifier } from 'pg';
 import { conditionSql } from '../../database/catalog/trigger-sql.js';
+import { inUndoneSavepoint } from '../../database/in-savepoint.js';
 import type { Queryable } from '../../database/queryable.js';
 import { codeOf } from '../errors.js';
 import { kindOf, tableName, triggerOn } from './create-trigger.js';
@@ -42,7 +43,7 @@ export async function readConditions(db: Queryable, triggers: readonly Undecided
 /** `null` when one of the conditions cannot be shown on a copy. */
 async function tryOnCopies(db: Queryable, triggers: readonly UndecidedTrigger[]): Promise<string[] | null> {
   try {
-    return await inSavepoint(db, () => printOnCopies(db, triggers));
+    return await inUndoneSavepoint(db, () => printOnCopies(db, triggers));
   } catch (error) {
     if (CANNOT_COPY.has(codeOf(error) ?? '')) return null;
     throw error;
@@ -50,19 +51,9 @@ async function tryOnCopies(db: Queryable, triggers: readonly UndecidedTrigger[])
 }
 
 function onTable(db: Queryable, trigger: UndecidedTrigger): Promise<string> {
-  return inSavepoint(db, () =>
+  return inUndoneSavepoint(db, () =>
     withLockErrors({ tables: [trigger.target], waitsFor: 'writers' }, () => printOnTable(db, trigger)),
   );
-}
-
-/** Always rolled back. */
-async function inSavepoint<T>(db: Queryable, fn: () => Promise<T>): Promise<T> {
-  await db.query('savepoint manage_db_conditions');
-  try {
-    return await fn();
-  } finally {
-    await db.query('rollback to savepoint manage_db_conditions');
-  }
 }
 
 async function printOnCopies(db: Queryable, triggers: readonly UndecidedTrigger[]): Promise<string[]> {

@@ -36,7 +36,7 @@ export interface OwnedLargeObjects {
   readonly oids: readonly number[];
 }
 
-export async function readLargeObjects(db: Queryable): Promise<readonly OwnedLargeObjects[]> {
+export async function readOwnedLargeObjects(db: Queryable): Promise<readonly OwnedLargeObjects[]> {
   const { rows } = await db.query<OwnedLargeObjects>(`
     select pg_catalog.pg_get_userbyid(m.lomowner)::text as owner,
       pg_catalog.pg_has_role(m.lomowner, 'USAGE') as droppable,

@@ -1,4 +1,5 @@
 import type { Queryable } from '../queryable.js';
+import { IS_NUMBERED } from './numbered-columns.js';
 
 /** A sequence that numbers columns: one that owns it, and those whose default takes its next value. */
 export interface NumberingSequence {
@@ -41,10 +42,7 @@ const NUMBERING = `
   join pg_catalog.pg_class r on r.oid = used.relation
   join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace
   join pg_catalog.pg_attribute a on a.attrelid = r.oid and a.attnum = used.number
-  join pg_catalog.pg_type declared on declared.oid = a.atttypid
   where r.relkind in ('r', 'p') and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-    and (case declared.typtype when 'd' then declared.typbasetype else declared.oid end)
-      in ('pg_catalog.int2'::pg_catalog.regtype, 'pg_catalog.int4'::pg_catalog.regtype, 'pg_catalog.int8'::pg_catalog.regtype,
-        'pg_catalog.numeric'::pg_catalog.regtype)
+    and ${IS_NUMBERED}
   group by n.nspname, c.relname, s.seqstart, s.seqincrement, s.seqmin, s.seqmax
   order by 1, 2`;

@@ -2,6 +2,8 @@
 type Subject =
   /** One database and what was done with it: of a copy, they are about another one. */
   | 'database'
+  /** What the schema manage_db itself is. */
+  | 'installation'
   /** What has been applied, by names of files. */
   | 'history'
   /** What is installed, with its text as it was then. */
@@ -13,7 +15,7 @@ const SUBJECTS: Readonly<Record<string, Subject>> = {
   operation_log_head: 'database',
   kill_switch: 'database',
   access_roles: 'database',
-  schema_versions: 'history',
+  schema_versions: 'installation',
   migrations: 'history',
   migration_journal: 'history',
   trigger_functions: 'definitions',
@@ -24,6 +26,9 @@ const SUBJECTS: Readonly<Record<string, Subject>> = {
 export function subjectOf(table: string): Subject | null {
   return SUBJECTS[table] ?? null;
 }
+
+/** manage_db's records of what is in a database; the others are of the database itself, or of its schema manage_db. */
+export const OF_CONTENTS: readonly Subject[] = ['history', 'definitions'];
 
 /** The tables whose rows are about `subjects`, by name; all of them where nothing is said. */
 export function ownTables(...subjects: readonly Subject[]): readonly string[] {

@@ -42,7 +42,7 @@ export function sqlScriptError(source: SqlSource, problem: ScriptProblem): Manag
       line: place?.line ?? null,
       column: place?.column ?? null,
       sqlState: sqlState ?? null,
-      statement: statement === undefined ? null : redact(statement.slice(0, STATEMENT_LENGTH)),
+      statement: statement === undefined ? null : redact(statement).slice(0, STATEMENT_LENGTH),
     },
     cause,
   });

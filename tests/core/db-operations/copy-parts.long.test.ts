@@ -195,6 +195,23 @@ describe('a copy of a part of a database', () => {
       await pair.copy({ schemaOnly: true, mask: true });
       expect(await values('select name as v from public.patients')).to.deep.equal([null]);
     });
+
+    it('of what is protected ask for no salt and no rule where there is nothing yet, either', async () => {
+      pair = await copyPair(`create table public.patients (id int primary key, name text default 'CANARY')`, {
+        from: 'production',
+      });
+      await onServer((server) => server.query(`drop database ${pair.target.name}`));
+      pair.workspace.write({ 'masking.yaml': 'tables: {}\n' });
+      const error = await pair.failure({ schemaOnly: true, mask: true });
+      expect(error).to.include({ code: 'DRIFT', exitCode: 4 });
+      expect(error.message).to.include('default public.patients.name').and.not.include('no rule');
+      await pair.source.query(
+        'alter table public.patients alter name drop default; insert into public.patients values (1)',
+      );
+      const { plan } = await pair.copy({ schemaOnly: true, mask: true });
+      expect(plan.masking).to.include({ columns: 0 });
+      expect(await values('select count(*)::int as v from public.patients')).to.deep.equal([0]);
+    });
   });
 
   describe('with what must not act on the outside, and with hooks', () => {

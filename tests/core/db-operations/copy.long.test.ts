@@ -106,7 +106,11 @@ describe('a copy between environments', () => {
     pair = await copyPair(PATIENTS);
     let coming: Promise<unknown> = Promise.resolve();
     const plans: CopyPlan[] = [];
-    const { strategy, because } = await pair.copy({
+    const {
+      strategy,
+      because,
+      plan: carriedOut,
+    } = await pair.copy({
       onPlan: (plan) => {
         plans.push(plan);
         if (plans.length === 1) coming = withClient(pair.source.url, () => sleep(8000));
@@ -114,6 +118,10 @@ describe('a copy between environments', () => {
     });
     await coming;
     expect(plans.map((plan) => plan.strategy)).to.deep.equal(['template', 'stream']);
+    const [byTemplate, byStream] = plans;
+    expect(byStream?.expected?.bytes).to.not.equal(byTemplate?.expected?.bytes);
+    expect(byStream?.expected?.durationMs).to.be.greaterThan(0).and.not.equal(byTemplate?.expected?.durationMs);
+    expect(carriedOut).to.deep.equal(byStream);
     expect(strategy).to.equal('stream');
     expect(because).to.equal('A template is not possible: somebody has come into the source.');
     expect(await isEqual()).to.equal(true);

@@ -1,10 +1,14 @@
 import { expect } from 'chai';
 import type pg from 'pg';
 import { registerSecret } from '../../../app/config/redaction.js';
+import {
+  refusalInWords,
+  StatementRefused,
+} from '../../../app/core/db-operations/copy/schema-update/execute-statements.js';
 import { explained } from '../../../app/core/db-operations/failure.js';
 import { type ManageDbError, messageOf } from '../../../app/core/errors.js';
-import { asManageDbError } from '../../../app/services/database-errors.js';
-import { runSqlFile } from '../../../app/services/sql-script.js';
+import { asManageDbError, type ServerError } from '../../../app/services/database-errors.js';
+import { runSqlFile, sqlScriptError } from '../../../app/services/sql-script.js';
 import { openClient } from '../../database/open-client.js';
 import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
 
@@ -27,6 +31,16 @@ describe('what a failed statement is called', () => {
   after(async () => {
     await client.end();
     await database.drop();
+  });
+
+  it('shows no half of a secret, where the statement is cut', async () => {
+    registerSecret('canary-1234567');
+    const sql = `select '${'x'.repeat(1984)}canary-1234567' + `;
+    const cause = Object.assign(new Error('it ends there'), { code: '42601', severity: 'ERROR' });
+    const refused = refusalInWords(new StatementRefused(sql, 0, 1, cause as ServerError));
+    const script = sqlScriptError({ path: 'a.sql', sql, firstLine: 1 }, { message: 'x', offset: null, statement: sql });
+    for (const { details } of [refused, script])
+      expect(details.statement).to.have.length.at.least(1990).and.not.include('cana');
   });
 
   const raise = (sqlState: string) => `do $$ begin

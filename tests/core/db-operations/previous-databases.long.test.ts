@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import pg from 'pg';
 import { backupDatabase } from '../../../app/core/db-operations/backup.js';
-import { engageKillSwitch, killSwitchStatus } from '../../../app/core/db-operations/kill-switch.js';
+import { engageKillSwitch, killSwitchStatus, releaseKillSwitch } from '../../../app/core/db-operations/kill-switch.js';
 import { showOperationLog, verifyOperationLog } from '../../../app/core/db-operations/operation-log.js';
 import { planPruning, pruneBackups } from '../../../app/core/db-operations/prune-backups.js';
-import { keepRecords } from '../../../app/core/db-operations/restore/keep-records.js';
+import { carryLate, keepRecords } from '../../../app/core/db-operations/restore/keep-records.js';
 import { type RestoreOptions, restoreDatabase } from '../../../app/core/db-operations/restore.js';
 import { readStampStatus } from '../../../app/core/db-operations/stamp.js';
 import {
@@ -13,6 +13,7 @@ import {
   undoRestore,
 } from '../../../app/core/db-operations/undo-restore.js';
 import { guarded } from '../../../app/core/safety/gate.js';
+import { closeEngines } from '../../../app/services/database-service.js';
 import { failureOf } from '../../support/failure-of.js';
 import {
   dropDatabase,
@@ -354,6 +355,51 @@ describe('previous databases', () => {
       await workspace.run(() => engageKillSwitch(env));
       expect(await undo().catch((error: unknown) => error)).to.include({ code: 'KILL_SWITCH' });
       expect(await workspace.run(() => killSwitchStatus(env))).to.include({ isLocked: true });
+    });
+  });
+
+  describe('what happens between the carrying and the swap', () => {
+    const late = async (previous: string) =>
+      workspace.run(() => guarded('list-previous-databases', env, (target) => carryLate(previous, target)));
+    const engage = (name: string, actor: string) =>
+      withClient(testUrl(name), (client) =>
+        client.query(`insert into manage_db.kill_switch (actor, reason) values ($1, 'stop')`, [actor]),
+      );
+    const engaged = async () =>
+      (await workspace.run(() => killSwitchStatus(env))).engagements.map(({ actor }) => actor).sort();
+
+    it('keeps the kill switch engaged, in whichever database that was done', async () => {
+      const previous = String((await restore({ keepPrevious: true })).previousDatabase);
+      await engage(previous, 'anna');
+      await engage(db.name, 'bernd');
+      expect(await late(previous)).to.equal(null);
+      expect(await engaged()).to.deep.equal(['anna', 'bernd']);
+      expect(await late(previous)).to.equal(null);
+      await workspace.run(() => releaseKillSwitch(env));
+      expect(await late(previous)).to.equal(null);
+      expect(await engaged()).to.deep.equal([]);
+    });
+
+    it('takes over that it was released, too', async () => {
+      await workspace.run(() => engageKillSwitch(env));
+      const previous = await onServer(async (server) => {
+        const name = `${db.name}_previous_then`;
+        await workspace.run(() => closeEngines('testing'));
+        await server.query(`create database ${name} template ${db.name}`);
+        return name;
+      });
+      await withClient(testUrl(previous), (client) =>
+        client.query(`select manage_db.release_kill_switch('anna', 'over')`),
+      );
+      await late(previous);
+      expect(await engaged()).to.deep.equal([]);
+    });
+
+    it('is a warning where it cannot be taken over', async () => {
+      const gone = `${db.name}_previous_gone`;
+      expect(await late(gone))
+        .to.include(`known in ${gone} only`)
+        .and.include('does not exist');
     });
   });
 

@@ -71,10 +71,14 @@ describe('what a restore looks at', () => {
       await db.query(`
         insert into public.patients values (50, 1);
         insert into "Ward 1"."Beds" ("number") values (300);
+        create domain public.small as int;
+        alter table public.patients add number public.small default 10;
+        create sequence public.numbers owned by public.patients.number;
         alter table public.visits alter id restart with 10`);
       await backup();
       expect((await restore()).warnings).to.deep.equal([
         'The sequence "Ward 1"."Beds_number_seq" is at 3, and "Ward 1"."Beds".number has 300 already.',
+        'The sequence public.numbers is at 1, and public.patients.number has 10 already.',
         'The sequence public.patients_id_seq is at 10, and public.patients.id has 50 already.',
         'The sequence public.visits_id_seq is at 10, and public.visits.id has 10 already.',
       ]);

@@ -9,6 +9,7 @@ import { showOperationLog } from '../../../app/core/db-operations/operation-log.
 import { closeEngines } from '../../../app/services/database-service.js';
 import { openClient } from '../../database/open-client.js';
 import { hasSaid, startProgram } from '../../support/child-program.js';
+import { endKeeper } from '../../support/end-keeper.js';
 import { type RestoresInPlace, restoresInPlace } from '../../support/restores-in-place.js';
 import type { ScratchDatabase } from '../../support/scratch-database.js';
 import { dropLogins, scratchLogin } from '../../support/scratch-login.js';
@@ -205,6 +206,43 @@ describe('a restore of tables in place', function () {
     await client.query('drop table visits_2025');
     expect((await restore({ tables: ['visits_2025'] })).inPlace?.made).to.deep.equal(['public.visits_2025']);
     expect(await fingerprint()).to.equal(before);
+  });
+
+  it('changes nothing when the session that keeps others out has ended', async () => {
+    await backup();
+    await client.query('delete from visits');
+    const ending: Promise<unknown>[] = [];
+    const error = await failing({
+      tables: ['visits'],
+      onProgress: ({ step }) => {
+        if (step === 'backing up what is there') ending.push(endKeeper(database.name));
+      },
+    });
+    await Promise.all(ending);
+    expect(error.code).to.equal('CONNECTION_LOST');
+    expect(error.message).to.match(/keeps others out of .* has ended\. .* was not changed\.$/);
+    expect(await count('visits')).to.equal(0);
+    expect(await backups()).to.have.length(1);
+  });
+
+  it('goes on with the numbers of a column of a domain, and of numeric', async () => {
+    await client.query(`create domain number as bigint; create domain positive as number check (value > 0);
+      create table tickets (id positive primary key, part numeric, what text);
+      create sequence ticket_numbers owned by tickets.id; alter table tickets alter id set default nextval('ticket_numbers');
+      create sequence part_numbers maxvalue 1000 owned by tickets.part; alter table tickets alter part set default nextval('part_numbers');
+      insert into tickets (what) select 'ticket ' || n from generate_series(1, 10) n;
+      insert into tickets values (50, 1e30, 'by hand')`);
+    await backup();
+    await client.query('drop table tickets');
+    const { inPlace, warnings } = await restore({ tables: ['tickets'] });
+    expect(inPlace?.sequences).to.deep.equal([
+      { sequence: 'public.part_numbers', next: '11', from: 'backup' },
+      { sequence: 'public.ticket_numbers', next: '51', from: 'rows' },
+    ]);
+    expect(warnings.join('\n')).to.contain('public.ticket_numbers');
+    expect(await rows(`insert into tickets (what) values ('new') returning id, part`)).to.deep.equal([
+      { id: '51', part: '11' },
+    ]);
   });
 
   it('replaces all partitions of a partitioned table, or a single one', async () => {

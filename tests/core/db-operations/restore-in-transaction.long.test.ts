@@ -11,6 +11,8 @@ import type { ManageDbError } from '../../../app/core/errors.js';
 import { closeEngines } from '../../../app/services/database-service.js';
 import { generateKeyPair } from '../../../app/services/encryption.js';
 import { openClient } from '../../database/open-client.js';
+import { endKeeper } from '../../support/end-keeper.js';
+import { failureOf } from '../../support/failure-of.js';
 import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
 import { dropLogins, scratchLogin } from '../../support/scratch-login.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
@@ -452,6 +454,23 @@ describe('a restore in one transaction', () => {
     expect(readFileSync(join(safety?.path ?? '', 'manifest.json'), 'utf8')).to.contain('"encryption": "age"');
     await restore({ id: result.safetyBackup ?? '', decrypt: { identities: [keys.identity] } });
     client = await openClient(database.url);
+    expect((await client.query('select from visits')).rowCount).to.equal(0);
+  });
+
+  it('changes nothing when the session that keeps others out has ended', async () => {
+    await backup();
+    await client.query('delete from visits');
+    await client.end();
+    const ending: Promise<unknown>[] = [];
+    const error = await failureOf(
+      restore({
+        onProgress: () => ending.push(endKeeper(database.name)),
+      }),
+    );
+    await Promise.all(ending);
+    client = await openClient(database.url);
+    expect(error.code, error.message).to.equal('CONNECTION_LOST');
+    expect(error.message).to.match(/keeps others out of .* has ended\. .* was not changed\.$/);
     expect((await client.query('select from visits')).rowCount).to.equal(0);
   });
 

@@ -56,6 +56,17 @@ describe('a stream copy', () => {
   const found = (text: string): Promise<unknown[][]> =>
     withClient(scratch.url, async (client) => (await client.query<unknown[]>({ text, rowMode: 'array' })).rows);
 
+  it('tries nothing out before the rows on the server that has everything, whatever that is called', async () => {
+    await prepare('create table patients (id int primary key)');
+    const called = await settingsOf(scratch.url);
+    const steps: string[] = [];
+    await stream({
+      target: { ...called, hosts: called.hosts.map((one) => ({ ...one, host: 'localhost' })) },
+      controls: { onProgress: ({ step }) => steps.push(step) },
+    });
+    expect(steps).to.include('copying rows').and.not.include('trying out what comes after the rows');
+  });
+
   describe('by a masking plan', () => {
     const PEOPLE = `
       create schema app; set search_path = public, app;

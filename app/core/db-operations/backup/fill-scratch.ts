@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
 import { switchConstraintTriggers } from '../../../database/catalog/constraint-trigger-modes.js';
 import { grantAccess } from '../../../database/records/access-roles.js';
@@ -10,11 +9,10 @@ import { type OperationControls, stopIfAborted } from '../../progress.js';
 import { isOfSearchPath, searchPathOf, underSearchPath } from '../database-state/search-path.js';
 import { countTableRows, listTablesWithoutRows } from '../database-state/table-rows.js';
 import { withoutEventTriggers } from '../database-state/without-triggers.js';
+import { defaultJobs } from '../default-jobs.js';
 import { JobsDeadlocked, type LoadRequest, loadDump } from './dump/load.js';
 import { type LeftOutParts, NOTHING_LEFT_OUT } from './left-out-parts.js';
 import type { Manifest, TableRows } from './manifest.js';
-
-const MOST_JOBS = 4;
 
 export interface ScratchFilling {
   readonly settings: ConnectionSettings;
@@ -38,7 +36,7 @@ export interface ScratchFilling {
 export async function fillScratch(scratch: string, filling: ScratchFilling): Promise<TableRows[]> {
   const { settings, serverMajor, folder, manifest, parts = NOTHING_LEFT_OUT, controls, renew } = filling;
   const tools = await findClientTools({ serverMajor, binDir: settings.pgBinDir });
-  const jobs = Math.min(MOST_JOBS, availableParallelism());
+  const jobs = defaultJobs();
   const load = { ...controls, tools, settings, serverMajor, database: scratch, folder, manifest, jobs, parts };
   const searchPath = searchPathOf(manifest.properties);
   await loadPatiently(load, { searchPath, renew });

@@ -1,6 +1,6 @@
-import { availableParallelism } from 'node:os';
 import { ManageDbError } from '../../errors.js';
 import type { OperationOptions } from '../../safety/gate.js';
+import { defaultJobs } from '../default-jobs.js';
 import { parseCompression } from './dump/compression.js';
 import type { AskPassphrase, Encrypt } from './encryption/keys.js';
 import { BACKUP_FORMATS, type BackupFormat, type Manifest } from './manifest.js';
@@ -45,7 +45,6 @@ export interface BackupOptions extends OperationOptions {
 /** What was asked for, checked as far as it can be without a database. */
 export type BackupRequest = ReturnType<typeof backupRequest>;
 
-const MOST_JOBS = 4;
 const LONGEST_LABEL = 200;
 
 /** @throws ManageDbError `USAGE` */
@@ -100,7 +99,7 @@ export function backupRequest(options: BackupOptions) {
     encrypt,
     askPassphrase,
     storage,
-    jobs: jobs ?? Math.min(MOST_JOBS, availableParallelism()),
+    jobs: jobs ?? defaultJobs(),
     label: label?.trim() || null,
     controls: { ...(onProgress === undefined ? {} : { onProgress }), ...(signal === undefined ? {} : { signal }) },
   };

@@ -2,6 +2,7 @@ import type { Diagnostic, FactBase } from '@supabase/pg-delta';
 import type { Client } from 'pg';
 import { readConstraintTriggerModes } from '../../../database/catalog/constraint-trigger-modes.js';
 import { type DefinitionDetail, readDefinitionDetails } from '../../../database/catalog/definition-details.js';
+import { inUndoneSavepoint } from '../../../database/in-savepoint.js';
 import { qualified } from '../inspection/find-relation.js';
 
 /** Everything that is defined in a database: by pg-delta, and what it does not read. */
@@ -20,9 +21,9 @@ export interface Definitions {
 export async function readDefinitions(client: Client, salt: string): Promise<Definitions> {
   const { extract } = await import('@supabase/pg-delta');
   // it sets what it needs for its transaction, which is ours
-  await client.query('savepoint definitions');
-  const { factBase: facts, diagnostics } = await extract(inOpenTransaction(client) as Parameters<typeof extract>[0]);
-  await client.query('rollback to savepoint definitions; release savepoint definitions');
+  const { factBase: facts, diagnostics } = await inUndoneSavepoint(client, () =>
+    extract(inOpenTransaction(client) as Parameters<typeof extract>[0]),
+  );
   const details = [...(await readDefinitionDetails(client, salt)), ...(await readSwitchedConstraints(client))];
   return { facts, details, diagnostics };
 }

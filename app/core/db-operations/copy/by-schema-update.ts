@@ -1,10 +1,10 @@
+import type { Client } from 'pg';
 import { ManageDbError } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
 import type { CopyPlan } from './copy-plan.js';
-import { requireKnownLiterals } from './masked-copy.js';
+import { maskDefinitions } from './masked-copy.js';
 import type { CopyRequest } from './request.js';
 import { applySchemaUpdate, planSchemaUpdate, type SchemaUpdated } from './schema-update.js';
-import { withSource } from './source.js';
 
 /** Definitions that have come to a database which keeps its rows. */
 export interface UpdatedSchema {
@@ -22,8 +22,11 @@ export interface UpdatedSchema {
 export async function updateSchema(from: Target, to: Target, request: CopyRequest): Promise<UpdatedSchema> {
   const { controls, withGrants, allowsDataLoss: allowDataLoss, isDryRun, isMasked } = request;
   refuseReplacing(to, request);
-  const masking = isMasked ? await lookAtLiterals(from, request) : null;
-  const planned = await planSchemaUpdate(from, to, { ...controls, withGrants });
+  let masking: CopyPlan['masking'] = null;
+  const onSnapshot = async (db: Client): Promise<void> => {
+    masking = isMasked ? await lookAtLiterals(db, request) : null;
+  };
+  const planned = await planSchemaUpdate(from, to, { ...controls, withGrants, onSnapshot });
   const plan: CopyPlan = {
     ...{ from: from.environment, to: to.environment, part: 'schema', strategy: 'schema-update' },
     because: `${to.database} is there: it gets the definitions, and keeps its rows.`,
@@ -47,8 +50,8 @@ function refuseReplacing({ database }: Target, { replacing }: CopyRequest): void
 }
 
 /** The rows stay at home; what somebody has written into the definitions comes along. */
-async function lookAtLiterals(from: Target, { rules: file, controls }: CopyRequest): Promise<CopyPlan['masking']> {
-  const { plan, rules } = await withSource(from, controls.signal, (db) => requireKnownLiterals(db, file));
+async function lookAtLiterals(db: Client, { rules: file }: CopyRequest): Promise<CopyPlan['masking']> {
+  const { plan, rules } = await maskDefinitions(db, file);
   if (plan.commentsLeftOut) {
     throw new ManageDbError('USAGE', 'A schema update makes comments equal, and the masking rules have no comments.', {
       hint: 'Acknowledge the comments by their names instead of "comments: none".',

@@ -18,7 +18,7 @@ import { createByTemplate, isSourceInUse } from './by-template.js';
 import type { CopyStrategy } from './copy-plan.js';
 import { leftAtHome } from './left-at-home.js';
 import { MaskedStream } from './masked-stream.js';
-import type { PlannedCopy } from './plan.js';
+import type { PlannedCopy, ReplacingPlan } from './plan.js';
 import { type Quarantined, quarantine } from './quarantine/quarantine.js';
 import type { CopyRequest } from './request.js';
 import { streamInto } from './stream/stream-into.js';
@@ -42,6 +42,8 @@ export interface CopiedTableRows {
 }
 
 export interface Copied extends Placed {
+  /** The one that was carried out. */
+  readonly plan: ReplacingPlan;
   readonly strategy: CopyStrategy;
   readonly because: string;
   readonly tables: readonly CopiedTableRows[];
@@ -53,23 +55,21 @@ export interface Copied extends Placed {
   readonly quarantined: Quarantined;
   /** What has run in it before it took its place. */
   readonly hooks: readonly RanHook[];
-  readonly warnings: readonly string[];
 }
 
 /** A scratch database on its way to be the copy. */
 export class CopyInTheMaking {
   copiedAt = new Date().toISOString();
-  private strategy: CopyStrategy;
+  private plan: ReplacingPlan;
   private warnings: readonly string[] = [];
-  private because: string;
 
   constructor(private readonly copying: Copying) {
-    ({ strategy: this.strategy, because: this.because } = copying.planned.plan);
+    this.plan = copying.planned.plan;
   }
 
   async create(maintenance: Client, tablespace: string | null): Promise<string> {
     const { target, planned, request } = this.copying;
-    if (this.strategy === 'template') {
+    if (this.plan.strategy === 'template') {
       const source = planned.source.target.database;
       request.controls.onProgress?.({ step: `copying the files of ${source}` });
       try {
@@ -77,16 +77,15 @@ export class CopyInTheMaking {
         return await createByTemplate(maintenance, { target, source, tablespace, controls: request.controls });
       } catch (error) {
         if (!isSourceInUse(error) || request.strategy === 'template') throw error;
-        this.strategy = 'stream';
-        this.because = 'A template is not possible: somebody has come into the source.';
-        request.onPlan({ ...planned.plan, strategy: this.strategy, because: this.because });
+        this.plan = asStream(planned);
+        request.onPlan(this.plan);
       }
     }
     return createScratchDatabase(maintenance, planned.source.properties, target.serverMajor ?? 0, tablespace);
   }
 
   fill(scratch: string, maintenance: Client): Promise<readonly CopiedTableRows[]> {
-    return this.strategy === 'template' ? this.open(scratch, maintenance) : this.stream(scratch);
+    return this.plan.strategy === 'template' ? this.open(scratch, maintenance) : this.stream(scratch);
   }
 
   /** Nobody has reached it yet: what would act on the outside is disarmed, and the users' own work is done in it. */
@@ -94,7 +93,7 @@ export class CopyInTheMaking {
     scratch: string,
     maintenance: Client,
     tables: readonly CopiedTableRows[],
-  ): Promise<Omit<Copied, keyof Placed>> {
+  ): Promise<Omit<Copied, 'previousDatabase' | 'previousUntil'>> {
     const { target, planned, request } = this.copying;
     const { source, settings, hooks: ready } = planned;
     const { controls, from, to } = request;
@@ -113,9 +112,11 @@ export class CopyInTheMaking {
       lookForSurprises(contents, { searchPath, environment: target.environment, controls }),
     );
     const sizeBytes = await readSizeOf(maintenance, scratch);
-    const { strategy, because, copiedAt } = this;
+    const { plan, copiedAt } = this;
+    const { strategy, because } = plan;
     const kept = isOnlyRows ? [] : quarantined.kept;
     return {
+      plan,
       strategy,
       because,
       tables,
@@ -189,6 +190,15 @@ export class CopyInTheMaking {
       .filter(({ schema }) => schema !== 'manage_db')
       .map(({ schema, name, rows }) => ({ schema, name, rows }));
   }
+}
+
+/** What becomes of a copy by template when somebody comes into the source. */
+function asStream({ plan, expectedOfStream: expected, unique }: PlannedCopy): ReplacingPlan {
+  return {
+    ...{ ...plan, strategy: 'stream', expected },
+    because: 'A template is not possible: somebody has come into the source.',
+    warnings: [...unique.map(leftAtHome), ...plan.warnings],
+  };
 }
 
 /** ISO, by the clock of the server. */

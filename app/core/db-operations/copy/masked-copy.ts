@@ -13,7 +13,8 @@ import type { MaskingRules } from './masking/rules.js';
 export interface CopyMasking {
   readonly plan: MaskingPlan;
   readonly rules: MaskingRules;
-  readonly salt: string;
+  /** `null`: no row comes along that would be masked with it. */
+  readonly salt: string | null;
   /** The same plan again, of what the source is by then. */
   readonly again: (db: Client) => Promise<MaskingPlan>;
 }
@@ -40,19 +41,22 @@ export async function maskCopy(db: Client, environment: string, file: string | u
 }
 
 /**
- * Refuses definitions with values in them that nobody has looked at; the columns do not come along.
+ * What masking means where definitions come alone: somebody has looked at the values in them. What the rules say of columns is
+ * about rows, which stay at home.
  *
  * @param db in a transaction of the source
- * @throws ManageDbError as {@link maskCopy}
+ * @param file with the rules; `undefined`: that of the workspace
+ * @throws ManageDbError `DRIFT` with the lines to add, `NOT_FOUND` without rules, `INVALID_CONFIGURATION`
  */
-export async function requireKnownLiterals(
-  db: Client,
-  file: string | undefined,
-): Promise<Pick<CopyMasking, 'plan' | 'rules'>> {
+export async function maskDefinitions(db: Client, file: string | undefined): Promise<CopyMasking> {
   const rules = await readMaskingRules(file);
-  const plan = await planMasking(db, rules, { isTried: false });
-  await requireDecided({ ...plan, undecided: [], problems: [] });
-  return { plan, rules };
+  const planned = async (client: Client): Promise<MaskingPlan> => {
+    const plan = await planMasking(client, rules, { isTried: false });
+    const ofDefinitions = { ...plan, undecided: [], problems: [], warnings: [] };
+    await requireDecided(ofDefinitions);
+    return ofDefinitions;
+  };
+  return { plan: await planned(db), rules, salt: null, again: planned };
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { readHistory, writeHistory } from '../../safety/carry-records.js';
+import { readNamelessHistory, writeHistory } from '../../safety/carry-records.js';
 import type { CopyMasking } from './masked-copy.js';
 import { setMaskingSalt } from './masking/keyed-hash.js';
 import { selectionOf } from './masking/plan.js';
@@ -15,13 +15,15 @@ export class MaskedStream {
   readonly options: Pick<StreamCopy, 'onSnapshot' | 'select' | 'prepareSource' | 'sequences'> = {
     onSnapshot: async (db) => {
       this.select = selectionOf(await this.masking.again(db));
-      this.history = await readHistory(db);
+      this.history = await readNamelessHistory(db);
     },
     select: (table) => {
       if (this.select === null) throw new Error('The rows of a masked copy are selected when it is known how.');
       return this.select(table);
     },
-    prepareSource: (client) => setMaskingSalt(client, this.masking.salt),
+    prepareSource: async (client) => {
+      if (this.masking.salt !== null) await setMaskingSalt(client, this.masking.salt);
+    },
     sequences: 'from-data',
   };
 

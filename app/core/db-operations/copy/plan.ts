@@ -12,7 +12,7 @@ import { withConnection, withMaintenanceConnection } from '../../../services/wit
 import { ManageDbError } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
 import { type LeftOutParts, partsWithout } from '../backup/left-out-parts.js';
-import { sessionsOf } from '../database-state/sessions.js';
+import { sessionsOf, sessionWords } from '../database-state/sessions.js';
 import { ownSessionsEnded } from '../restore/put-in-place.js';
 import { type Rehearsed, rehearse } from '../restore/rehearsal.js';
 import { EMPTY_DATABASE } from '../restore/space-needed.js';
@@ -23,14 +23,19 @@ import type { CopiedPart, CopyPlan, CopyStrategy, Expectation } from './copy-pla
 import { expectCopy } from './expectation.js';
 import { inTwo } from './in-two.js';
 import { LEFT_AT_HOME, leftAtHome } from './left-at-home.js';
-import { type CopyMasking, emptyInMasked, maskCopy } from './masked-copy.js';
+import { type CopyMasking, emptyInMasked, maskCopy, maskDefinitions } from './masked-copy.js';
 import { checkQuarantine } from './quarantine/quarantine.js';
 import type { CopyRequest } from './request.js';
 import { type CopiedSource, withSource } from './source.js';
 import { chooseStrategy, type TemplateFacts } from './strategy.js';
 
+/** Of a copy that takes the place of the target. */
+export type ReplacingPlan = CopyPlan & { readonly strategy: CopyStrategy; readonly expected: Expectation };
+
 export interface PlannedCopy {
-  readonly plan: CopyPlan & { readonly strategy: CopyStrategy; readonly expected: Expectation };
+  readonly plan: ReplacingPlan;
+  /** What a stream takes, which takes the place of a template that is not possible any more. */
+  readonly expectedOfStream: Expectation;
   readonly source: CopiedSource;
   readonly masking: CopyMasking | null;
   /** With their schemas, quoted. */
@@ -51,7 +56,7 @@ export interface PlannedCopy {
  *   server lacks, `DRIFT` for what the masking rules do not decide, and what connecting throws
  */
 export async function planCopy(from: Target, to: Target, request: CopyRequest): Promise<PlannedCopy> {
-  const { controls, isMasked, rules, without, part } = request;
+  const { controls, isMasked, without, part } = request;
   controls.onProgress?.({ step: 'planning' });
   const settings = await readCopySettings(to.environment);
   const hooks = await readAfterCopy(settings.afterCopy);
@@ -61,7 +66,7 @@ export async function planCopy(from: Target, to: Target, request: CopyRequest): 
     const strangers = isMasked || part === 'data' ? await readStrangers(db) : NO_STRANGERS;
     refuseStrangeParts(from, strangers);
     const parts = partsWithout(without, { ...source, what: `The database of ${from.environment}`, verb: 'copy' });
-    return { source, parts, strangers, masking: isMasked ? await maskCopy(db, from.environment, rules) : null };
+    return { source, parts, strangers, masking: await maskingOf(db, from, request) };
   });
   const { source, masking, strangers } = looked;
   // only now: our own session is no user of the source
@@ -70,15 +75,18 @@ export async function planCopy(from: Target, to: Target, request: CopyRequest): 
   const parts = { ...looked.parts, extensions: [...looked.parts.extensions, ...unique] };
   const empty = new Set(emptyTables(source, masking, part));
   const [filled, emptied] = inTwo(usersTables(source), ({ quotedName }) => !empty.has(quotedName));
-  const bytes = strategy === 'template' ? source.bytes : streamedBytes(source, filled, request);
+  const streamed = streamedBytes(source, filled, request);
+  const bytes = strategy === 'template' ? source.bytes : streamed;
   const needs = { ...source, what: `the database of ${from.environment}`, verb: 'copy', leastBytes: bytes } as const;
   const { missingRoles, freeBytes, warnings } = await rehearsed(to, needs, { parts, part });
-  const plan: PlannedCopy['plan'] = {
+  const copies = await copiesOf(to);
+  const kind = { from: from.environment, part, isMasked };
+  const plan: ReplacingPlan = {
     ...{ from: from.environment, to: to.environment, part, strategy, because, freeBytes },
-    expected: expectCopy(bytes, { from: from.environment, part, strategy, isMasked }, await copiesOf(to)),
+    expected: expectCopy(bytes, { ...kind, strategy }, copies),
     tables: part === 'schema' ? 0 : filled.length,
     withoutRows: emptied.map(({ quotedName }) => quotedName),
-    masking: masking === null ? null : describedMasking(masking),
+    masking: masking === null ? null : describedMasking(masking, part),
     update: null,
     warnings: [
       ...(strategy === 'stream' ? unique.map(leftAtHome) : []),
@@ -89,7 +97,18 @@ export async function planCopy(from: Target, to: Target, request: CopyRequest): 
       ...(masking === null ? [] : [...masking.plan.warnings, ...masking.plan.literals.warnings]),
     ],
   };
-  return { plan, source, masking, rowsOf: [...empty], parts, unique, missingRoles, settings, hooks };
+  const expectedOfStream = expectCopy(streamed, { ...kind, strategy: 'stream' }, copies);
+  return { plan, expectedOfStream, source, masking, rowsOf: [...empty], parts, unique, missingRoles, settings, hooks };
+}
+
+/** `null`: everything comes as it is. */
+async function maskingOf(
+  db: Client,
+  { environment }: Target,
+  { isMasked, part, rules }: CopyRequest,
+): Promise<CopyMasking | null> {
+  if (!isMasked) return null;
+  return part === 'schema' ? maskDefinitions(db, rules) : maskCopy(db, environment, rules);
 }
 
 function usersTables({ tables }: CopiedSource): readonly StreamableTable[] {
@@ -157,8 +176,7 @@ async function templateFacts(from: Target, to: Target, source: CopiedSource): Pr
 }
 
 async function usersOf(maintenance: Client, database: string): Promise<string[]> {
-  const sessions = await sessionsOf(maintenance, database);
-  return sessions.map(({ application, pid, user }) => `${application || 'unnamed'} (pid ${pid}, user ${user})`);
+  return (await sessionsOf(maintenance, database)).map(sessionWords);
 }
 
 async function copiesOf({ exists, settings }: Target): Promise<readonly LoggedOperation[]> {
@@ -179,7 +197,11 @@ async function readCopies(db: Queryable): Promise<readonly LoggedOperation[]> {
   return found.sort((one, other) => other.id - one.id);
 }
 
-function describedMasking({ plan, rules: { file: rules } }: CopyMasking): NonNullable<CopyPlan['masking']> {
+function describedMasking(
+  { plan, rules: { file: rules } }: CopyMasking,
+  part: CopiedPart,
+): NonNullable<CopyPlan['masking']> {
+  if (part === 'schema') return { rules, checksum: plan.checksum, columns: 0 };
   const columns = plan.tables.reduce((sum, table) => sum + (table.hasRows ? table.maskedColumns.length : 0), 0);
   return { rules, checksum: plan.checksum, columns };
 }

@@ -1,9 +1,9 @@
-import { availableParallelism } from 'node:os';
 import { currentEnv } from '../../environment.js';
 import { normalizeEnv } from '../../environment-names.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import type { OperationOptions } from '../../safety/gate.js';
+import { defaultJobs } from '../default-jobs.js';
 import { type Keeping, keptFor } from '../restore/keeping.js';
 import { COPY_STRATEGIES, type CopiedPart, type CopyPlan, type CopyStrategy } from './copy-plan.js';
 
@@ -67,8 +67,6 @@ export interface CopyRequest {
   readonly controls: OperationControls;
 }
 
-const MOST_JOBS = 4;
-
 /** @throws ManageDbError `USAGE` */
 export function copyRequest(options: CopyOptions): CopyRequest {
   const { from, to, schemaOnly = false, dataOnly = false, strategy, mask, unmasked = false, jobs } = options;
@@ -110,7 +108,7 @@ export function copyRequest(options: CopyOptions): CopyRequest {
     disconnectUsers,
     keepPrevious,
     without,
-    jobs: jobs ?? Math.min(MOST_JOBS, availableParallelism()),
+    jobs: jobs ?? defaultJobs(),
     isDryRun: options.dryRun === true,
     replacing: replacingFlags(options),
     onPlan,

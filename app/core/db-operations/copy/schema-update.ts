@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { withMaintenanceConnection } from '../../../services/with-connection.js';
+import type { Client } from 'pg';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
@@ -11,7 +11,7 @@ import { undefinedOf } from '../compare/incomparable.js';
 import { onBoth, withSides } from '../compare/side.js';
 import { searchPathOf } from '../database-state/search-path.js';
 import { explained } from '../failure.js';
-import { lockRestoreOf } from '../scratch/scratch-database.js';
+import { whileOthersAreKeptOut } from '../scratch/keep-others-out.js';
 import { lockPatience } from '../trigger-work/in-trigger-transaction.js';
 import { applyUpdate } from './schema-update/apply-update.js';
 import type { AppliedUpdate } from './schema-update/applying.js';
@@ -29,6 +29,8 @@ export type { StatementRisk } from './schema-update/risks.js';
 export interface PlanningOptions extends OperationControls {
   /** Also owners, grants and default privileges become as in the source. By default the target keeps its own. */
   readonly withGrants?: boolean | undefined;
+  /** Given the session in which `from` is read, at the moment of which the plan will be. What it throws ends the planning. */
+  readonly onSnapshot?: (db: Client) => Promise<void>;
 }
 
 export interface ApplyingOptions extends OperationControls {
@@ -67,10 +69,11 @@ export interface SchemaUpdated {
 export async function planSchemaUpdate(
   from: Target,
   to: Target,
-  { withGrants = false, ...controls }: PlanningOptions,
+  { withGrants = false, onSnapshot, ...controls }: PlanningOptions,
 ): Promise<SchemaUpdatePlan> {
   try {
     return await withSides(from, to, controls, async (sides) => {
+      await onSnapshot?.(sides.from.client);
       sides.onProgress({ step: 'comparing definitions' });
       const salt = randomBytes(16).toString('hex');
       const [ours, present] = await onBoth(sides, async ({ client, major }) => readPresent(client, { salt, major }));
@@ -128,12 +131,11 @@ export async function applySchemaUpdate(
   refuseObstacles(to, plan);
   if (!allowDataLoss) refuseLosses(to, plan.losses);
   const safety = await SafetyBackup.prepare(to, { label: 'before a schema update', encryption: null }, controls);
-  const applied = await withMaintenanceConnection(to.settings, async (maintenance) => {
-    // a restore would put another database in its place
-    await lockRestoreOf(maintenance, to.database);
+  // a restore would put another database in its place
+  const applied = await whileOthersAreKeptOut(to, null, async (stillAlone) => {
     try {
       const patience = lockPatience({ lockTimeoutMs, lockBudgetMs });
-      return await applyUpdate({ target: to, plan, allowDataLoss, patience, safety, controls });
+      return await applyUpdate({ target: to, plan, allowDataLoss, patience, safety, stillAlone, controls });
     } catch (error) {
       if (error instanceof UnknownOutcome) {
         throw safety.id === null ? error : error.saying(`What ${to.database} was is backup ${safety.id}.`);

@@ -37,10 +37,15 @@ export async function endSessionsOf(db: Queryable, database: string): Promise<vo
   await db.query(`select pg_catalog.pg_terminate_backend(a.pid) ${OTHER_SESSIONS} and a.datname = $1`, [database]);
 }
 
+/** `psql (pid 3, user app)` */
+export function sessionWords({ application, pid, user }: DatabaseSession): string {
+  return `${application || 'unnamed'} (pid ${pid}, user ${user})`;
+}
+
 /** The error for a database in use; `sessions` may be empty when they were gone before they could be named. */
 export function inUse(database: string, sessions: readonly DatabaseSession[]): ManageDbError {
   const count = sessions.length === 1 ? '1 session' : `${sessions.length} sessions`;
-  const named = sessions.map(({ pid, user, application }) => `${application || 'unnamed'} (pid ${pid}, user ${user})`);
+  const named = sessions.map(sessionWords);
   const who = sessions.length === 0 ? 'another session' : `${count}: ${listed(named)}`;
   return new ManageDbError('DATABASE_IN_USE', `${database} is in use by ${who}.`, {
     hint: 'End them, or let them be ended: --disconnect-users',

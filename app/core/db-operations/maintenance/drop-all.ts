@@ -1,5 +1,6 @@
 import { escapeIdentifier } from 'pg';
 import { readExtensions } from '../../../database/catalog/extensions.js';
+import { readSubscriptions } from '../../../database/catalog/subscriptions.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { ownTables } from '../../../database/records/own-tables.js';
 import { errorCodeOf, isServerError } from '../../../services/database-errors.js';
@@ -13,9 +14,9 @@ import type { SafetyBackup } from '../backup/safety-backup.js';
 import { CURRENT_TRANSACTION, isCommitted, UnknownOutcome } from '../commit-outcome.js';
 import { explained } from '../failure.js';
 import { refuseIfChanged } from '../restore/recheck.js';
+import type { StillAlone } from '../scratch/keep-others-out.js';
 import { areDefinitionsAsSeen, isAllAsSeen, type Seen, see } from './as-seen.js';
 import { changedMeanwhile, type DropPlan, type DroppedObject, isSamePlan, planDrop } from './drop-plan.js';
-import type { StillAlone } from './keep-others-out.js';
 import { lockTimeout } from './lock-timeout.js';
 import { tooManyLocks } from './too-many-locks.js';
 
@@ -208,7 +209,7 @@ async function requireExtensions(db: Queryable, target: Target, before: readonly
 
 /** initialize-db applies everything again afterwards. */
 async function forgetMigrations(db: Queryable): Promise<void> {
-  for (const table of ownTables('history').filter((name) => name !== 'schema_versions')) {
+  for (const table of ownTables('history')) {
     const { rows } = await db.query<{ present: boolean }>('select pg_catalog.to_regclass($1) is not null as present', [
       `manage_db.${table}`,
     ]);
@@ -218,12 +219,8 @@ async function forgetMigrations(db: Queryable): Promise<void> {
 
 /** Their slots are on other servers, which may not answer: whether they are dropped too is not for us to say. */
 async function readIdleSubscriptions(db: Queryable): Promise<readonly string[]> {
-  const { rows } = await db.query<{ name: string }>(`
-    select pg_catalog.quote_ident(s.subname) as name from pg_catalog.pg_subscription s
-    join pg_catalog.pg_database d on d.oid = s.subdbid
-    where d.datname = pg_catalog.current_database() order by 1`);
-  return rows.map(
-    ({ name }) => `The subscription ${name} stays, and has no tables any more. To end it: drop subscription ${name};`,
+  return (await readSubscriptions(db)).map(
+    (name) => `The subscription ${name} stays, and has no tables any more. To end it: drop subscription ${name};`,
   );
 }
 

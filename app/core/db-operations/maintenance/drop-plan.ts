@@ -1,7 +1,7 @@
 import {
   type DatabaseObject,
   readDatabaseObjects,
-  readLargeObjects,
+  readOwnedLargeObjects,
   unlinkLargeObjects,
 } from '../../../database/catalog/database-objects.js';
 import { readDroppableSchemas } from '../../../database/catalog/droppable-schemas.js';
@@ -44,7 +44,7 @@ export async function planDrop(db: Queryable, target: Target): Promise<DropPlan>
   const inside = await readUserObjects(db);
   const schemas = await readDroppableSchemas(db);
   const outside = await readDatabaseObjects(db);
-  const large = await readLargeObjects(db);
+  const large = await readOwnedLargeObjects(db);
   const foreign = [
     ...inside,
     ...schemas.map((schema) => ({ kind: 'schema', ...schema })),

@@ -1,3 +1,4 @@
+import { inSavepoint } from '../../../database/in-savepoint.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { messageOf } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
@@ -71,15 +72,12 @@ export async function runChecks(
   for (const [name, check] of checks) {
     signal?.throwIfAborted();
     onProgress?.({ step: `checking ${name}`, done: found.length, total: checks.length, isDetail: true });
-    await db.query('savepoint one_check');
     try {
-      found.push({ name, ...(await check(db, { ...context, signal })) });
+      found.push({ name, ...(await inSavepoint(db, () => check(db, { ...context, signal }))) });
     } catch (error) {
       signal?.throwIfAborted();
-      await db.query('rollback to savepoint one_check');
       found.push({ name, status: 'warning', value: null, detail: `Could not be read: ${messageOf(error)}`, fix: null });
     }
-    await db.query('release savepoint one_check');
   }
   return found;
 }

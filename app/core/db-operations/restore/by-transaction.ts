@@ -7,7 +7,8 @@ import { NOTHING_LEFT_OUT } from '../backup/left-out-parts.js';
 import { SafetyBackup } from '../backup/safety-backup.js';
 import { UnknownOutcome } from '../commit-outcome.js';
 import { endSessionsOf, refuseIfInUse } from '../database-state/sessions.js';
-import { dropAbandonedScratchDatabases, lockRestoreOf } from '../scratch/scratch-database.js';
+import { type StillAlone, whileOthersAreKeptOut } from '../scratch/keep-others-out.js';
+import { dropAbandonedScratchDatabases } from '../scratch/scratch-database.js';
 import { checkContents } from './check-contents.js';
 import { readSubscriptionsToRefresh, restoreInTransaction } from './in-transaction.js';
 import { raisedStamp } from './other-environment.js';
@@ -22,7 +23,7 @@ import type { Replaced, WholeRestore } from './whole-restore.js';
  * @throws UnknownOutcome; ManageDbError `USAGE`, `DATABASE_IN_USE`, `STAMP_MISMATCH`, `KILL_SWITCH`, and what restoring throws
  */
 export async function restoreByTransaction(maintenance: Client, restore: WholeRestore): Promise<Replaced> {
-  const { target, folder, manifest, controls, disconnectUsers, onReplaced } = restore;
+  const { target, folder, manifest, controls } = restore;
   if (JSON.stringify(restore.parts) !== JSON.stringify(NOTHING_LEFT_OUT)) {
     throw new ManageDbError('USAGE', 'What the server lacks can be left out by a swap only. Nothing was changed.', {
       hint: 'Leave out --without, or restore by --method swap.',
@@ -34,11 +35,25 @@ export async function restoreByTransaction(maintenance: Client, restore: WholeRe
     await refuseOtherArchivedStamp({ folder, manifest, settings, serverMajor, signal: controls.signal });
   }
   const safety = await SafetyBackup.prepare(target, { ...manifest, label: 'before a restore' }, controls);
-  await lockRestoreOf(maintenance, target.database);
+  return whileOthersAreKeptOut(target, null, (stillAlone) =>
+    replaceAlone(maintenance, restore, { safety, stillAlone }),
+  );
+}
+
+/** With nobody else who restores, copies, drops or resets it. */
+async function replaceAlone(
+  maintenance: Client,
+  restore: WholeRestore,
+  { safety, stillAlone }: { readonly safety: SafetyBackup; readonly stillAlone: StillAlone },
+): Promise<Replaced> {
+  const { target, folder, manifest, controls, disconnectUsers, onReplaced } = restore;
   await dropAbandonedScratchDatabases(maintenance);
   if (disconnectUsers) await endSessionsOf(maintenance, target.database);
   else await refuseIfInUse(maintenance, target.database);
-  const stillAllowed = () => withConnection(target.settings, {}, (present) => refuseIfChanged(present, target));
+  const stillAllowed = async () => {
+    await stillAlone();
+    await withConnection(target.settings, {}, (present) => refuseIfChanged(present, target));
+  };
   await stillAllowed();
   await withConnection(target.settings, {}, async (present) => {
     // the backup's records of what is in it have to fit into it
@@ -48,7 +63,7 @@ export async function restoreByTransaction(maintenance: Client, restore: WholeRe
   try {
     const tables = await restoreInTransaction({
       ...{ target, folder, manifest, controls },
-      serverMajor,
+      serverMajor: target.serverMajor ?? manifest.serverMajor,
       stamp: await raisedStamp(restore),
       backUp: async (signal) => {
         await safety.make({ signal });

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { ensureSchema } from '../../../database/schema/ensure-schema.js';
 import { findClientTools } from '../../../services/client-tools.js';
-import { withConnection, withMaintenanceConnection } from '../../../services/with-connection.js';
+import { withConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
@@ -11,7 +11,7 @@ import { type LeftOutParts, leavingOut } from '../backup/left-out-parts.js';
 import type { Manifest, TableRows } from '../backup/manifest.js';
 import { SafetyBackup } from '../backup/safety-backup.js';
 import { qualified } from '../inspection/find-relation.js';
-import { lockRestoreOf } from '../scratch/scratch-database.js';
+import { whileOthersAreKeptOut } from '../scratch/keep-others-out.js';
 import { type FreeSpace, readFreeSpace } from './free-space.js';
 import { Archive } from './in-place/archive.js';
 import { chooseTables, type WantedPart } from './in-place/choose-tables.js';
@@ -77,12 +77,11 @@ export async function restoreInPlace(restore: InPlaceRestore): Promise<RestoredI
   const chosen = await chooseTables(archive, manifest, wanted);
   const safety = await SafetyBackup.prepare(target, { ...manifest, label: 'before a restore' }, controls);
   const stamp = await raisedStamp(restore);
-  return withMaintenanceConnection(settings, async (maintenance) => {
-    await lockRestoreOf(maintenance, target.database);
-    const freeBytes = await readFreeSpace(maintenance);
+  return whileOthersAreKeptOut(target, null, async (stillAlone) => {
+    const freeBytes = await withConnection(settings, {}, readFreeSpace);
     if (stamp !== null) await withConnection(settings, {}, ensureSchema);
     const planning = { target, archive, chosen };
-    const { plan, ...replaced } = await replaceAndCommit({ planning, manifest, controls, safety, stamp });
+    const { plan, ...replaced } = await replaceAndCommit({ planning, manifest, controls, safety, stamp, stillAlone });
     const was = safety.id === null ? '' : `; what they were is backup ${safety.id}`;
     restore.onReplaced(`The tables of ${target.database} are restored${was}.`);
     const found = await lookAround({ target, manifest, archive, chosen, controls });

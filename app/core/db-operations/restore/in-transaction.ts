@@ -1,5 +1,6 @@
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
 import { readLockHolders } from '../../../database/catalog/lock-holders.js';
+import { readSubscriptions } from '../../../database/catalog/subscriptions.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { findClientTools } from '../../../services/client-tools.js';
 import { lockTimeoutError } from '../../../services/lock-timeout-error.js';
@@ -98,12 +99,8 @@ async function named({ error, isDropped }: Failure, { target, manifest }: Transa
 
 /** What has to be told to subscriptions, which only know the tables that were there before. */
 export async function readSubscriptionsToRefresh(db: Queryable): Promise<string[]> {
-  const { rows } = await db.query<{ name: string }>(
-    `select pg_catalog.quote_ident(s.subname) as name from pg_catalog.pg_subscription s
-    join pg_catalog.pg_database d on d.oid = s.subdbid where d.datname = pg_catalog.current_database() order by 1`,
-  );
-  return rows.map(
-    ({ name }) =>
+  return (await readSubscriptions(db)).map(
+    (name) =>
       `The subscription ${name} does not fill the new tables yet: alter subscription ${name} refresh publication with (copy_data = false);`,
   );
 }

@@ -1,8 +1,10 @@
+import { redact } from '../../../config/redaction.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { grantAccess } from '../../../database/records/access-roles.js';
 import { readObservation } from '../../../database/records/observation.js';
 import { ensureSchema } from '../../../database/schema/ensure-schema.js';
 import { withConnection } from '../../../services/with-connection.js';
+import { messageOf } from '../../errors.js';
 import { carryKillSwitch, carryRecords, forgetRecords } from '../../safety/carry-records.js';
 import type { Target } from '../../safety/gate.js';
 import { carryLateEntries } from '../../safety/operation-log/carry-over.js';
@@ -61,10 +63,10 @@ function loudly(_contents: Queryable, work: () => Promise<void>): Promise<void> 
 }
 
 /**
- * What was logged between the carrying and the swap. Where that fails, the previous database must not be dropped: it has
- * the only copy.
+ * Takes over what was logged and engaged between the carrying and the swap. Where that fails, the previous database must not
+ * be dropped: it has the only copy. Returns a warning that says so; `null`: nothing is missing.
  */
-export async function carryLate(previous: string, { settings }: Target): Promise<boolean> {
+export async function carryLate(previous: string, { settings, environment }: Target): Promise<string | null> {
   try {
     await withConnection(settings, { database: previous }, (from) =>
       withConnection(settings, {}, async (to) => {
@@ -73,8 +75,8 @@ export async function carryLate(previous: string, { settings }: Target): Promise
         await carryLateEntries(from, to);
       }),
     );
-    return true;
-  } catch {
-    return false;
+    return null;
+  } catch (error) {
+    return `What was logged, and whether the kill switch was engaged, in the last moment before the swap is known in ${previous} only, which is therefore kept (${redact(messageOf(error))}). See: manage_db kill-switch status --env ${environment}`;
   }
 }

@@ -1,3 +1,4 @@
+import { IS_NUMBERED } from '../../../database/catalog/numbered-columns.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { type OperationControls, stopIfAborted } from '../../progress.js';
 import { underSearchPath } from '../database-state/search-path.js';
@@ -49,6 +50,5 @@ const OWNED_SEQUENCES = `
   join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
   join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum = d.refobjsubid
   where not q.seqcycle and s.relpersistence <> 't'
-    and a.atttypid in ('pg_catalog.int2'::pg_catalog.regtype, 'pg_catalog.int4'::pg_catalog.regtype,
-      'pg_catalog.int8'::pg_catalog.regtype, 'pg_catalog.numeric'::pg_catalog.regtype)
+    and ${IS_NUMBERED}
   order by sn.nspname, s.relname`;

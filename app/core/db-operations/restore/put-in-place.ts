@@ -38,6 +38,7 @@ export interface Placed {
   readonly previousDatabase: string | null;
   /** ISO; it is not dropped before. */
   readonly previousUntil: string | null;
+  readonly warnings: readonly string[];
 }
 
 /** Milliseconds that our own sessions get to end; one that is kept open is then named like any other. */
@@ -64,7 +65,7 @@ export async function putInPlace(maintenance: Client, maintenanceDatabase: strin
     });
   if (live === null) {
     await swapped(takeFreeName(maintenance, { live: database, scratch: candidate, statements, anew }));
-    return { previousDatabase: null, previousUntil: null };
+    return { previousDatabase: null, previousUntil: null, warnings: [] };
   }
   const previous = await planPrevious(maintenance, database, keepMs ?? KEPT_BY_DEFAULT_MS);
   const marking = previousStatement(previous, { database, comment: live.comment });
@@ -82,10 +83,11 @@ export async function putInPlace(maintenance: Client, maintenanceDatabase: strin
       }),
     ),
   );
-  const isCarried = await carryLate(previous.name, target);
-  if (keepMs === null && isCarried && (await isDropped(maintenance, previous.name)))
-    return { previousDatabase: null, previousUntil: null };
-  return { previousDatabase: previous.name, previousUntil: previous.until.toISOString() };
+  const missing = await carryLate(previous.name, target);
+  if (keepMs === null && missing === null && (await isDropped(maintenance, previous.name)))
+    return { previousDatabase: null, previousUntil: null, warnings: [] };
+  const warnings = missing === null ? [] : [missing];
+  return { previousDatabase: previous.name, previousUntil: previous.until.toISOString(), warnings };
 }
 
 export async function ownSessionsEnded({ environment }: Target): Promise<void> {

@@ -46,7 +46,7 @@ export interface Replacing<Filled, Finished> {
  * @throws UnknownOutcome; ManageDbError `DATABASE_IN_USE`, `STAMP_MISMATCH`, `KILL_SWITCH`, `INTERRUPTED`, and what
  *   creating and filling throw
  */
-export async function replaceBySwap<Filled, Finished>(
+export async function replaceBySwap<Filled, Finished extends Pick<Placed, 'warnings'>>(
   maintenance: Client,
   maintenanceDatabase: string,
   replacing: Replacing<Filled, Finished>,
@@ -83,7 +83,7 @@ export async function replaceBySwap<Filled, Finished>(
       wasTemplate: isTemplate,
       onSwapped: onReplaced,
     });
-    return { ...finished, ...placed };
+    return { ...finished, ...placed, warnings: [...finished.warnings, ...placed.warnings] };
   } catch (error) {
     if (error instanceof UnknownOutcome) throw error;
     throw await afterDropping(scratch, target.settings, error);

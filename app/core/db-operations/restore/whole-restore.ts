@@ -29,5 +29,4 @@ export interface Replaced extends Placed {
   readonly safetyBackup: string | null;
   /** Those of the users. */
   readonly tables: readonly TableRows[];
-  readonly warnings: readonly string[];
 }

@@ -1,3 +1,4 @@
+import { inSavepoint, inUndoneSavepoint } from '../../../database/in-savepoint.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { isConnectionLost } from '../../../services/connection/connection-errors.js';
 import { isServerError, type ServerError } from '../../../services/database-errors.js';
@@ -30,23 +31,15 @@ const LOCK_NOT_AVAILABLE = '55P03';
 
 /** Runs `work`, and undoes everything that it did. */
 export function tried<T>(db: Queryable, work: () => Promise<T>): Promise<Outcome<T>> {
-  return inSavepoint(db, work, true);
+  return settled(() => inUndoneSavepoint(db, work));
 }
 
 /** Runs `work`, and undoes what it did only when it fails. */
 export function kept<T>(db: Queryable, work: () => Promise<T>): Promise<Outcome<T>> {
-  return inSavepoint(db, work, false);
+  return settled(() => inSavepoint(db, work));
 }
 
 /** @throws LockedOut, SessionEnded, and whatever is no answer of the server to the statement: then the transaction is over */
-async function inSavepoint<T>(db: Queryable, work: () => Promise<T>, isUndone: boolean): Promise<Outcome<T>> {
-  await db.query('savepoint one_try');
-  const outcome = await settled(work);
-  if (isUndone || !outcome.ok) await db.query('rollback to savepoint one_try');
-  await db.query('release savepoint one_try');
-  return outcome;
-}
-
 async function settled<T>(work: () => Promise<T>): Promise<Outcome<T>> {
   try {
     return { ok: true, value: await work() };

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { escapeIdentifier } from 'pg';
 import type { MaskingCheck } from '../../../../database/catalog/masking-checks.js';
+import { inUndoneSavepoint } from '../../../../database/in-savepoint.js';
 import type { Queryable } from '../../../../database/queryable.js';
 import { codeOf, messageOf } from '../../../errors.js';
+import { isOfSearchPath } from '../../database-state/search-path.js';
 import { qualified } from '../../inspection/find-relation.js';
 import type { SelectedColumn } from '../selected-column.js';
 import { familyOf, isTextual } from './column-family.js';
@@ -142,26 +144,19 @@ async function attempt<Row extends Record<string, string>>(
   statement: string,
   searchPath: string | null = null,
 ): Promise<Attempt<Row>> {
-  await db.query('savepoint masking_trial');
-  const back = () => db.query('rollback to savepoint masking_trial; release savepoint masking_trial');
   try {
-    if (searchPath !== null) await db.query(`select pg_catalog.set_config('search_path', $1, true)`, [searchPath]);
-    const { rows } = await db.query<Row>(statement);
-    await back();
-    return { isDone: true, row: rows[0] };
+    return await inUndoneSavepoint(db, async () => {
+      if (searchPath !== null) await db.query(`select pg_catalog.set_config('search_path', $1, true)`, [searchPath]);
+      const { rows } = await db.query<Row>(statement);
+      return { isDone: true, row: rows[0] };
+    });
   } catch (error) {
     const code = codeOf(error);
     if (code === undefined || /^(08|40|53|55|57|58|XX)/.test(code)) throw error;
-    await back();
-    if (searchPath === null && isOfFunction(error)) return attempt(db, statement, await applicationPath(db));
+    // planning a query looks into the functions of its table's indexes
+    if (searchPath === null && isOfSearchPath(error)) return attempt(db, statement, await applicationPath(db));
     return { isDone: false, why: whyFailed(error, code) };
   }
-}
-
-/** Planning a query looks into the functions of its table's indexes, and they may rely on the search_path. */
-function isOfFunction(error: unknown): boolean {
-  const where = typeof error === 'object' && error !== null && 'where' in error ? error.where : undefined;
-  return typeof where === 'string' && /\bfunction\b/.test(where);
 }
 
 async function applicationPath(db: Queryable): Promise<string> {

@@ -2,6 +2,7 @@ import type { OperationControls } from '../../../progress.js';
 import type { Target } from '../../../safety/gate.js';
 import type { SafetyBackup } from '../../backup/safety-backup.js';
 import type { DefinitionDifference } from '../../compare/found-difference.js';
+import type { StillAlone } from '../../scratch/keep-others-out.js';
 import type { LockPatience } from '../../trigger-work/in-trigger-transaction.js';
 import type { SchemaUpdatePlan } from './plan.js';
 
@@ -11,6 +12,7 @@ export interface ApplyingUpdate {
   readonly allowDataLoss: boolean;
   readonly patience: LockPatience;
   readonly safety: SafetyBackup;
+  readonly stillAlone: StillAlone;
   readonly controls: OperationControls;
 }
 

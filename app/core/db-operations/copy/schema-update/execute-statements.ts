@@ -65,7 +65,7 @@ export function refusalInWords({ sql, index, total, cause }: StatementRefused): 
   ];
   return errorWith(errorCodeOf(code), redact(lines.join('\n')), {
     hint: redact(hint ?? 'Mend the rows or definitions that it is about, on either side, and run it again.'),
-    details: { sqlState: code, statement: redact(sql.slice(0, 2000)), schema: cause.schema, table: cause.table },
+    details: { sqlState: code, statement: redact(sql).slice(0, 2000), schema: cause.schema, table: cause.table },
     cause,
   });
 }

@@ -1,6 +1,7 @@
 import type { Action, Delta, FactBase, StableId } from '@supabase/pg-delta';
 import { escapeIdentifier } from 'pg';
 import { countChangedValues, type TableName } from '../../../../database/catalog/rows-at-stake.js';
+import { inSavepoint } from '../../../../database/in-savepoint.js';
 import type { Queryable } from '../../../../database/queryable.js';
 import { isServerError } from '../../../../services/database-errors.js';
 import { messageOf } from '../../../errors.js';
@@ -119,20 +120,17 @@ async function risksOfConversion(
   const fails: StatementRisk = { kind: 'failure', text: `${what}: it fails where a value does not fit.`, table };
   // a label is written as it was, or it is none
   if (isEnum(to, desired)) return [fails];
-  await db.query('savepoint conversion');
+  const counting = { table, column: column.name, from, to };
   try {
-    const changed = await countChangedValues(db, { table, column: column.name, from, to });
+    const changed = await inSavepoint(db, () => countChangedValues(db, counting));
     if (changed === 0) return [note(`${what}. Each value stays what it is.`)];
     return [{ kind: 'loss', text: `${what}: the values of ${changed} rows do not stay what they are.`, table }];
   } catch (error) {
     if (!isServerError(error) || /^(53|55|57|25|40)/.test(error.code)) throw error;
-    await db.query('rollback to savepoint conversion');
     if (/^22/.test(error.code)) return [{ kind: 'failure', text: `${what}: ${messageOf(error)}.`, table }];
     const cannotTell = `whether values stay what they are cannot be told beforehand (${messageOf(error)})`;
     if (!(await mayHaveRows(db, table, column.name))) return [];
     return [{ kind: 'loss', text: `${what}: ${cannotTell}.`, table }];
-  } finally {
-    await db.query('release savepoint conversion').catch(() => undefined);
   }
 }
 

@@ -1,19 +1,16 @@
 import { hasRows, readTableSize, type TableName } from '../../../../database/catalog/rows-at-stake.js';
+import { inSavepoint } from '../../../../database/in-savepoint.js';
 import type { Queryable } from '../../../../database/queryable.js';
 import { isServerError } from '../../../../services/database-errors.js';
 
 /** Whether there may be rows; with `column`, with a value in it. What policies hide from the login may be there. */
 export async function mayHaveRows(db: Queryable, table: TableName, column?: string): Promise<boolean> {
-  await db.query('savepoint looking');
   try {
-    return await hasRows(db, table, column);
+    return await inSavepoint(db, () => hasRows(db, table, column));
   } catch (error) {
     // nor can a materialized view be read that was never filled
     if (!isServerError(error) || !['42501', '55000'].includes(error.code)) throw error;
-    await db.query('rollback to savepoint looking');
     return error.code === '42501';
-  } finally {
-    await db.query('release savepoint looking').catch(() => undefined);
   }
 }
 

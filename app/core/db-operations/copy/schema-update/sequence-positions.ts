@@ -7,6 +7,7 @@ import {
   readSequencesInPlace,
   type SequenceInPlace,
 } from '../../../../database/catalog/sequences-in-place.js';
+import { inSavepoint } from '../../../../database/in-savepoint.js';
 import type { Queryable } from '../../../../database/queryable.js';
 import { isServerError } from '../../../../services/database-errors.js';
 import { qualified } from '../../inspection/find-relation.js';
@@ -88,15 +89,11 @@ async function sequencesThatGo(db: Queryable, actions: readonly Action[]): Promi
 
 /** `null`: the login may not read it. */
 async function knownPosition(db: Queryable, sequence: SequenceInPlace): Promise<Position | null> {
-  await db.query('savepoint position');
   try {
-    return await readPosition(db, sequence);
+    return await inSavepoint(db, () => readPosition(db, sequence));
   } catch (error) {
     if (!isServerError(error) || error.code !== '42501') throw error;
-    await db.query('rollback to savepoint position');
     return null;
-  } finally {
-    await db.query('release savepoint position').catch(() => undefined);
   }
 }
 

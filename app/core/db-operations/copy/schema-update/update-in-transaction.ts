@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import { type ArmedObject, readForeignSecrets } from '../../../../database/catalog/armed-objects.js';
 import { readRelationsInPlace } from '../../../../database/catalog/tables-in-place.js';
+import { inUndoneSavepoint } from '../../../../database/in-savepoint.js';
 import { PIN_TRANSACTION } from '../../../../services/catalog-path.js';
 import { isServerError } from '../../../../services/database-errors.js';
 import { endWithUs } from '../../../../services/end-with-us.js';
@@ -29,7 +30,7 @@ export async function updateInTransaction(
   applying: ApplyingUpdate,
   attempt: Attempt,
 ): Promise<{ readonly xid: string; readonly applied: AppliedUpdate }> {
-  const { target, plan, allowDataLoss, safety, controls } = applying;
+  const { target, plan, allowDataLoss, safety, stillAlone, controls } = applying;
   const step = (text: string) => {
     stopIfAborted(controls.signal);
     controls.onProgress?.({ step: text });
@@ -48,14 +49,14 @@ export async function updateInTransaction(
   if (losses.length > 0 && attempt.part !== 'labels') {
     // what cannot be done is known before hours are spent on a backup
     step('trying it, before the database is backed up');
-    await client.query('savepoint trial');
-    await update();
-    await client.query(`rollback to savepoint trial; ${PIN_TRANSACTION}`);
+    await inUndoneSavepoint(client, update);
+    await client.query(PIN_TRANSACTION);
     step('backing up what is there');
     await safety.make({});
   }
   step('updating the schema');
   const done = await update();
+  await stillAlone();
   await refuseIfChanged(client, target, 'the schema update');
   stopIfAborted(controls.signal);
   return { xid, applied: { ...done, losses } };

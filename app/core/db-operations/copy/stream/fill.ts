@@ -4,6 +4,7 @@ import {
 } from '../../../../database/catalog/constraint-trigger-modes.js';
 import { readFiringTables } from '../../../../database/catalog/firing-tables.js';
 import { readForeignMaterializedViews } from '../../../../database/catalog/foreign-materialized-views.js';
+import { readServerStart } from '../../../../database/catalog/server-start.js';
 import { readTableParts } from '../../../../database/catalog/table-parts.js';
 import type { Queryable } from '../../../../database/queryable.js';
 import { grantAccess } from '../../../../database/records/access-roles.js';
@@ -22,7 +23,7 @@ import { holdsPasswords } from './left-out-definitions.js';
 import { entryMaker } from './make-entry.js';
 import { orderOf } from './order.js';
 import { rehearse } from './rehearse.js';
-import { moveSequences, resetSequences } from './sequences.js';
+import { resetSequences, takePositionsOf } from './sequences.js';
 import { chooseTables } from './source-tables.js';
 import type { Filling, Moment, StreamCopy, StreamedCopy } from './stream-copy.js';
 import { runTasks } from './tasks.js';
@@ -36,7 +37,7 @@ export async function fill(filling: Filling): Promise<StreamedCopy> {
     controls.onProgress?.({ step: text });
   };
   step('reading the definitions');
-  const position = await readPosition(source.db);
+  const at = await readBegin(source.db);
   await copy.onSnapshot?.(source.db);
   const tables = await chooseTables(filling);
   const foreign = await readForeignMaterializedViews(blueprint.db);
@@ -57,7 +58,7 @@ export async function fill(filling: Filling): Promise<StreamedCopy> {
   step('copying rows');
   // what triggers number continues behind what is there
   const isNumbered = leaveOut.rows !== 'all';
-  if (isNumbered) await moveSequences(source.db, lane.target);
+  if (isNumbered) await takePositionsOf(source.db, lane.target);
   const firingTables = triggers === 'before' ? await readFiringTables(blueprint.db) : null;
   const copied = await copyRows({ filling, lanes, tables, order, make, parts, firingTables });
   step('making foreign keys, triggers and the rest');
@@ -76,12 +77,12 @@ export async function fill(filling: Filling): Promise<StreamedCopy> {
   const last = (await readAnalyzedLast(lane.target)).map((one) => ({ run: (next: Lane) => analyzeTable(next, one) }));
   await runTasks(last.map(alone), lanes, stop);
   for (const entry of order.eventTriggers) await make(lane, entry);
-  return { tables: copied, unpopulated: foreign.map(qualified), snapshot: source.snapshot, ...position };
+  return { tables: copied, unpopulated: foreign.map(qualified), at };
 }
 
 /** Whether the server of the scratch database could lack something that definitions need, or the login the right to it. */
-async function mayFail({ blueprint: { settings }, copy: { target } }: Filling, scratch: Queryable): Promise<boolean> {
-  const isSameServer = JSON.stringify(settings.hosts) === JSON.stringify(target.hosts);
+async function mayFail({ blueprint }: Filling, scratch: Queryable): Promise<boolean> {
+  const isSameServer = (await readServerStart(blueprint.db)) === (await readServerStart(scratch));
   const { rows } = await scratch.query<{ is: boolean }>(
     `select pg_catalog.current_setting('is_superuser')::pg_catalog.bool as is`,
   );
@@ -148,11 +149,8 @@ async function readSearchPath({ db, settings }: Moment): Promise<string> {
   return properties === null ? '' : searchPathOf(properties);
 }
 
-/** When the snapshot is of, and where the log was then, or shortly after it. */
-async function readPosition(db: Queryable): Promise<Pick<StreamedCopy, 'at' | 'lsn'>> {
-  const { rows } = await db.query<{ at: Date; lsn: string | null }>(`
-    select pg_catalog.now() as at, case when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
-      else pg_catalog.pg_current_wal_lsn() end::text as lsn`);
-  const { at = new Date(), lsn = null } = rows[0] ?? {};
-  return { at: at.toISOString(), lsn };
+/** When the transaction has begun, and with it the snapshot. ISO. */
+async function readBegin(db: Queryable): Promise<string> {
+  const { rows } = await db.query<{ at: Date }>('select pg_catalog.now() as at');
+  return (rows[0]?.at ?? new Date()).toISOString();
 }

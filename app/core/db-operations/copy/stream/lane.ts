@@ -3,8 +3,7 @@ import type { ConnectionSettings } from '../../../../config/connection-settings.
 import type { Queryable } from '../../../../database/queryable.js';
 import { PIN_SESSION } from '../../../../services/catalog-path.js';
 import { CopyFailure } from '../../../../services/connection/copy-between.js';
-import { isServerError } from '../../../../services/database-errors.js';
-import { isAboutSearchPath } from '../../database-state/search-path.js';
+import { isOfSearchPath } from '../../database-state/search-path.js';
 import { prepareSource, prepareTarget, type Sessions, type SourceState } from './sessions.js';
 
 export interface LaneEnds {
@@ -59,7 +58,7 @@ export class Lane {
     try {
       return await work();
     } catch (error) {
-      if (!isOfFunction(error)) throw error;
+      if (!isOfSearchPath(error instanceof CopyFailure ? error.cause : error)) throw error;
       await this.target.query('rollback');
       // its transaction has failed, or its COPY was cut off
       await this.dropSource();
@@ -94,11 +93,4 @@ export class Lane {
 
 async function setSearchPath(db: Queryable, path: string): Promise<void> {
   await db.query(`select pg_catalog.set_config('search_path', $1, false)`, [path]);
-}
-
-/** Whether a function has found nothing under the search_path that there was. */
-export function isOfFunction(error: unknown): boolean {
-  const said = error instanceof CopyFailure ? error.cause : error;
-  if (!isServerError(said)) return false;
-  return isAboutSearchPath(`ERROR:  ${said.message}\nCONTEXT:  ${(said.where ?? '').replaceAll('\n', ' ')}`);
 }

@@ -4,8 +4,9 @@ import { isServerError } from '../../../../services/database-errors.js';
 import { ManageDbError } from '../../../errors.js';
 import { dashed } from '../../../listed.js';
 import type { Entry } from '../../database-state/contents.js';
+import { isOfSearchPath } from '../../database-state/search-path.js';
 import type { Definitions } from './definitions.js';
-import { isOfFunction, type Lane } from './lane.js';
+import type { Lane } from './lane.js';
 import { nameOf } from './make-entry.js';
 import { isOfEventTrigger } from './order.js';
 import type { Filling } from './stream-copy.js';
@@ -94,7 +95,7 @@ async function tryEntries(
 /** `null`: it can be made. */
 async function tryEntry(lane: Lane, sql: string): Promise<string | null> {
   const error = await attempt(lane, sql);
-  if (error === null || !isOfFunction(error)) return error?.message ?? null;
+  if (error === null || !isOfSearchPath(error)) return error?.message ?? null;
   const path = `select pg_catalog.set_config('search_path', ${escapeLiteral(lane.searchPath)}, false)`;
   return (await attempt(lane, `${path}; ${sql}; ${PIN_SESSION}`))?.message ?? null;
 }

@@ -5,8 +5,8 @@ import { qualified } from '../../inspection/find-relation.js';
 import { naming } from './copy-error.js';
 import type { Lane } from './lane.js';
 
-/** Moves the sequences of the scratch database to where those of the source stand; what it does not have is left out. */
-export async function moveSequences(source: Queryable, scratch: Queryable): Promise<void> {
+/** Puts the sequences of the scratch database where those of the source stand; what it does not have is left out. */
+export async function takePositionsOf(source: Queryable, scratch: Queryable): Promise<void> {
   const positions = await readSequencePositions(source);
   const there = await readSequencePositions(scratch, () => false);
   const known = new Set(there.map(({ schema, name }) => JSON.stringify([schema, name])));

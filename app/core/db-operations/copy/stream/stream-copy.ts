@@ -69,14 +69,10 @@ export interface LeftOut {
 export interface StreamedCopy {
   /** Those whose rows were copied. `bytes`: as they were sent. */
   readonly tables: readonly CopiedTable[];
-  /** The moment of the source that the copy shows, as the source calls it. */
-  readonly snapshot: string;
-  /** ISO, by the clock of the source: that moment. */
+  /** ISO, by the clock of the source: the moment of it that the copy shows. */
   readonly at: string;
   /** Materialized views that were not computed, as what they read is on other servers: `schema.name`. */
   readonly unpopulated: readonly string[];
-  /** Where the source's log was then; `null` where it does not say. */
-  readonly lsn: string | null;
 }
 
 export interface CopiedTable extends CopiedRows {

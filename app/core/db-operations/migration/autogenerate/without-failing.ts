@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { inSavepoint } from '../../../../database/in-savepoint.js';
 import { isServerError } from '../../../../services/database-errors.js';
 import { messageOf } from '../../../errors.js';
 import type { PlannedDirection } from './plan-changes.js';
@@ -24,14 +25,11 @@ export function withoutFailing({ connect }: ReplayedDatabase, direction: Planned
 }
 
 async function problemOf(client: Client, sql: string): Promise<string | null> {
-  await client.query('savepoint trying');
   try {
-    await client.query(sql);
-    await client.query('release savepoint trying');
+    await inSavepoint(client, () => client.query(sql));
     return null;
   } catch (error) {
     if (!isServerError(error) || error.code.startsWith('57P')) throw error;
-    await client.query('rollback to savepoint trying; release savepoint trying');
     return messageOf(error);
   }
 }

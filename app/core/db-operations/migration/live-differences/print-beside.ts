@@ -10,6 +10,7 @@ import {
   readPrintedView,
 } from '../../../../database/catalog/live-definitions.js';
 import type { NamedRelation } from '../../../../database/catalog/named-objects.js';
+import { inSavepoint, inUndoneSavepoint } from '../../../../database/in-savepoint.js';
 import type { Queryable } from '../../../../database/queryable.js';
 import { isServerError } from '../../../../services/database-errors.js';
 import { readDefinitions, type WrittenDefinition } from '../../../../services/sql-script.js';
@@ -42,14 +43,8 @@ export interface Beside {
  *
  * @param db in an open transaction that may write, with the search_path pinned
  */
-export async function printBeside(db: Queryable, beside: Beside): Promise<BothSides> {
-  await db.query('savepoint beside');
-  try {
-    return await printed(db, beside);
-  } finally {
-    // also what was set
-    await db.query('rollback to savepoint beside; release savepoint beside').catch(() => undefined);
-  }
+export function printBeside(db: Queryable, beside: Beside): Promise<BothSides> {
+  return inUndoneSavepoint(db, () => printed(db, beside));
 }
 
 async function printed(db: Queryable, beside: Beside): Promise<BothSides> {
@@ -139,19 +134,18 @@ async function attempt(
   { searchPath }: Pick<Beside, 'searchPath'>,
   work: () => Promise<unknown>,
 ): Promise<string | null> {
-  await db.query('savepoint attempt');
   try {
-    await db.query(
-      `select pg_catalog.set_config('check_function_bodies', 'off', true), pg_catalog.set_config('lock_timeout', '1s', true),
-         pg_catalog.set_config('statement_timeout', '5s', true), pg_catalog.set_config('client_min_messages', 'error', true)`,
-    );
-    await setPath(db, searchPath);
-    await work();
-    await db.query('release savepoint attempt');
+    await inSavepoint(db, async () => {
+      await db.query(
+        `select pg_catalog.set_config('check_function_bodies', 'off', true), pg_catalog.set_config('lock_timeout', '1s', true),
+           pg_catalog.set_config('statement_timeout', '5s', true), pg_catalog.set_config('client_min_messages', 'error', true)`,
+      );
+      await setPath(db, searchPath);
+      await work();
+    });
     return null;
   } catch (error) {
     if (isServerError(error) && error.code.startsWith('57P')) throw error;
-    await db.query('rollback to savepoint attempt');
     return messageOf(error);
   }
 }

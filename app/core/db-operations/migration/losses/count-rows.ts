@@ -1,5 +1,6 @@
 import { escapeIdentifier } from 'pg';
 import { quotedTable, readRowEstimate, type TableName } from '../../../../database/catalog/rows-at-stake.js';
+import { inUndoneSavepoint } from '../../../../database/in-savepoint.js';
 import type { Queryable } from '../../../../database/queryable.js';
 import { isServerError } from '../../../../services/database-errors.js';
 import { messageOf } from '../../../errors.js';
@@ -75,29 +76,27 @@ export class RowCounter {
     const remainingMs = this.deadline - Date.now();
     if (remainingMs <= 0) return { because: 'the time for counting was over', isEstimated: true };
     const { countTimeoutMs = 5000, lockTimeoutMs = 1000 } = this.limits;
-    await this.db.query('savepoint counting');
     try {
-      await this.db.query(
-        `select pg_catalog.set_config('statement_timeout', $1, true), pg_catalog.set_config('lock_timeout', $2, true),
-           pg_catalog.set_config('row_security', $3, true)`,
-        [
-          String(Math.max(1, Math.min(countTimeoutMs, remainingMs))),
-          String(lockTimeoutMs),
-          // what policies hide is lost as well; a statement of the file sees no more than they show
-          searchPath === undefined ? 'off' : 'on',
-        ],
-      );
-      if (searchPath !== undefined) {
-        await this.db.query(`select pg_catalog.set_config('search_path', $1, true)`, [searchPath]);
-      }
-      const { rows } = await this.db.query<{ rows: string }>(sql);
-      return Number(rows[0]?.rows ?? 0);
+      return await inUndoneSavepoint(this.db, async () => {
+        await this.db.query(
+          `select pg_catalog.set_config('statement_timeout', $1, true), pg_catalog.set_config('lock_timeout', $2, true),
+             pg_catalog.set_config('row_security', $3, true)`,
+          [
+            String(Math.max(1, Math.min(countTimeoutMs, remainingMs))),
+            String(lockTimeoutMs),
+            // what policies hide is lost as well; a statement of the file sees no more than they show
+            searchPath === undefined ? 'off' : 'on',
+          ],
+        );
+        if (searchPath !== undefined) {
+          await this.db.query(`select pg_catalog.set_config('search_path', $1, true)`, [searchPath]);
+        }
+        const { rows } = await this.db.query<{ rows: string }>(sql);
+        return Number(rows[0]?.rows ?? 0);
+      });
     } catch (error) {
       if (!isServerError(error) || error.code.startsWith('57P')) throw error;
       return { because: reasonOf(error.code, messageOf(error)), isEstimated: ESTIMATED.includes(error.code) };
-    } finally {
-      // also what was set
-      await this.db.query('rollback to savepoint counting; release savepoint counting').catch(() => undefined);
     }
   }
 

@@ -7,7 +7,7 @@ import { findBackup } from '../../backup/repository/choose-backup.js';
 import type { BackupRepository } from '../../backup/repository/repository.js';
 import type { BackupSummary } from '../../backup/repository/summary.js';
 import { obstaclesOf } from '../../copy/strategy.js';
-import { sessionsOf } from '../../database-state/sessions.js';
+import { sessionsOf, sessionWords } from '../../database-state/sessions.js';
 import { ownSessionsEnded } from '../../restore/put-in-place.js';
 import { REHEARSAL_ORIGINS, type RehearsalOrigin } from './report.js';
 
@@ -25,8 +25,7 @@ export async function templateObstacles(maintenance: Client, target: Target): Pr
   const { database, isProtected } = target;
   await ownSessionsEnded(target);
   const { mayUse, login, preparedTransactions } = await readTemplateSource(maintenance, database);
-  const sessions = await sessionsOf(maintenance, database);
-  const users = sessions.map(({ application, pid, user }) => `${application || 'unnamed'} (pid ${pid}, user ${user})`);
+  const users = (await sessionsOf(maintenance, database)).map(sessionWords);
   return obstaclesOf({
     ...{ isSameServer: true, isSourceProtected: isProtected },
     ...{ mayUse, login, preparedTransactions, users },

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { type Client, escapeIdentifier } from 'pg';
 import type { Queryable } from '../../../../database/queryable.js';
 import { withConnection, withMaintenanceConnection } from '../../../../services/with-connection.js';
@@ -16,6 +15,7 @@ import { createByTemplate, isSourceInUse } from '../../copy/by-template.js';
 import { LEFT_AT_HOME, leftAtHome } from '../../copy/left-at-home.js';
 import { quarantine } from '../../copy/quarantine/quarantine.js';
 import { streamInto } from '../../copy/stream/stream-into.js';
+import { defaultJobs } from '../../default-jobs.js';
 import { readFreeSpace } from '../../restore/free-space.js';
 import { judgeSpace, leastBytesOf } from '../../restore/space-needed.js';
 import { dropAbandonedScratchDatabases, dropDatabase } from '../../scratch/scratch-database.js';
@@ -42,8 +42,6 @@ export interface Copying {
   readonly decrypt: DecryptOptions;
   readonly controls: OperationControls;
 }
-
-const MOST_JOBS = 4;
 
 /**
  * Gives `work` a scratch copy of the target's database: made by the server itself where that disturbs nobody, else from the
@@ -180,7 +178,7 @@ const byStream: Maker = async (making, work) => {
     const { at } = await streamInto({
       ...{ source: settings, target: settings, scratch: name, parts },
       ...{ sourceMajor: serverMajor, targetMajor: serverMajor, controls },
-      jobs: Math.min(MOST_JOBS, availableParallelism()),
+      jobs: defaultJobs(),
       leaveOut: { largeObjects: false, rowsOf: [] },
     });
     const origin = { from: 'stream', because, at, backup: null } as const;

@@ -4,6 +4,7 @@ import {
   readColumnDifferences,
 } from '../../../../database/catalog/column-differences.js';
 import type { RelationInPlace } from '../../../../database/catalog/tables-in-place.js';
+import { inSavepoint, inUndoneSavepoint } from '../../../../database/in-savepoint.js';
 import type { Queryable } from '../../../../database/queryable.js';
 import { errorCodeOf, isServerError } from '../../../../services/database-errors.js';
 import { PermissionError } from '../../../errors.js';
@@ -50,8 +51,7 @@ export async function compareDefinitions(
   db: Queryable,
   { present, identities, searchPath }: Comparing,
 ): Promise<Comparison> {
-  await db.query('savepoint manage_db_definitions');
-  try {
+  return inUndoneSavepoint(db, async () => {
     const made: PresentTable[] = [];
     const differences: string[] = [];
     for (const one of present) {
@@ -68,9 +68,7 @@ export async function compareDefinitions(
       differences.push(...own.filter((one) => !isHarmless(one)).map((one) => inWords(one, qualified(table))));
     }
     return { differences: [...differences, ...(await identityDifferences(db, made, identities))], added };
-  } finally {
-    await db.query('rollback to savepoint manage_db_definitions');
-  }
+  });
 }
 
 async function make(
@@ -78,17 +76,13 @@ async function make(
   { table }: PresentTable,
   { index, searchPath }: { readonly index: number; readonly searchPath: string },
 ): Promise<string | null> {
-  await db.query('savepoint manage_db_definition');
+  const definition = `create temporary table pg_temp.${nameOf(index)}${table.definition}`;
   try {
-    await underSearchPath(db, searchPath, () =>
-      db.query(`create temporary table pg_temp.${nameOf(index)}${table.definition}`),
-    );
-    await db.query('release savepoint manage_db_definition');
+    await inSavepoint(db, () => underSearchPath(db, searchPath, () => db.query(definition)));
     return null;
   } catch (error) {
     // with the right search_path there may be no difference at all
     if (!isServerError(error) || (searchPath === '' && isOfSearchPath(error))) throw error;
-    await db.query('rollback to savepoint manage_db_definition');
     if (errorCodeOf(error.code) === 'PERMISSION_DENIED' && /temporary/.test(error.message)) {
       throw new PermissionError('The login may not make temporary tables, which definitions are compared by.', {
         hint: 'As the owner of the database: grant temporary on database <database> to <login>;',

@@ -10,6 +10,7 @@ import type { Manifest } from '../../backup/manifest.js';
 import type { SafetyBackup } from '../../backup/safety-backup.js';
 import { isCommitted, UnknownOutcome } from '../../commit-outcome.js';
 import { isOfSearchPath, searchPathOf } from '../../database-state/search-path.js';
+import type { StillAlone } from '../../scratch/keep-others-out.js';
 import { type Planning, planInPlace } from './plan.js';
 import { LOCK_TIMEOUT_MS, type Replaced, replaceInPlace } from './replace.js';
 
@@ -20,6 +21,7 @@ export interface Committing {
   readonly safety: SafetyBackup;
   /** What the same transaction executes at its end; `null`: nothing. */
   readonly stamp: string | null;
+  readonly stillAlone: StillAlone;
 }
 
 /**
@@ -76,10 +78,10 @@ async function rehearse(client: Client, planning: Planning): Promise<void> {
 }
 
 async function replace(client: Client, committing: Committing, planning: Planning): Promise<Replaced> {
-  const { manifest, controls, stamp, safety } = committing;
+  const { manifest, controls, stamp, safety, stillAlone } = committing;
   const backUp = (tables: readonly string[]) => safety.make({ tables });
   try {
-    return await replaceInPlace(client, { planning, manifest, controls, backUp, stamp });
+    return await replaceInPlace(client, { planning, manifest, controls, backUp, stamp, stillAlone });
   } catch (error) {
     // whoever is asked then who holds locks must not name us
     if (isServerError(error)) await client.query('rollback').catch(() => undefined);

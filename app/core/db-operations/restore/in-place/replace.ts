@@ -10,6 +10,7 @@ import type { Entry } from '../../database-state/contents.js';
 import { searchPathOf, underSearchPath } from '../../database-state/search-path.js';
 import { countTableRows } from '../../database-state/table-rows.js';
 import { qualified } from '../../inspection/find-relation.js';
+import type { StillAlone } from '../../scratch/keep-others-out.js';
 import { refuseIfChanged } from '../recheck.js';
 import type { Archive } from './archive.js';
 import type { ChosenTable } from './choose-tables.js';
@@ -29,6 +30,7 @@ export interface Replacing {
   readonly backUp: (tables: readonly string[]) => Promise<void>;
   /** Says at the end what the database is by that; `null`: what it was. */
   readonly stamp: string | null;
+  readonly stillAlone: StillAlone;
 }
 
 export interface Replaced {
@@ -41,7 +43,7 @@ export interface Replaced {
 
 /** Does everything but the commit, in a transaction that it begins. */
 export async function replaceInPlace(client: Client, replacing: Replacing): Promise<Replaced> {
-  const { planning, manifest, controls, backUp, stamp } = replacing;
+  const { planning, manifest, controls, backUp, stamp, stillAlone } = replacing;
   const { archive, chosen, target, searchPath } = planning;
   const step = (text: string) => {
     stopIfAborted(controls.signal);
@@ -90,6 +92,7 @@ export async function replaceInPlace(client: Client, replacing: Replacing): Prom
     live.map(({ oid }) => oid),
     positions,
   );
+  await stillAlone();
   await refuseIfChanged(client, target);
   if (stamp !== null) await client.query(stamp);
   stopIfAborted(controls.signal);

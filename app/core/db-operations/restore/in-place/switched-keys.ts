@@ -5,6 +5,7 @@ import {
   switchConstraintTriggers,
 } from '../../../../database/catalog/constraint-trigger-modes.js';
 import type { KeyInTheWay } from '../../../../database/catalog/tables-in-place.js';
+import { inSavepoint } from '../../../../database/in-savepoint.js';
 import { isServerError } from '../../../../services/database-errors.js';
 import type { Manifest } from '../../backup/manifest.js';
 import { readAbsent, readUnswitched } from '../../database-state/unswitched-constraints.js';
@@ -38,13 +39,11 @@ export async function makeKeys(client: Client, keys: readonly KeyInTheWay[]): Pr
 }
 
 async function isMadeValid(client: Client, definition: string): Promise<boolean> {
-  await client.query('savepoint manage_db_key');
   try {
-    await client.query(definition);
+    await inSavepoint(client, () => client.query(definition));
     return true;
   } catch (error) {
     if (!isServerError(error) || error.code !== '23503') throw error;
-    await client.query('rollback to savepoint manage_db_key');
     await client.query(`${definition} not valid`).catch(() => {
       // partitioned tables have no such keys: what does not hold is what there is to say
       throw error;

@@ -1,10 +1,8 @@
 import { escapeIdentifier } from 'pg';
+import { OF_CONTENTS, ownTables } from '../../../../database/records/own-tables.js';
 import { ManageDbError } from '../../../errors.js';
 import type { Manifest } from '../../backup/manifest.js';
 import { type Entry, type EntryKind, parseContents, useList } from '../../database-state/contents.js';
-
-/** manage_db's records of what is in a database; the others are of the database itself, and stay. */
-export const OF_CONTENTS = ['trigger_registry', 'trigger_functions', 'migrations', 'migration_journal'];
 
 export interface RestoredContents {
   /** For `pg_restore --use-list`. */
@@ -48,7 +46,7 @@ function refuseLookalikes(entries: readonly Entry[], { tables }: Manifest): void
 function isRestored({ kind, said }: Entry, keptSchemas: readonly string[]): boolean {
   const isNamed = (...names: readonly string[]) => names.some((name) => said.startsWith(`${name} `));
   if (isNamed('manage_db')) {
-    return kind === 'TABLE DATA' && isNamed(...OF_CONTENTS.map((table) => `manage_db ${table}`));
+    return kind === 'TABLE DATA' && isNamed(...ownTables(...OF_CONTENTS).map((table) => `manage_db ${table}`));
   }
   if (kind === 'SCHEMA') return !isNamed(...['manage_db', ...keptSchemas].map((name) => `- ${name}`));
   if (REMARKS.includes(kind)) return !isNamed('- SCHEMA manage_db', '- SUBSCRIPTION', '- EXTENSION');

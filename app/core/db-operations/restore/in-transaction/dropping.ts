@@ -2,10 +2,10 @@ import { escapeIdentifier } from 'pg';
 import { readExtensions } from '../../../../database/catalog/extensions.js';
 import { readResetStatements } from '../../../../database/catalog/what-stays.js';
 import type { Queryable } from '../../../../database/queryable.js';
+import { OF_CONTENTS, ownTables } from '../../../../database/records/own-tables.js';
 import { ManageDbError } from '../../../errors.js';
 import type { Manifest } from '../../backup/manifest.js';
 import { planDrop } from '../../maintenance/drop-plan.js';
-import { OF_CONTENTS } from './archive-contents.js';
 import type { TransactionRestore } from './request.js';
 
 export interface Dropping {
@@ -31,7 +31,7 @@ export async function planDropping(db: Queryable, { target, manifest }: Transact
   const statements = [
     ...(await readResetStatements(db, ['public', ...keptSchemas.filter((name) => name !== 'manage_db')])),
     ...plan.statements.map(({ sql }) => sql),
-    ...OF_CONTENTS.map((table) => `delete from manage_db.${table}`),
+    ...ownTables(...OF_CONTENTS).map((table) => `delete from manage_db.${table}`),
   ];
   return { locks: plan.tables.map((table) => `lock table ${table} in exclusive mode`), statements, keptSchemas };
 }

@@ -3,9 +3,9 @@ import { liftTimeouts, withMaintenanceConnection } from '../../../services/with-
 import { codeOf, ManageDbError } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
 import { explained } from '../failure.js';
-import { lockRestoreOf } from '../scratch/scratch-database.js';
+import { lockRestoreOf } from './scratch-database.js';
 
-/** Refuses when others may have come in meanwhile. */
+/** Refuses when others may have come in meanwhile; whoever asks says what is unchanged. */
 export type StillAlone = () => Promise<void>;
 
 /** The login may not come into another database of the server: nor can it restore or copy. */
@@ -16,13 +16,15 @@ const CLOSED_TO_US = ['DATABASE_MISSING', 'AUTHENTICATION_FAILED', 'PERMISSION_D
  * that reaches no other database of the server works without that, and is kept apart from migrations only: it is told that it
  * could not restore either.
  *
- * @param unchanged for the messages of refusals: `Nothing was dropped.`
+ * The lock ends with a transaction: behind a pooler, a session is given to others with the locks that it has.
+ *
+ * @param unchanged for the message when somebody does: `Nothing was dropped.`; `null`: whoever calls says it
  * @throws ManageDbError `DATABASE_IN_USE`, `CONNECTION_LOST`, the connection's codes; what `work` throws
  * @example await whileOthersAreKeptOut(target, 'Nothing was dropped.', (stillAlone) => drop(target, { stillAlone }));
  */
 export async function whileOthersAreKeptOut<T extends { readonly warnings: readonly string[] }>(
   { settings, database, exists, user }: Target,
-  unchanged: string,
+  unchanged: string | null,
   work: (stillAlone: StillAlone) => Promise<T>,
 ): Promise<T> {
   // nobody else has anything to do with what is not there, and a session in template1 would keep it from being created
@@ -34,16 +36,15 @@ export async function whileOthersAreKeptOut<T extends { readonly warnings: reado
       await maintenance.query('begin');
       await liftTimeouts(maintenance, 'transaction');
       await lockRestoreOf(maintenance, database, 'transaction').catch((error: unknown) => {
-        throw explained(error, unchanged);
+        throw unchanged === null ? error : explained(error, unchanged);
       });
       return work(async () => {
         // the lock is there for as long as its session is
         await maintenance.query('select').catch((error: unknown) => {
-          throw new ManageDbError(
-            'CONNECTION_LOST',
-            `The session that keeps others out of ${database} has ended. ${unchanged}`,
-            { hint: 'Run it again.', cause: error },
-          );
+          throw new ManageDbError('CONNECTION_LOST', `The session that keeps others out of ${database} has ended.`, {
+            hint: 'Run it again.',
+            cause: error,
+          });
         });
       });
     });
