@@ -1,10 +1,11 @@
 import { getWorkspace } from '../../config/workspace.js';
 import { getOperationSession } from '../../services/database-service.js';
+import { compareVersions, versionKey } from '../migration-versions.js';
 import type { OperationControls } from '../progress.js';
 import { guarded, type OperationOptions } from '../safety/gate.js';
 import { type AskedEnvironment, askEnvironments } from './migration/ask-environments.js';
 import { readInPlace, recordableUpTo } from './migration/in-place.js';
-import { compareVersions, readMigrations, versionKey } from './migration/migration-files.js';
+import { readMigrations } from './migration/migration-files.js';
 import { readStates } from './migration/read-states.js';
 import { countStates, type MigrationCounts, type ShownMigration, shownMigration } from './migration/shown-migration.js';
 import type { MigrationState } from './migration/states.js';

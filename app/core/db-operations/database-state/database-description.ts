@@ -9,8 +9,8 @@ import { readStamp } from '../../../database/records/identity.js';
 import { readObservation } from '../../../database/records/observation.js';
 import { readTriggerRecords } from '../../../database/records/trigger-registry.js';
 import { ManageDbError } from '../../errors.js';
+import { newestVersion } from '../../migration-versions.js';
 import type { Manifest } from '../backup/manifest.js';
-import { newestVersion } from '../migration/migration-files.js';
 import { readDatabaseProperties } from './database-properties.js';
 
 export type DatabaseDescription = Pick<

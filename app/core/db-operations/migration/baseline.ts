@@ -4,6 +4,7 @@ import { readObservation } from '../../../database/records/observation.js';
 import { ensureSchema } from '../../../database/schema/ensure-schema.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
+import { compareVersions, versionKey } from '../../migration-versions.js';
 import { nextCommand } from '../../next-command.js';
 import type { OperationOptions, Target } from '../../safety/gate.js';
 import { takeAdvisoryLock } from '../advisory-lock.js';
@@ -12,7 +13,6 @@ import { readHistory } from './history.js';
 import { inTransaction } from './in-transaction.js';
 import { refuseUnfinished } from './journal.js';
 import type { Migration } from './migration-files.js';
-import { compareVersions, versionKey } from './migration-files.js';
 import { recordBaselines } from './record-baselines.js';
 import { judgeMigrations, type MigrationStatus } from './states.js';
 

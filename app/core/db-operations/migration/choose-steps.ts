@@ -1,8 +1,9 @@
 import { basename } from 'node:path';
 import { ManageDbError } from '../../errors.js';
+import { compareVersions } from '../../migration-versions.js';
 import { nextCommand } from '../../next-command.js';
 import { shellQuote } from '../../shell-quote.js';
-import { compareVersions, type Migration } from './migration-files.js';
+import type { Migration } from './migration-files.js';
 import type { MigrationStatus } from './states.js';
 import type { MigrationStep } from './step.js';
 

@@ -1,8 +1,8 @@
 import { escapeIdentifier } from 'pg';
 import type { Queryable } from '../../../database/queryable.js';
 import { codeOf, ManageDbError } from '../../errors.js';
+import { compareVersions } from '../../migration-versions.js';
 import { findRelation } from '../inspection/find-relation.js';
-import { compareVersions } from './migration-files.js';
 
 /** undefined_column */
 const NO_SUCH_COLUMN = '42703';

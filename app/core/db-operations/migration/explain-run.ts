@@ -1,11 +1,11 @@
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
+import { versionKey } from '../../migration-versions.js';
 import { nextCommand } from '../../next-command.js';
 import { takeAdvisoryLock } from '../advisory-lock.js';
 import { explained } from '../failure.js';
 import { type History, readHistory } from './history.js';
-import { versionKey } from './migration-files.js';
 import type { Backend, MigrationStep, RanMigration, RunOptions } from './step.js';
 
 export interface BrokenRun {

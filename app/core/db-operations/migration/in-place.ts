@@ -2,8 +2,8 @@ import { readVolatileFunctions } from '../../../database/catalog/named-objects.j
 import { readPresence, readStartingSchemas, type WantedObject } from '../../../database/catalog/present-objects.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { type CreatingStatement, type Creation, readCreations } from '../../../services/sql-script.js';
+import { versionKey } from '../../migration-versions.js';
 import { quotedWhereNeeded } from '../inspection/find-relation.js';
-import { versionKey } from './migration-files.js';
 import type { MigrationStatus } from './states.js';
 
 /** What a migration that is not recorded as applied would make, and the database has already: applying it would fail. */

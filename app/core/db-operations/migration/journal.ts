@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
 import { escapeLiteral } from 'pg';
 import { ManageDbError } from '../../errors.js';
+import { versionKey } from '../../migration-versions.js';
 import type { Direction, JournalEntry } from './history.js';
-import { versionKey } from './migration-files.js';
 import { actorSql, asOurselves, isVersion } from './records.js';
 import { lockTimeoutOf, type MigrationStep, type RunContext } from './step.js';
 import type { Unit } from './units.js';

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { readSqlFile, shownPath } from '../../../services/sql-script.js';
 import { codeOf, ManageDbError, messageOf } from '../../errors.js';
+import { compareVersions } from '../../migration-versions.js';
 import { invalidMigration, type MigrationOptions, parseMigrationText, type SqlPart } from './file-format.js';
 import { type FunctionPart, readModuleMigration } from './module-migration.js';
 
@@ -84,22 +85,6 @@ function otherEnding(path: string): ManageDbError {
 
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-}
-
-/** 007 and 7 are the same version. */
-export function versionKey(version: string): string {
-  return version.replace(/^0+(?=\d)/, '');
-}
-
-/** By number, however many digits: a hand-numbered 9 comes before 10. */
-export function compareVersions(one: string, other: string): number {
-  const difference = BigInt(one) - BigInt(other);
-  return difference < 0n ? -1 : difference > 0n ? 1 : 0;
-}
-
-/** By {@link compareVersions}; `null`: there is none. */
-export function newestVersion(versions: readonly string[]): string | null {
-  return [...versions].sort(compareVersions).at(-1) ?? null;
 }
 
 interface FileName {

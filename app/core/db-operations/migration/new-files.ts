@@ -1,7 +1,7 @@
 import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, ManageDbError, messageOf } from '../../errors.js';
-import { compareVersions, newestVersion } from './migration-files.js';
+import { compareVersions, newestVersion } from '../../migration-versions.js';
 
 export interface NewMigration {
   /** In snake case. */

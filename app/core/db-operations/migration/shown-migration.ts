@@ -1,6 +1,6 @@
 import { relative } from 'node:path';
+import { versionKey } from '../../migration-versions.js';
 import type { InPlace } from './in-place.js';
-import { versionKey } from './migration-files.js';
 import type { MigrationState, MigrationStatus } from './states.js';
 
 /** One migration as it stands in one database. */

@@ -1,7 +1,8 @@
 import { basename } from 'node:path';
 import { ManageDbError } from '../../errors.js';
+import { compareVersions, newestVersion, versionKey } from '../../migration-versions.js';
 import type { AppliedRecord, History } from './history.js';
-import { compareVersions, type Migration, newestVersion, versionKey } from './migration-files.js';
+import type { Migration } from './migration-files.js';
 
 /**
  * `edited`: applied, and the file has changed since; `missing`: applied, and there is no file; `out_of_order`: not

@@ -1,13 +1,14 @@
 import { basename } from 'node:path';
 import { getWorkspace } from '../../../../config/workspace.js';
 import { listed } from '../../../listed.js';
+import { versionKey } from '../../../migration-versions.js';
 import type { InPlace } from '../../migration/in-place.js';
 import type { MigrationStatus } from '../../migration/states.js';
 import { ok, type RunCheck } from '../check.js';
 
 export const checkPendingMigrations: RunCheck = async (db, { environment }) => {
   // Loaded here: parsing migrations is no business of drop-all-tables, which is in the same module.
-  const { readMigrations, versionKey } = await import('../../migration/migration-files.js');
+  const { readMigrations } = await import('../../migration/migration-files.js');
   const { readStates } = await import('../../migration/read-states.js');
   const { readInPlace, recordableUpTo } = await import('../../migration/in-place.js');
   const files = (await readMigrations((await getWorkspace()).migrationsDir)) ?? [];

@@ -1,6 +1,6 @@
 import type { Workspace } from '../../../../config/workspace.js';
 import { ManageDbError } from '../../../errors.js';
-import { versionKey } from '../migration-files.js';
+import { versionKey } from '../../../migration-versions.js';
 import type { MigrationStep } from '../runner.js';
 import { fingerprintOf, type LiveHistory } from './live-database.js';
 import type { RehearsalReport } from './report.js';

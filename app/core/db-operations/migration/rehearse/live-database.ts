@@ -4,12 +4,12 @@ import type { Queryable } from '../../../../database/queryable.js';
 import { type Observation, readObservation } from '../../../../database/records/observation.js';
 import { withConnection } from '../../../../services/with-connection.js';
 import { ManageDbError } from '../../../errors.js';
+import { newestVersion } from '../../../migration-versions.js';
 import type { Target } from '../../../safety/gate.js';
 import type { DatabaseProperties } from '../../backup/manifest.js';
 import { readDatabaseProperties } from '../../database-state/database-properties.js';
 import { readSizeOf } from '../../restore/space-needed.js';
 import { type AppliedRecord, readHistory } from '../history.js';
-import { newestVersion } from '../migration-files.js';
 
 /** The database that migrations are meant for. */
 export interface LiveDatabase {

@@ -1,7 +1,8 @@
 import { ManageDbError } from '../../../errors.js';
+import { versionKey } from '../../../migration-versions.js';
 import { nearest } from '../../../nearest.js';
 import { nextCommand } from '../../../next-command.js';
-import { type Migration, versionKey } from '../migration-files.js';
+import type { Migration } from '../migration-files.js';
 
 export interface ChosenMigrations {
   readonly chosen: readonly Migration[];
