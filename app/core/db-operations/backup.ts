@@ -7,7 +7,6 @@ import type { Deposit } from './backup/deposit.js';
 import { asDiskFull } from './backup/disk-full.js';
 import { newSealing } from './backup/encryption/sealing.js';
 import { fillBackup } from './backup/fill.js';
-import type { Manifest, ManifestFile } from './backup/manifest.js';
 import { proveBackup } from './backup/prove.js';
 import { makeBackup, makeStoredBackup } from './backup/repository/backup-folder.js';
 import { withStorage } from './backup/repository/open-repository.js';
@@ -18,11 +17,12 @@ import { type BackupOptions, type BackupRequest, backupRequest } from './backup/
 import { isSafetyLabel } from './backup/safety-label.js';
 import type { Verification } from './backup/verification.js';
 import { explained } from './failure.js';
+import type { Manifest, ManifestFile } from './manifest/manifest.js';
 import { dropAbandonedScratchDatabases } from './scratch/scratch-database.js';
 
-export { type BackupFormat, type Manifest, usersTables } from './backup/manifest.js';
 export type { BackupState, BackupSummary, BackupVerification } from './backup/repository/summary.js';
 export type { BackupOptions } from './backup/request.js';
+export { type BackupFormat, type Manifest, usersTables } from './manifest/manifest.js';
 
 export interface BackupResult {
   readonly id: string;

@@ -6,9 +6,9 @@ import { type ResetOptions, type ResetResult, resetDatabase } from './maintenanc
 import { runChecks } from './maintenance/run-checks.js';
 import { whileOthersAreKeptOut } from './scratch/keep-others-out.js';
 
+export type { DroppedObject } from './dropping/drop-plan.js';
 export type { Check, CheckStatus } from './maintenance/check.js';
 export type { DropResult } from './maintenance/drop-all.js';
-export type { DroppedObject } from './maintenance/drop-plan.js';
 export type { ResetOptions, ResetResult } from './maintenance/reset.js';
 
 const SLOW_CONNECTION_MS = 1000;

@@ -6,12 +6,12 @@ import { guarded, type OperationOptions, type Permit, type Target } from '../saf
 import type { DecryptOptions } from './backup/encryption/keys.js';
 import { openingOf, withOpenBackup } from './backup/encryption/opening.js';
 import { leftOutParts } from './backup/left-out-parts.js';
-import type { Manifest, TableRows } from './backup/manifest.js';
 import { findBackup } from './backup/repository/choose-backup.js';
 import { withRepository } from './backup/repository/open-repository.js';
 import { sweepPartials } from './backup/repository/sweep-partials.js';
 import { UnknownOutcome } from './commit-outcome.js';
 import { explained } from './failure.js';
+import type { Manifest, TableRows } from './manifest/manifest.js';
 import { restoreBySwap } from './restore/by-swap.js';
 import { restoreByTransaction } from './restore/by-transaction.js';
 import type { FreeSpace } from './restore/free-space.js';

@@ -2,11 +2,11 @@ import { currentEnv } from '../environment.js';
 import { normalizeEnv } from '../environment-names.js';
 import { ManageDbError } from '../errors.js';
 import { backupCommand } from './backup/backup-command.js';
-import type { Manifest } from './backup/manifest.js';
 import { chooseBackup } from './backup/repository/choose-backup.js';
 import { withRepository } from './backup/repository/open-repository.js';
 import type { BackupSummary } from './backup/repository/summary.js';
 import type { Verification } from './backup/verification.js';
+import type { Manifest } from './manifest/manifest.js';
 
 export interface ShowBackupOptions {
   readonly env?: string;

@@ -10,13 +10,13 @@ import { verifyDeep } from './backup/deep-verify.js';
 import { readDump } from './backup/dump/read-dump.js';
 import type { DecryptOptions } from './backup/encryption/keys.js';
 import { openingOf, withOpenBackup } from './backup/encryption/opening.js';
-import { type ManifestOnDisk, usersTables } from './backup/manifest.js';
 import { chooseBackup } from './backup/repository/choose-backup.js';
 import { withRepository } from './backup/repository/open-repository.js';
 import type { BackupRepository } from './backup/repository/repository.js';
 import { type BackupSummary, type BackupVerification, verificationOf } from './backup/repository/summary.js';
 import type { Verification } from './backup/verification.js';
 import { explained } from './failure.js';
+import { type ManifestOnDisk, usersTables } from './manifest/manifest.js';
 
 export interface VerifyBackupOptions extends OperationOptions {
   /** A backup's id, the beginning of exactly one, or `latest`: the newest that was ever finished, also if it is damaged. */

@@ -4,11 +4,11 @@ import type { Queryable } from '../../../database/queryable.js';
 import { withConnection, withMaintenanceConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
 import { type OperationControls, stopIfAborted } from '../../progress.js';
-import { findSurprises, type Surprises } from '../restore/check-contents.js';
+import { findSurprises, type Surprises } from '../database-state/check-contents.js';
+import type { Manifest, TableRows } from '../manifest/manifest.js';
 import { dropAbandonedScratchDatabases } from '../scratch/scratch-database.js';
 import { withScratchDatabase } from '../scratch/with-scratch-database.js';
 import { fillScratch } from './fill-scratch.js';
-import type { Manifest, TableRows } from './manifest.js';
 
 export interface DeepVerification {
   /** The server that the scratch database is made on: the one that the backup is of. */

@@ -5,8 +5,8 @@ import { pipeline, Readable } from 'node:stream';
 import type { BackupStorage } from '../../../services/storage.js';
 import { type OperationControls, stopIfAborted } from '../../progress.js';
 import { forEach } from '../database-state/together.js';
+import type { ManifestFile } from '../manifest/manifest.js';
 import { ENCRYPTED_SUFFIX, KEY_FILE, type Sealing } from './encryption/sealing.js';
-import type { ManifestFile } from './manifest.js';
 import { filesBelow } from './repository/backup-files.js';
 
 /** Where the files of a backup that is being made go, where they do not stay as pg_dump writes them. */

@@ -10,9 +10,9 @@ import { isOfSearchPath, searchPathOf, underSearchPath } from '../database-state
 import { countTableRows, listTablesWithoutRows } from '../database-state/table-rows.js';
 import { withoutEventTriggers } from '../database-state/without-triggers.js';
 import { defaultJobs } from '../default-jobs.js';
+import type { Manifest, TableRows } from '../manifest/manifest.js';
 import { JobsDeadlocked, type LoadRequest, loadDump } from './dump/load.js';
 import { type LeftOutParts, NOTHING_LEFT_OUT } from './left-out-parts.js';
-import type { Manifest, TableRows } from './manifest.js';
 
 export interface ScratchFilling {
   readonly settings: ConnectionSettings;

@@ -11,15 +11,15 @@ import { searchPathOf } from '../database-state/search-path.js';
 import { withSnapshot } from '../database-state/snapshot.js';
 import { countTableRows, listTablesWithoutRows, listTablesWithRows } from '../database-state/table-rows.js';
 import { together } from '../database-state/together.js';
+import { type BackupFormat, MANIFEST_VERSION, type Manifest, type ManifestFile } from '../manifest/manifest.js';
+import { leftOutOf, resolveSelection } from '../manifest/selection.js';
 import { type Deposit, put, putKey } from './deposit.js';
 import { dumpDatabase } from './dump/dump.js';
 import { sizesOf, withDumpProgress } from './dump/dump-progress.js';
 import { describeGlobals, GLOBALS_FILE, type GlobalsScript } from './globals.js';
-import { type BackupFormat, MANIFEST_VERSION, type Manifest, type ManifestFile } from './manifest.js';
 import { requireScratchDatabases } from './prove.js';
 import { sealFiles } from './repository/backup-files.js';
 import type { BackupRequest } from './request.js';
-import { leftOutOf, resolveSelection } from './selection.js';
 
 /** Milliseconds that a dump waits for a table another session has locked; without a limit it would wait for ever. */
 const LOCK_TIMEOUT_MS = 60_000;

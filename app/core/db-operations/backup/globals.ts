@@ -8,7 +8,7 @@ import {
 } from '../../../database/catalog/role-definitions.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { propertyStatements, setStatements } from '../database-state/database-properties.js';
-import type { Manifest } from './manifest.js';
+import type { Manifest } from '../manifest/manifest.js';
 
 /** In the backup's folder, beside the dump. */
 export const GLOBALS_FILE = 'globals.sql';

@@ -1,6 +1,6 @@
 import { ManageDbError } from '../../errors.js';
 import type { Entry } from '../database-state/contents.js';
-import type { DatabaseProperties, Manifest } from './manifest.js';
+import type { DatabaseProperties, Manifest } from '../manifest/manifest.js';
 
 /** What a restore leaves out, because the server does not have what it needs. */
 export interface LeftOutParts {

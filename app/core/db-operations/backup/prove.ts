@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { mayCreateDatabases } from '../../../database/catalog/create-right.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { PermissionError } from '../../errors.js';
+import { manifestText } from '../manifest/manifest.js';
 import { type DeepVerification, verifyDeep } from './deep-verify.js';
 import { type Opening, withOpenBackup } from './encryption/opening.js';
-import { manifestText } from './manifest.js';
 import type { Verification } from './verification.js';
 
 export interface Proof extends Omit<DeepVerification, 'folder' | 'manifest' | 'controls'> {

@@ -1,9 +1,9 @@
 import { ManageDbError } from '../../errors.js';
 import type { OperationOptions } from '../../safety/gate.js';
 import { defaultJobs } from '../default-jobs.js';
+import { BACKUP_FORMATS, type BackupFormat, type Manifest } from '../manifest/manifest.js';
 import { parseCompression } from './dump/compression.js';
 import type { AskPassphrase, Encrypt } from './encryption/keys.js';
-import { BACKUP_FORMATS, type BackupFormat, type Manifest } from './manifest.js';
 
 export interface BackupOptions extends OperationOptions {
   /** A few words that say what it is for; a part of the id. */

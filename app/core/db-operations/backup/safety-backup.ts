@@ -3,7 +3,7 @@ import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
 import { type BackupResult, backupTarget } from '../backup.js';
 import { explained } from '../failure.js';
-import type { Manifest } from './manifest.js';
+import type { Manifest } from '../manifest/manifest.js';
 import { removeBackup } from './repository/backup-folder.js';
 import type { SafetyLabel } from './safety-label.js';
 

@@ -1,7 +1,7 @@
 import type { Unreadable } from '../../../database/catalog/unreadable.js';
-import type { Selection } from '../backup/selection.js';
 import { searchPathOf } from '../database-state/search-path.js';
 import { countTableRows, listTablesWithoutRows } from '../database-state/table-rows.js';
+import type { Selection } from '../manifest/selection.js';
 import { isInPart, type Part } from './part.js';
 import { onBoth, type Sides } from './side.js';
 

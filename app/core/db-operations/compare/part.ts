@@ -1,7 +1,7 @@
 import type { DependencyEdge, Fact, FactBase, StableId } from '@supabase/pg-delta';
 import type { DefinitionDetail } from '../../../database/catalog/definition-details.js';
-import type { Selection } from '../backup/selection.js';
-import { isSelected } from '../backup/selection.js';
+import type { Selection } from '../manifest/selection.js';
+import { isSelected } from '../manifest/selection.js';
 import { schemaOf } from './object-names.js';
 import type { Definitions } from './read-definitions.js';
 

@@ -1,5 +1,5 @@
 import { ManageDbError } from '../../errors.js';
-import { resolveSelection, type Selection } from '../backup/selection.js';
+import { resolveSelection, type Selection } from '../manifest/selection.js';
 import type { Part } from './part.js';
 import type { Side, Sides } from './side.js';
 

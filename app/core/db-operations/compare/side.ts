@@ -2,10 +2,10 @@ import type { Client } from 'pg';
 import { ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
-import type { DatabaseProperties } from '../backup/manifest.js';
 import { readDatabaseProperties } from '../database-state/database-properties.js';
 import { withSnapshot } from '../database-state/snapshot.js';
 import { together } from '../database-state/together.js';
+import type { DatabaseProperties } from '../manifest/manifest.js';
 import { refuseSameDatabase } from '../same-database.js';
 
 /** One of two databases, in one transaction that only reads and sees one moment. */

@@ -7,13 +7,13 @@ import { hookName } from '../../../config/resolve-copy.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { isConnectionLost } from '../../../services/connection/connection-errors.js';
 import { asManageDbError, isServerError } from '../../../services/database-errors.js';
+import { inTransaction } from '../../../services/in-transaction.js';
 import { checkSqlFile, readSqlFile, runSqlFile, type SqlSource } from '../../../services/sql-script.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { codeOf, errorWith, ManageDbError, messageOf } from '../../errors.js';
 import { type OperationControls, stopIfAborted } from '../../progress.js';
 import { workspaceRoot } from '../../workspace-root.js';
 import { explained } from '../failure.js';
-import { inTransaction } from '../migration/in-transaction.js';
 
 /** A hook that has been looked at: what runs is what was read then. */
 export type ReadyHook =

@@ -1,7 +1,7 @@
 import { withMaintenanceConnection } from '../../../services/with-connection.js';
 import type { Target } from '../../safety/gate.js';
 import { withoutParts } from '../backup/left-out-parts.js';
-import type { DatabaseProperties } from '../backup/manifest.js';
+import type { DatabaseProperties } from '../manifest/manifest.js';
 import { keptFor } from '../restore/keeping.js';
 import { ownSessionsEnded } from '../restore/put-in-place.js';
 import { replaceBySwap } from '../restore/replace-by-swap.js';

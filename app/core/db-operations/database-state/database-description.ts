@@ -10,7 +10,7 @@ import { readObservation } from '../../../database/records/observation.js';
 import { readTriggerRecords } from '../../../database/records/trigger-registry.js';
 import { ManageDbError } from '../../errors.js';
 import { newestVersion } from '../../migration-versions.js';
-import type { Manifest } from '../backup/manifest.js';
+import type { Manifest } from '../manifest/manifest.js';
 import { readDatabaseProperties } from './database-properties.js';
 
 export type DatabaseDescription = Pick<

@@ -1,6 +1,6 @@
 import { escapeIdentifier, escapeLiteral } from 'pg';
 import type { Queryable } from '../../../database/queryable.js';
-import type { DatabaseProperties } from '../backup/manifest.js';
+import type { DatabaseProperties } from '../manifest/manifest.js';
 
 /**
  * What belongs to a database but neither to its dump nor to a rename: owner, encoding and locale, grants, settings,

@@ -2,7 +2,7 @@ import type { Queryable } from '../../../database/queryable.js';
 import { PIN_SESSION } from '../../../services/catalog-path.js';
 import { isServerError } from '../../../services/database-errors.js';
 import { ManageDbError } from '../../errors.js';
-import type { DatabaseProperties } from '../backup/manifest.js';
+import type { DatabaseProperties } from '../manifest/manifest.js';
 
 /** What PostgreSQL takes where nothing is set. */
 const DEFAULT = '"$user", public';

@@ -1,7 +1,7 @@
 import type { Queryable } from '../../../database/queryable.js';
 import { type OperationControls, stopIfAborted } from '../../progress.js';
-import type { TableRows } from '../backup/manifest.js';
-import { isDataExcluded, isSelected, type Selection } from '../backup/selection.js';
+import type { TableRows } from '../manifest/manifest.js';
+import { isDataExcluded, isSelected, type Selection } from '../manifest/selection.js';
 import { underSearchPath } from './search-path.js';
 import { type ContentRow, contentChecksum, contentStatement, type HashedTable, pinOutput } from './table-content.js';
 

@@ -7,7 +7,7 @@ import {
 import type { Queryable } from '../../../database/queryable.js';
 import { withConnection } from '../../../services/with-connection.js';
 import type { Target } from '../../safety/gate.js';
-import type { DropPlan } from './drop-plan.js';
+import type { DropPlan } from '../dropping/drop-plan.js';
 
 /** What a database was before it was backed up, as far as no lock keeps it so: definitions, and the contents of large objects. */
 export interface Seen {

@@ -9,14 +9,14 @@ import { liftTimeouts, withConnection } from '../../../services/with-connection.
 import { codeOf, ManageDbError } from '../../errors.js';
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
+import { refuseIfChanged } from '../../safety/still-allowed.js';
 import { takeAdvisoryLock } from '../advisory-lock.js';
 import type { SafetyBackup } from '../backup/safety-backup.js';
 import { CURRENT_TRANSACTION, isCommitted, UnknownOutcome } from '../commit-outcome.js';
+import { changedMeanwhile, type DropPlan, type DroppedObject, isSamePlan, planDrop } from '../dropping/drop-plan.js';
 import { explained } from '../failure.js';
-import { refuseIfChanged } from '../restore/recheck.js';
 import type { StillAlone } from '../scratch/keep-others-out.js';
 import { areDefinitionsAsSeen, isAllAsSeen, type Seen, see } from './as-seen.js';
-import { changedMeanwhile, type DropPlan, type DroppedObject, isSamePlan, planDrop } from './drop-plan.js';
 import { lockTimeout } from './lock-timeout.js';
 import { tooManyLocks } from './too-many-locks.js';
 

@@ -1,10 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Queryable } from '../../../database/queryable.js';
+import { inTransaction } from '../../../services/in-transaction.js';
 import { readSqlFile, runSqlFile } from '../../../services/sql-script.js';
 import type { OperationControls } from '../../progress.js';
 import { takeAdvisoryLock } from '../advisory-lock.js';
-import { inTransaction } from './in-transaction.js';
 
 export interface SeedResult {
   readonly files: readonly string[];

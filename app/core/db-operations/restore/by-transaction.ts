@@ -3,16 +3,16 @@ import { ensureSchema } from '../../../database/schema/ensure-schema.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
 import { stopIfAborted } from '../../progress.js';
+import { refuseIfChanged } from '../../safety/still-allowed.js';
 import { NOTHING_LEFT_OUT } from '../backup/left-out-parts.js';
 import { SafetyBackup } from '../backup/safety-backup.js';
 import { UnknownOutcome } from '../commit-outcome.js';
+import { checkContents } from '../database-state/check-contents.js';
 import { endSessionsOf, refuseIfInUse } from '../database-state/sessions.js';
 import { type StillAlone, whileOthersAreKeptOut } from '../scratch/keep-others-out.js';
 import { dropAbandonedScratchDatabases } from '../scratch/scratch-database.js';
-import { checkContents } from './check-contents.js';
 import { readSubscriptionsToRefresh, restoreInTransaction } from './in-transaction.js';
 import { raisedStamp } from './other-environment.js';
-import { refuseIfChanged } from './recheck.js';
 import { refuseOtherArchivedStamp } from './stamp-of-contents.js';
 import type { Replaced, WholeRestore } from './whole-restore.js';
 

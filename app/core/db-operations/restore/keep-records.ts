@@ -8,9 +8,9 @@ import { messageOf } from '../../errors.js';
 import { carryKillSwitch, carryRecords, forgetRecords } from '../../safety/carry-records.js';
 import type { Target } from '../../safety/gate.js';
 import { carryLateEntries } from '../../safety/operation-log/carry-over.js';
+import { refuseIfChanged } from '../../safety/still-allowed.js';
 import { type Arrival, type StampedSource, stampRestored } from '../../safety/write-stamp.js';
 import { withoutEventTriggers } from '../database-state/without-triggers.js';
-import { refuseIfChanged } from './recheck.js';
 
 export interface KeptRecords {
   /** For messages: `the restore`. */

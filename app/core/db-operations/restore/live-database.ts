@@ -1,9 +1,9 @@
 import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
-import type { DatabaseProperties } from '../backup/manifest.js';
 import { readDatabaseProperties } from '../database-state/database-properties.js';
 import { refuseIfInUse } from '../database-state/sessions.js';
+import type { DatabaseProperties } from '../manifest/manifest.js';
 import { dropAbandonedScratchDatabases, lockRestoreOf } from '../scratch/scratch-database.js';
 import { refuseIfNotSwappable } from '../swap/swap-preconditions.js';
 import { dropOverduePrevious } from './overdue.js';

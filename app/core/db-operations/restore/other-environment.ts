@@ -3,7 +3,7 @@ import { stampStatement } from '../../../database/records/identity.js';
 import { ManageDbError } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
 import { replacedStamp } from '../../safety/write-stamp.js';
-import type { Manifest } from '../backup/manifest.js';
+import type { Manifest } from '../manifest/manifest.js';
 
 /** The environment that a backup is of. */
 export interface Source {

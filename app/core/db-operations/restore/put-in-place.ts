@@ -5,14 +5,14 @@ import { closeEngines } from '../../../services/database-service.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { type OperationControls, stopIfAborted } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
-import type { DatabaseProperties } from '../backup/manifest.js';
+import { refuseIfChanged } from '../../safety/still-allowed.js';
 import { UnknownOutcome } from '../commit-outcome.js';
+import type { DatabaseProperties } from '../manifest/manifest.js';
 import { dropDatabase } from '../scratch/scratch-database.js';
 import { type Swap, swapDatabases, takeFreeName } from '../swap/swap.js';
 import { carryLate } from './keep-records.js';
 import { KEPT_BY_DEFAULT_MS } from './keeping.js';
 import { planPrevious, previousStatement } from './previous-database.js';
-import { refuseIfChanged } from './recheck.js';
 
 export interface Placing {
   /** For messages: `the restore`. */

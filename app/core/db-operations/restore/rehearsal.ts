@@ -3,7 +3,7 @@ import { withMaintenanceConnection } from '../../../services/with-connection.js'
 import { codeOf, ManageDbError } from '../../errors.js';
 import type { Target } from '../../safety/gate.js';
 import type { LeftOutParts } from '../backup/left-out-parts.js';
-import type { DatabaseProperties, Manifest } from '../backup/manifest.js';
+import type { DatabaseProperties, Manifest } from '../manifest/manifest.js';
 import { type FreeSpace, readFreeSpace } from './free-space.js';
 import { judgeSpace, leastBytesOf, readSizeOf } from './space-needed.js';
 

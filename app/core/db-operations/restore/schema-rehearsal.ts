@@ -8,8 +8,8 @@ import type { Target } from '../../safety/gate.js';
 import type { FailedObject } from '../backup/dump/failed-objects.js';
 import { loadSchema } from '../backup/dump/load.js';
 import type { LeftOutParts } from '../backup/left-out-parts.js';
-import type { Manifest } from '../backup/manifest.js';
 import { isAboutSearchPath, searchPathOf } from '../database-state/search-path.js';
+import type { Manifest } from '../manifest/manifest.js';
 import { withScratchDatabase } from '../scratch/with-scratch-database.js';
 import type { RestoreMethod } from './method.js';
 

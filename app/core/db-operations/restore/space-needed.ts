@@ -1,7 +1,7 @@
 import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
 import { nextCommand } from '../../next-command.js';
-import type { Manifest } from '../backup/manifest.js';
+import type { Manifest } from '../manifest/manifest.js';
 import type { FreeSpace } from './free-space.js';
 
 /** Bytes of an empty database, at least. */

@@ -5,7 +5,7 @@ import { readStamp } from '../../../database/records/identity.js';
 import { findClientTools, runOffline } from '../../../services/client-tools.js';
 import { ManageDbError } from '../../errors.js';
 import { DUMP_NAMES } from '../backup/dump/dump.js';
-import type { Manifest } from '../backup/manifest.js';
+import type { Manifest } from '../manifest/manifest.js';
 
 /** What a database said that it was. */
 type Says = NonNullable<Manifest['stamp']>;

@@ -1,7 +1,7 @@
 import type { OperationControls } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
 import type { LeftOutParts } from '../backup/left-out-parts.js';
-import type { Manifest, TableRows } from '../backup/manifest.js';
+import type { Manifest, TableRows } from '../manifest/manifest.js';
 import type { Source } from './other-environment.js';
 import type { Placed } from './put-in-place.js';
 

@@ -5,10 +5,10 @@ import { readDatabasePlace } from '../../../database/catalog/database-place.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { errorCodeOf } from '../../../services/database-errors.js';
 import { codeOf, ManageDbError, PermissionError } from '../../errors.js';
-import { compactTime } from '../backup/backup-id.js';
-import type { DatabaseProperties } from '../backup/manifest.js';
 import { commentStatement, createDatabaseStatement, setStatements } from '../database-state/database-properties.js';
 import { searchPathSettings } from '../database-state/search-path.js';
+import { compactTime } from '../manifest/backup-id.js';
+import type { DatabaseProperties } from '../manifest/manifest.js';
 
 /** `manage_db_scratch_20261121t033400_ab12cd` */
 const PREFIX = 'manage_db_scratch_';

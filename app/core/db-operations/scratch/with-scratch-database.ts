@@ -2,8 +2,8 @@ import { escapeIdentifier } from 'pg';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { withMaintenanceConnection } from '../../../services/with-connection.js';
-import type { DatabaseProperties } from '../backup/manifest.js';
 import { explained } from '../failure.js';
+import type { DatabaseProperties } from '../manifest/manifest.js';
 import { createScratchDatabase, dropDatabase, renewScratchDatabase } from './scratch-database.js';
 
 export interface ScratchPlace {

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { escapeIdentifier } from 'pg';
 import type { Queryable } from '../../../database/queryable.js';
 import { codeOf } from '../../errors.js';
-import { compactTime } from '../backup/backup-id.js';
 import { type Committing, CURRENT_TRANSACTION, isCommitted } from '../commit-outcome.js';
 import { endSessions, inUse, sessionsOf } from '../database-state/sessions.js';
+import { compactTime } from '../manifest/backup-id.js';
 
 export interface Swap {
   /** The name that changes hands. */

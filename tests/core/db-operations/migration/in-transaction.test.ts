@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type pg from 'pg';
-import { inTransaction } from '../../../../app/core/db-operations/migration/in-transaction.js';
 import { ManageDbError } from '../../../../app/core/errors.js';
+import { inTransaction } from '../../../../app/services/in-transaction.js';
 import { openClient } from '../../../database/open-client.js';
 import { type ScratchDatabase, scratchDatabase } from '../../../support/scratch-database.js';
 

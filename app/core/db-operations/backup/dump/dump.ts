@@ -6,9 +6,9 @@ import { type ClientTools, dumpSingleFile, runClientTool } from '../../../../ser
 import { ManageDbError } from '../../../errors.js';
 import type { OperationControls } from '../../../progress.js';
 import { together } from '../../database-state/together.js';
+import type { BackupFormat, Manifest, ManifestFile } from '../../manifest/manifest.js';
+import { patternsOf, type Selection } from '../../manifest/selection.js';
 import { type Deposit, put, putFolder } from '../deposit.js';
-import type { BackupFormat, Manifest, ManifestFile } from '../manifest.js';
-import { patternsOf, type Selection } from '../selection.js';
 import { bestCompression, compressArgument, FAST_GZIP, isWithoutMethod, withoutMethod } from './compression.js';
 import { tableProgress } from './table-progress.js';
 

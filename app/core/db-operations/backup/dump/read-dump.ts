@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { findClientTools, runOffline } from '../../../../services/client-tools.js';
 import { ManageDbError } from '../../../errors.js';
 import type { OperationControls } from '../../../progress.js';
-import type { Manifest } from '../manifest.js';
+import type { Manifest } from '../../manifest/manifest.js';
 import { DUMP_NAMES } from './dump.js';
 
 export interface DumpReading extends OperationControls {

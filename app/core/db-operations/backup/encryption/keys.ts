@@ -1,7 +1,7 @@
 import { readEncryptionSettings } from '../../../../config/backup-settings.js';
 import { type DecryptWith, type EncryptFor, keysInFile } from '../../../../services/encryption.js';
 import { ManageDbError } from '../../../errors.js';
-import type { Manifest } from '../manifest.js';
+import type { Manifest } from '../../manifest/manifest.js';
 
 /** `true`: for whom, the settings of the environment say, or somebody who is asked. */
 export type Encrypt = EncryptFor | true;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { ManageDbError, messageOf } from '../../../errors.js';
 import type { OperationControls } from '../../../progress.js';
-import { MANIFEST_CHECKSUM_FILE, MANIFEST_FILE, type Manifest, type ManifestFile } from '../manifest.js';
+import { MANIFEST_CHECKSUM_FILE, MANIFEST_FILE, type Manifest, type ManifestFile } from '../../manifest/manifest.js';
 import { VERIFICATION_FILE } from '../verification.js';
 import { MARK_FILE } from './work-mark.js';
 

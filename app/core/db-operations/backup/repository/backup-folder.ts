@@ -6,14 +6,14 @@ import type { BackupStorage } from '../../../../services/storage.js';
 import { onUntimelyEnd } from '../../../../services/untimely-end.js';
 import { codeOf, ManageDbError, messageOf } from '../../../errors.js';
 import { makeFolder } from '../../../files.js';
-import { newBackupId } from '../backup-id.js';
+import { newBackupId } from '../../manifest/backup-id.js';
 import {
   MANIFEST_CHECKSUM_FILE,
   MANIFEST_FILE,
   type Manifest,
   manifestChecksumText,
   manifestText,
-} from '../manifest.js';
+} from '../../manifest/manifest.js';
 import { VERIFICATION_FILE, type Verification, verificationText, writeVerification } from '../verification.js';
 import { syncFolder } from './backup-files.js';
 import { prefixOfBackup, removeStoredBackup } from './stored-backup.js';

@@ -1,7 +1,7 @@
 import { ManageDbError } from '../../../errors.js';
 import { listed } from '../../../listed.js';
+import type { Manifest } from '../../manifest/manifest.js';
 import { type BackupPlace, backupCommand } from '../backup-command.js';
-import type { Manifest } from '../manifest.js';
 import { isSafetyLabel } from '../safety-label.js';
 import type { BackupRepository } from './repository.js';
 import { type BackupSummary, newestFirst } from './summary.js';

@@ -1,5 +1,5 @@
 import { folderStorage } from '../../../../services/storage.js';
-import { readManifestFile } from '../manifest.js';
+import { readManifestFile } from '../../manifest/manifest.js';
 import { readVerification, removeVerification, writeVerification } from '../verification.js';
 import { strayFiles, syncFolder } from './backup-files.js';
 import { removeBackup } from './backup-folder.js';

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { OperationControls } from '../../../progress.js';
-import type { Manifest, ManifestFile, ManifestOnDisk } from '../manifest.js';
+import type { Manifest, ManifestFile, ManifestOnDisk } from '../../manifest/manifest.js';
 import type { Verification } from '../verification.js';
 import type { BackupSummary } from './summary.js';
 

@@ -5,14 +5,14 @@ import pMap from 'p-map';
 import type { BackupStorage } from '../../../../services/storage.js';
 import { codeOf, ManageDbError, messageOf } from '../../../errors.js';
 import { type OperationControls, stopIfAborted } from '../../../progress.js';
-import { isBackupId } from '../backup-id.js';
+import { isBackupId } from '../../manifest/backup-id.js';
 import {
   invalidManifest,
   MANIFEST_CHECKSUM_FILE,
   MANIFEST_FILE,
   type ManifestOnDisk,
   parseManifest,
-} from '../manifest.js';
+} from '../../manifest/manifest.js';
 import { parseVerification, VERIFICATION_FILE, verificationText } from '../verification.js';
 import { isOwnFile } from './backup-files.js';
 import type { BackupRepository } from './repository.js';

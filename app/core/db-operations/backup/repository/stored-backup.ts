@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import pMap from 'p-map';
 import type { BackupStorage } from '../../../../services/storage.js';
-import { MANIFEST_FILE } from '../manifest.js';
+import { MANIFEST_FILE } from '../../manifest/manifest.js';
 import { MARK_FILE, workMark } from './work-mark.js';
 
 /** Requests at the same time where many small files are read or removed. */

@@ -1,5 +1,5 @@
-import { isBackupId, timeOfBackupId } from '../backup-id.js';
-import { isWhole, type ManifestOnDisk } from '../manifest.js';
+import { isBackupId, timeOfBackupId } from '../../manifest/backup-id.js';
+import { isWhole, type ManifestOnDisk } from '../../manifest/manifest.js';
 import type { Verification } from '../verification.js';
 import type { Worker } from './work-mark.js';
 

@@ -2,12 +2,12 @@ import type { Client } from 'pg';
 import { readTemplateSource } from '../../../../database/catalog/template-source.js';
 import { codeOf, ManageDbError, messageOf } from '../../../errors.js';
 import type { Target } from '../../../safety/gate.js';
-import { isWhole, type Manifest } from '../../backup/manifest.js';
 import { findBackup } from '../../backup/repository/choose-backup.js';
 import type { BackupRepository } from '../../backup/repository/repository.js';
 import type { BackupSummary } from '../../backup/repository/summary.js';
 import { obstaclesOf } from '../../copy/strategy.js';
 import { sessionsOf, sessionWords } from '../../database-state/sessions.js';
+import { isWhole, type Manifest } from '../../manifest/manifest.js';
 import { ownSessionsEnded } from '../../restore/put-in-place.js';
 import { REHEARSAL_ORIGINS, type RehearsalOrigin } from './report.js';
 

@@ -6,8 +6,8 @@ import { withConnection } from '../../../../services/with-connection.js';
 import { ManageDbError } from '../../../errors.js';
 import { newestVersion } from '../../../migration-versions.js';
 import type { Target } from '../../../safety/gate.js';
-import type { DatabaseProperties } from '../../backup/manifest.js';
 import { readDatabaseProperties } from '../../database-state/database-properties.js';
+import type { DatabaseProperties } from '../../manifest/manifest.js';
 import { readSizeOf } from '../../restore/space-needed.js';
 import { type AppliedRecord, readHistory } from '../history.js';
 

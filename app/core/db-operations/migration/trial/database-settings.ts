@@ -1,8 +1,8 @@
 import { escapeIdentifier } from 'pg';
 import type { Queryable } from '../../../../database/queryable.js';
 import { messageOf } from '../../../errors.js';
-import type { DatabaseProperties } from '../../backup/manifest.js';
 import { setStatements } from '../../database-state/database-properties.js';
+import type { DatabaseProperties } from '../../manifest/manifest.js';
 
 /**
  * Gives a scratch database what is set in the real one for everybody and for this login: a search_path, say, decides where

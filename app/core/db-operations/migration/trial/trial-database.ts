@@ -3,7 +3,7 @@ import { withMaintenanceConnection } from '../../../../services/with-connection.
 import { ManageDbError } from '../../../errors.js';
 import { stopIfAborted } from '../../../progress.js';
 import type { Target } from '../../../safety/gate.js';
-import type { DatabaseProperties } from '../../backup/manifest.js';
+import type { DatabaseProperties } from '../../manifest/manifest.js';
 import { dropAbandonedScratchDatabases } from '../../scratch/scratch-database.js';
 import { withScratchDatabase } from '../../scratch/with-scratch-database.js';
 import { takeSettings } from './database-settings.js';

@@ -1,8 +1,8 @@
 import { ManageDbError } from '../../../errors.js';
 import { nearest } from '../../../nearest.js';
 import { backupCommand } from '../../backup/backup-command.js';
-import type { Manifest, TableRows } from '../../backup/manifest.js';
 import { meant, qualified, spellings } from '../../inspection/find-relation.js';
+import type { Manifest, TableRows } from '../../manifest/manifest.js';
 import type { Archive, ArchivedTable } from './archive.js';
 
 /** What somebody wants to have back, as they type it: tables, or whole schemas. */

@@ -9,9 +9,9 @@ import { asManageDbError } from '../../../../services/database-errors.js';
 import { withConnection } from '../../../../services/with-connection.js';
 import type { OperationControls } from '../../../progress.js';
 import type { Target } from '../../../safety/gate.js';
-import type { Manifest } from '../../backup/manifest.js';
 import { searchPathOf, underSearchPath } from '../../database-state/search-path.js';
 import { qualified } from '../../inspection/find-relation.js';
+import type { Manifest } from '../../manifest/manifest.js';
 import type { Archive } from './archive.js';
 import type { Chosen } from './choose-tables.js';
 

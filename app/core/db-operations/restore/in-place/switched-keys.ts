@@ -7,8 +7,8 @@ import {
 import type { KeyInTheWay } from '../../../../database/catalog/tables-in-place.js';
 import { inSavepoint } from '../../../../database/in-savepoint.js';
 import { isServerError } from '../../../../services/database-errors.js';
-import type { Manifest } from '../../backup/manifest.js';
 import { readAbsent, readUnswitched } from '../../database-state/unswitched-constraints.js';
+import type { Manifest } from '../../manifest/manifest.js';
 import type { Plan } from './plan.js';
 
 /** Drops the foreign keys, and returns which of their triggers somebody had switched: no definition of a key says that. */

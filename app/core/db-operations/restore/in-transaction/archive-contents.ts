@@ -1,8 +1,8 @@
 import { escapeIdentifier } from 'pg';
 import { OF_CONTENTS, ownTables } from '../../../../database/records/own-tables.js';
 import { ManageDbError } from '../../../errors.js';
-import type { Manifest } from '../../backup/manifest.js';
 import { type Entry, type EntryKind, parseContents, useList } from '../../database-state/contents.js';
+import type { Manifest } from '../../manifest/manifest.js';
 
 export interface RestoredContents {
   /** For `pg_restore --use-list`. */

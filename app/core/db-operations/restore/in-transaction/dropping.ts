@@ -4,8 +4,8 @@ import { readResetStatements } from '../../../../database/catalog/what-stays.js'
 import type { Queryable } from '../../../../database/queryable.js';
 import { OF_CONTENTS, ownTables } from '../../../../database/records/own-tables.js';
 import { ManageDbError } from '../../../errors.js';
-import type { Manifest } from '../../backup/manifest.js';
-import { planDrop } from '../../maintenance/drop-plan.js';
+import { planDrop } from '../../dropping/drop-plan.js';
+import type { Manifest } from '../../manifest/manifest.js';
 import type { TransactionRestore } from './request.js';
 
 export interface Dropping {

@@ -1,6 +1,6 @@
 import type { OperationControls } from '../../../progress.js';
 import type { Target } from '../../../safety/gate.js';
-import type { Manifest } from '../../backup/manifest.js';
+import type { Manifest } from '../../manifest/manifest.js';
 
 export interface TransactionRestore {
   readonly target: Target;

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { escapeLiteral } from 'pg';
 import { switchConstraintTriggers } from '../../../../database/catalog/constraint-trigger-modes.js';
 import { unknownStatementFor } from '../../backup/dump/unknown-setting.js';
-import { type Manifest, usersTables } from '../../backup/manifest.js';
+import { type Manifest, usersTables } from '../../manifest/manifest.js';
 import { inLargeChunks, withoutTransaction } from '../restore-script.js';
 import type { Dropping } from './dropping.js';
 import type { TransactionRestore } from './request.js';

@@ -2,12 +2,12 @@ import type { Queryable } from '../../../database/queryable.js';
 import { ManageDbError } from '../../errors.js';
 import { shortened } from '../../listed.js';
 import { type OperationControls, stopIfAborted } from '../../progress.js';
-import type { Manifest } from '../backup/manifest.js';
-import { triggersChecksumOf } from '../database-state/database-description.js';
-import { searchPathOf } from '../database-state/search-path.js';
-import { readUnswitched } from '../database-state/unswitched-constraints.js';
+import type { Manifest } from '../manifest/manifest.js';
 import { readDrift } from '../trigger-work/read-drift.js';
+import { triggersChecksumOf } from './database-description.js';
 import { readLaggingSequences } from './lagging-sequences.js';
+import { searchPathOf } from './search-path.js';
+import { readUnswitched } from './unswitched-constraints.js';
 
 export interface ContentCheck {
   readonly manifest: Manifest;

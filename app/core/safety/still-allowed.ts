@@ -1,12 +1,12 @@
-import { getConfig } from '../../../config/db-config.js';
-import type { Queryable } from '../../../database/queryable.js';
-import { readStamp, type Stamp } from '../../../database/records/identity.js';
-import { readOpenEngagements } from '../../../database/records/kill-switch.js';
-import { readObservation } from '../../../database/records/observation.js';
-import { ManageDbError } from '../../errors.js';
-import { nextCommand } from '../../next-command.js';
-import type { Target } from '../../safety/gate.js';
-import { windowLock } from '../../safety/time-windows.js';
+import { getConfig } from '../../config/db-config.js';
+import type { Queryable } from '../../database/queryable.js';
+import { readStamp, type Stamp } from '../../database/records/identity.js';
+import { readOpenEngagements } from '../../database/records/kill-switch.js';
+import { readObservation } from '../../database/records/observation.js';
+import { ManageDbError } from '../errors.js';
+import { nextCommand } from '../next-command.js';
+import type { Target } from './gate.js';
+import { windowLock } from './time-windows.js';
 
 /**
  * What the gate has decided by must still be true: a restore takes hours, and only its end changes the live database.

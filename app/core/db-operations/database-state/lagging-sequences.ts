@@ -1,7 +1,7 @@
 import { IS_NUMBERED } from '../../../database/catalog/numbered-columns.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { type OperationControls, stopIfAborted } from '../../progress.js';
-import { underSearchPath } from '../database-state/search-path.js';
+import { underSearchPath } from './search-path.js';
 
 /** Sequences asked by one statement. */
 const BATCH = 100;

@@ -1,6 +1,6 @@
-import type { Queryable } from '../../../database/queryable.js';
-import { liftTimeouts } from '../../../services/with-connection.js';
-import { ManageDbError } from '../../errors.js';
+import { ManageDbError } from '../core/errors.js';
+import type { Queryable } from '../database/queryable.js';
+import { liftTimeouts } from './with-connection.js';
 
 /** Runs `fn` in a transaction of `client`, which has none open; afterwards the session is as if it were new. */
 export async function inTransaction<T>(client: Queryable, fn: () => Promise<T>): Promise<T> {
