@@ -51,6 +51,9 @@ const DESTROYS: OperationName[] = [
   'drop-all-tables',
   'rollback-db-migration',
   'redo-db-migration',
+  'create-db-migration-server-wide',
+  'rehearse-db-migration-server-wide',
+  'test-db-migration-server-wide',
 ];
 const FOR_OPERATORS: OperationName[] = [
   'enable-db-trigger',

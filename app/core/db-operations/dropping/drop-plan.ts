@@ -38,9 +38,10 @@ export interface DropPlan {
  * belongs to the database itself, from publications to large objects. Left out: extensions and what came with them, the
  * schemas `public` and `manage_db`, and subscriptions, which another server knows about.
  *
+ * @param unchanged for the messages of refusals: `Nothing was dropped.`
  * @throws ManageDbError `PERMISSION_DENIED` listing what belongs to others
  */
-export async function planDrop(db: Queryable, target: Target): Promise<DropPlan> {
+export async function planDrop(db: Queryable, target: Target, unchanged: string): Promise<DropPlan> {
   const inside = await readUserObjects(db);
   const schemas = await readDroppableSchemas(db);
   const outside = await readDatabaseObjects(db);
@@ -53,7 +54,7 @@ export async function planDrop(db: Queryable, target: Target): Promise<DropPlan>
       oids.map((oid) => ({ kind: 'large object', identity: String(oid), owner, droppable })),
     ),
   ].filter(({ droppable }) => !droppable);
-  if (foreign.length > 0) throw notOwned(target, foreign);
+  if (foreign.length > 0) throw notOwned(target, foreign, unchanged);
   const ofPlace = (wanted: (kind: string) => boolean) => outside.filter(({ kind }) => wanted(kind)).map(dropStatement);
   const largeObjects = large.flatMap(({ oids }) => oids).sort((a, b) => a - b);
   return {

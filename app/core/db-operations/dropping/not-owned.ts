@@ -10,11 +10,11 @@ interface ForeignObject {
 }
 
 /** The error for objects that belong to others; lists them before anything is touched. */
-export function notOwned(target: Target, objects: readonly ForeignObject[]): ManageDbError {
+export function notOwned(target: Target, objects: readonly ForeignObject[], unchanged: string): ManageDbError {
   const owners = [...new Set(objects.map(({ owner }) => owner))];
   const names = objects.map(({ kind, identity, owner }) => `${kind} ${identity} (${owner})`);
   return new PermissionError(
-    `${target.user} may not drop ${objects.length} objects of ${target.database}, which belong to others: ${listed(names, 10)}. Nothing was dropped.`,
+    `${target.user} may not drop ${objects.length} objects of ${target.database}, which belong to others: ${listed(names, 10)}. ${unchanged}`,
     {
       hint: `Connect as their owner or a superuser, or become a member: grant ${owners.map(escapeIdentifier).join(', ')} to ${escapeIdentifier(target.user)};`,
       details: { objects: objects.map(({ kind, identity, owner }) => ({ kind, identity, owner })) },

@@ -107,7 +107,7 @@ async function dropWithin(db: Queryable, { target, options, safety, progress }: 
   await db.query(LIMITS, [String(lockTimeoutMs(target))]);
   // who applies migrations would go on in a database that has none of them any more
   await takeAdvisoryLock(db, 'migrations', { timeoutMs: lockTimeoutMs(target), signal: options.signal });
-  const plan = await planDrop(db, target);
+  const plan = await planDrop(db, target, UNCHANGED);
   progress.plan = plan;
   let seen: Seen | null = null;
   if (plan.statements.length > 0) {
@@ -165,7 +165,7 @@ async function requireUnchanged(
   { plan, seen }: { readonly plan: DropPlan; readonly seen: Seen },
 ): Promise<void> {
   await lockTables(db, plan, 'access exclusive');
-  if (isSamePlan(plan, await planDrop(db, target)) && (await areDefinitionsAsSeen(db, seen))) return;
+  if (isSamePlan(plan, await planDrop(db, target, UNCHANGED)) && (await areDefinitionsAsSeen(db, seen))) return;
   throw changedMeanwhile(target, UNCHANGED);
 }
 

@@ -13,7 +13,7 @@ import { changedMeanwhile } from '../dropping/drop-plan.js';
 import { type TableRows, usersTables } from '../manifest/manifest.js';
 import { planDropping } from './in-transaction/dropping.js';
 import { execute, type Failure } from './in-transaction/execute.js';
-import type { TransactionRestore } from './in-transaction/request.js';
+import { type TransactionRestore, UNCHANGED } from './in-transaction/request.js';
 import { LOCK_TIMEOUT_MS, NOT_AS_BACKED_UP } from './in-transaction/script.js';
 import { tooManyObjects } from './too-many-objects.js';
 
@@ -56,8 +56,6 @@ export async function restoreInTransaction(restore: TransactionRestore): Promise
     return usersTables(await countTableRows(db, { ...controls, searchPath }));
   });
 }
-
-const UNCHANGED = 'Nothing was restored.';
 
 /** What a lock or a DROP fails with when somebody was faster; psql says no SQLSTATE. */
 const NOT_AS_PLANNED =

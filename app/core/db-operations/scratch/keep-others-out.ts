@@ -51,7 +51,7 @@ export async function whileOthersAreKeptOut<T extends { readonly warnings: reado
   } catch (error) {
     if (isConnected || !CLOSED_TO_US.includes(codeOf(error) ?? '')) throw error;
     const result = await work(nobodyToAsk);
-    const warning = `${user} reaches no database of this server but ${database}, and a restore needs another one: grant connect on database postgres to ${escapeIdentifier(user)};`;
+    const warning = `${user} reaches no database of this server but ${database}, and a restore of all of it needs another one: grant connect on database postgres to ${escapeIdentifier(user)};`;
     return { ...result, warnings: [...result.warnings, warning] };
   }
 }

@@ -6,7 +6,7 @@ import { OF_CONTENTS, ownTables } from '../../../../database/records/own-tables.
 import { ManageDbError } from '../../../errors.js';
 import { planDrop } from '../../dropping/drop-plan.js';
 import type { Manifest } from '../../manifest/manifest.js';
-import type { TransactionRestore } from './request.js';
+import { type TransactionRestore, UNCHANGED } from './request.js';
 
 export interface Dropping {
   /** What keeps writers out, while readers still read. */
@@ -23,7 +23,7 @@ export interface Dropping {
  * @throws ManageDbError `PERMISSION_DENIED` naming what belongs to others, `USAGE` when extensions have moved
  */
 export async function planDropping(db: Queryable, { target, manifest }: TransactionRestore): Promise<Dropping> {
-  const plan = await planDrop(db, target);
+  const plan = await planDrop(db, target, UNCHANGED);
   await refuseMovedExtensions(db, manifest);
   const { rows } = await db.query<{ name: string }>(SCHEMAS);
   const droppable = new Set(plan.schemas);

@@ -2,6 +2,9 @@ import type { OperationControls } from '../../../progress.js';
 import type { Target } from '../../../safety/gate.js';
 import type { Manifest } from '../../manifest/manifest.js';
 
+/** For the messages of refusals. */
+export const UNCHANGED = 'Nothing was restored.';
+
 export interface TransactionRestore {
   readonly target: Target;
   /** Of the backup. */
