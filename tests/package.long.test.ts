@@ -23,13 +23,13 @@ describe('the package', () => {
   });
 
   const run = (command: string, ...args: string[]): SpawnSyncReturns<string> => {
-    const result = spawnSync(command, args, { cwd: folder, env: environment, encoding: 'utf8', timeout: 120_000 });
+    const result = spawnSync(command, args, { cwd: folder, env: environment, encoding: 'utf8', timeout: 300_000 });
     expect(result.status, `${command} ${args.join(' ')}\n${result.stdout}\n${result.stderr}`).to.equal(0);
     return result;
   };
 
   it('installs in an empty folder, makes a workspace of it and a database, with no configuration', function () {
-    this.timeout(180_000);
+    this.timeout(400_000);
     const packed = spawnSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder], {
       cwd: root,
       encoding: 'utf8',
@@ -58,7 +58,7 @@ describe('the package', () => {
   });
 
   it('shows the whole round in the quickstart, and once more', function () {
-    this.timeout(180_000);
+    this.timeout(400_000);
     for (const name of ['app', 'dist', 'migrations', 'templates', 'package.json', '.env.example']) {
       cpSync(join(root, name), join(folder, name), { recursive: true });
     }

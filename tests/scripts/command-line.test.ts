@@ -265,7 +265,8 @@ describe('the command line', () => {
       mute.close();
       expect(result.code).to.equal(1);
       expect(result.json().error?.code).to.equal('CONNECTION_TIMEOUT');
-      expect(Date.now() - started).to.be.lessThan(5000);
+      expect(result.json().error?.message).to.contain('no answer within 0.7 s');
+      expect(Date.now() - started).to.be.lessThan(25_000);
     });
 
     it('shows the stack under --verbose only', async () => {

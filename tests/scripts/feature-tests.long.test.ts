@@ -24,7 +24,7 @@ import { scratchWorkspace } from '../support/scratch-workspace.js';
 const NAMES = CATEGORIES.map(({ name }) => name);
 
 describe('the feature tests', function () {
-  this.timeout(240_000);
+  this.timeout(600_000);
 
   let server: OwnServer;
   let temporary: string;
@@ -39,7 +39,7 @@ describe('the feature tests', function () {
   after(() => server.remove());
 
   const test = (...args: readonly string[]): Promise<CommandResult> =>
-    server.workspace.cli(['test-db-features', ...args], { timeoutMs: 200_000, env: { TMPDIR: temporary } });
+    server.workspace.cli(['test-db-features', ...args], { timeoutMs: 550_000, env: { TMPDIR: temporary } });
   const file = (name: string): string => join(server.workspace.root, name);
   const scratchDatabases = async (): Promise<readonly string[]> =>
     (await server.databases()).filter((name) => name.includes('_feature_') || name.includes('_scratch_'));
@@ -161,7 +161,7 @@ describe('the feature tests', function () {
     const empty = file('no-tools');
     mkdirSync(empty);
     const { json } = await server.workspace.cli(['test-db-features', '--json'], {
-      timeoutMs: 200_000,
+      timeoutMs: 550_000,
       env: { TMPDIR: temporary, PG_BIN_DIR: empty },
     });
     const { categories } = json().data as FeatureTestReport;
@@ -304,7 +304,7 @@ describe('the feature tests', function () {
     try {
       workspace.write({ '.env.development': `DATABASE_URL='${database.url}'\n` });
       const args = ['test-db-features', '--env', 'development', '--category', 'inspection', '--json'];
-      const { readOnlyBecause } = (await workspace.cli(args, { timeoutMs: 200_000 })).json().data as FeatureTestReport;
+      const { readOnlyBecause } = (await workspace.cli(args, { timeoutMs: 550_000 })).json().data as FeatureTestReport;
       expect(readOnlyBecause).to.contain('nobody has said yet what the database is');
     } finally {
       await workspace.remove();

@@ -37,9 +37,7 @@ async function inside<T>(database: string, work: (client: pg.Client) => Promise<
   }
 }
 
-describe('a hostile name', function () {
-  this.timeout(60_000);
-
+describe('a hostile name', () => {
   let outer: string;
   let workspace: ScratchWorkspace;
   beforeEach(() => {

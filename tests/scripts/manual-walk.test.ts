@@ -36,8 +36,7 @@ describe('docs/getting-started.md', () => {
     rmSync(parent, { recursive: true, force: true });
   });
 
-  it('does, line by line, what it says, and prints what it shows', async function () {
-    this.timeout(180_000);
+  it('does, line by line, what it says, and prints what it shows', async () => {
     const { psql } = await findClientTools({ serverMajor: 15 });
     const blocks = blocksOf('getting-started.md').filter(({ commands }) => !commands.includes('npm install'));
     expect(blocks.length).to.be.greaterThan(10);

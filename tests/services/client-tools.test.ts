@@ -38,9 +38,7 @@ const CANARY = 'canary-of-the-tools';
 const PASSWORD = `${CANARY}:7\\b@%/ "x#`;
 const STRAYS = ['PGHOSTADDR', 'PGOPTIONS', 'PGSERVICE', 'PGDATABASE', 'PGPASSWORD', 'LC_ALL'];
 
-describe('the PostgreSQL client tools', function () {
-  this.timeout(60_000);
-
+describe('the PostgreSQL client tools', () => {
   let folder: string;
 
   beforeEach(() => {

@@ -25,22 +25,21 @@ import { execa } from 'execa';
 import pg from 'pg';
 import { embeddedEndpointFile, readEmbeddedEndpoint } from '../../app/config/embedded-endpoint.js';
 import { ManageDbError } from '../../app/core/errors.js';
+import { locateHome, SYSTEM_FOLDER } from '../../app/services/embedded/server-home.js';
 import {
   type EmbeddedServer,
   embeddedServerStatus,
   startEmbeddedServer,
   stopEmbeddedServer,
 } from '../../app/services/embedded-postgres.js';
+import { until } from '../support/until.js';
 
 const isRoot = process.getuid?.() === 0;
 const NOBODY = 65_534;
 const SERVICE = fileURLToPath(import.meta.resolve('../../app/services/embedded-postgres.ts'));
 const TSX = import.meta.resolve('tsx');
-const SYSTEM_FOLDER = '/var/lib/manage_db';
 
-describe("the workspace's own PostgreSQL server", function () {
-  this.timeout(60_000);
-
+describe("the workspace's own PostgreSQL server", () => {
   const workspaces: string[] = [];
   const homes = new Set<string>();
 
@@ -122,14 +121,17 @@ describe("the workspace's own PostgreSQL server", function () {
 
     it('returns at once when it runs already', async () => {
       const root = newWorkspace();
+      const creating = performance.now();
       const first = await start(root);
+      const created = performance.now() - creating;
       const times: number[] = [];
       for (let i = 0; i < 20; i++) {
         const begin = performance.now();
         expect(await start(root)).to.include({ pid: first.pid, wasRunning: true, created: false });
         times.push(performance.now() - begin);
       }
-      expect(times.sort((a, b) => a - b)[10]).to.be.lessThan(15);
+      // how long that is depends on the machine, and so does the first start
+      expect(times.sort((a, b) => a - b)[10]).to.be.lessThan(created / 20);
     });
 
     it('stops it, keeps the data, and starts it on the same port with the same password', async () => {
@@ -138,7 +140,7 @@ describe("the workspace's own PostgreSQL server", function () {
       await query(first, 'create table kept as select 42 as answer');
       expect(await stopEmbeddedServer(root)).to.include({ stopped: true, pid: first.pid });
       // whoever adopts orphans may take its time to bury this one
-      await until(() => !isAlive(first.pid));
+      await until('it is gone', () => !isAlive(first.pid));
       expect(await stopEmbeddedServer(root)).to.include({ stopped: false });
       expect(await embeddedServerStatus(root)).to.include({ state: 'stopped', running: false, port: first.port });
       const second = await start(root);
@@ -225,7 +227,7 @@ describe("the workspace's own PostgreSQL server", function () {
     it('heals when the command is killed while it creates the server', async () => {
       const root = newWorkspace();
       const child = spawnStart(root);
-      await until(() => locateDrafts(root).length > 0);
+      await until('initdb is at work', () => locateDrafts(root).length > 0);
       child.kill('SIGKILL');
       await once(child, 'exit');
       const { dataDirectory } = await embeddedServerStatus(root);
@@ -496,7 +498,7 @@ interface ChildOptions {
 async function startInChild(root: string, options: ChildOptions = {}): Promise<EmbeddedServer> {
   const { prefix = [], entry, ...rest } = options;
   const [file = '', ...args] = [...prefix, process.execPath, ...startArguments(root, entry)];
-  const { stdout } = await execa(file, args, { cwd: '/', ...rest, timeout: 50_000 });
+  const { stdout } = await execa(file, args, { cwd: '/', ...rest, timeout: 250_000 });
   return JSON.parse(stdout) as EmbeddedServer;
 }
 
@@ -577,7 +579,7 @@ async function failureOf(promise: Promise<unknown>): Promise<ManageDbError> {
 /** Kills the postmaster alone, and waits until its children have noticed. */
 async function crash(server: EmbeddedServer): Promise<void> {
   process.kill(server.pid, 'SIGKILL');
-  await until(() => !isAlive(server.pid));
+  await until('it is gone', () => !isAlive(server.pid));
 }
 
 function isAlive(pid: number): boolean {
@@ -589,27 +591,10 @@ function isAlive(pid: number): boolean {
   }
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 20_000; !condition(); await sleep(5)) {
-    if (Date.now() > deadline) throw new Error('it did not happen within 20 s');
-  }
-}
-
-/** Folders in which initdb is at work, or was when it was killed. */
+/** Folders of this workspace in which initdb is at work, or was when it was killed. */
 function locateDrafts(root: string): string[] {
-  const parents = [
-    join(root, '.manage_db', 'postgres'),
-    ...(existsSync(SYSTEM_FOLDER) && isRoot ? systemHomesOf(root) : []),
-  ];
-  return parents
-    .filter((it) => existsSync(it))
-    .flatMap((it) => readdirSync(it).filter((name) => name.startsWith('new-')));
-}
-
-function systemHomesOf(root: string): string[] {
-  const isRecent = (home: string) => statSync(home).mtimeMs > statSync(root).birthtimeMs;
-  const homes = readdirSync(SYSTEM_FOLDER).map((name) => join(SYSTEM_FOLDER, name));
-  return homes.filter((home) => /\/[0-9a-f]{16}$/.test(home) && isRecent(home));
+  const { folder } = locateHome(root, null);
+  return existsSync(folder) ? readdirSync(folder).filter((name) => name.startsWith('new-')) : [];
 }
 
 function postmastersOf(dataDirectory: string): number[] {

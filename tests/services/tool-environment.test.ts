@@ -5,7 +5,10 @@ import { dropLogins, type ScratchLogin, scratchLogin } from '../support/scratch-
 import { settingsOf } from '../support/settings-of.js';
 import { testUrl } from '../support/test-server.js';
 
-describe('what a client tool is told of the settings of its sessions', () => {
+describe('what a client tool is told of the settings of its sessions', function () {
+  // the limit also holds for the statement that lifts it
+  this.retries(3);
+
   let database: ScratchDatabase;
   let reader: ScratchLogin;
   let anna: ScratchLogin;

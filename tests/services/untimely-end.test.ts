@@ -20,7 +20,7 @@ describe('a process that a signal ends', () => {
       ['--import', 'tsx', '--input-type=module', '--eval', program],
       {
         encoding: 'utf8',
-        timeout: 20_000,
+        timeout: 100_000,
       },
     );
     expect({ stdout, signal }).to.deep.equal({ stdout: 'last first ', signal: 'SIGINT' });

@@ -39,7 +39,7 @@ export async function manageDb(args: readonly string[], options: CommandOptions)
   });
   if (options.input !== 'open pipe') child.stdin.end();
   options.onStart?.(child);
-  const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 45_000);
+  const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 240_000);
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -98,7 +98,7 @@ export async function outcomeOf(work: Promise<unknown>): Promise<ManageDbError |
 /** Waits until a query of `sql` on the maintenance database gives a row. */
 export async function untilSeen(server: OwnServer, sql: string): Promise<void> {
   await withClient(server.url('postgres'), async (client) => {
-    for (let waited = 0; waited < 20_000; waited += 2) {
+    for (let waited = 0; waited < 60_000; waited += 2) {
       if ((await client.query(sql)).rowCount !== 0) return;
       await sleep(2);
     }

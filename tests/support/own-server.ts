@@ -68,7 +68,7 @@ export async function ownServer({ tmpfsMb }: { readonly tmpfsMb?: number } = {})
         await query('postgres', 'select');
         return;
       } catch (error) {
-        if (waited > 20_000) throw error;
+        if (waited > 60_000) throw error;
         await sleep(20);
       }
     }

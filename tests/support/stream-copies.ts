@@ -4,6 +4,7 @@ import { streamInto } from '../../app/core/db-operations/copy/stream/stream-into
 import type { OperationControls } from '../../app/core/progress.js';
 import type { ScratchDatabase } from './scratch-database.js';
 import { settingsOf } from './settings-of.js';
+import { until } from './until.js';
 
 /** Fills `scratch`, on the same server unless the options say otherwise, with `source` and everything in it. */
 export async function streamCopy(
@@ -19,12 +20,15 @@ export async function streamCopy(
   });
 }
 
-/** Does something once, a moment after a step has begun. */
-export function later(step: RegExp, work: () => Promise<unknown>): NonNullable<OperationControls['onProgress']> {
+/** Does something a moment after a step has begun, and again until it has hit a row: the step may not be at it yet. */
+export function later(
+  step: RegExp,
+  work: () => Promise<{ readonly rowCount: number | null }>,
+): NonNullable<OperationControls['onProgress']> {
   let isDone = false;
   return (event) => {
     if (isDone || !step.test(event.step)) return;
     isDone = true;
-    void sleep(200).then(work);
+    void sleep(200).then(() => until(`${step} was hit`, async () => (await work()).rowCount !== 0));
   };
 }

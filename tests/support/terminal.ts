@@ -43,7 +43,7 @@ export function manageDbOnTerminal(args: readonly string[], options: TerminalOpt
     env: { ...cleanEnvironment(), TERM: 'xterm-256color', SHELL: '/bin/sh', ...options.env },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
-  const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 45_000);
+  const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 240_000);
   let raw = '';
   let read = 0;
   let hasEnded = false;

@@ -21,8 +21,7 @@ function needsAge(test: Context): void {
   test.skip();
 }
 
-describe('an encrypted backup', function () {
-  this.timeout(60_000);
+describe('an encrypted backup', () => {
   let workspace: BackupWorkspace;
   let keys: KeyPair;
   before(async () => {

@@ -16,9 +16,7 @@ import { stampAs } from '../../support/stamp.js';
 
 const PASSWORD = 'a secret that nobody may read';
 
-describe('the roles beside a backup', function () {
-  this.timeout(60_000);
-
+describe('the roles beside a backup', () => {
   let db: ScratchDatabase;
   let workspace: ScratchWorkspace;
   let mark: string;

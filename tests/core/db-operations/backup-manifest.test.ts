@@ -6,9 +6,7 @@ import { dropLogins, type ScratchLogin, scratchLogin } from '../../support/scrat
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
 import { stampAs } from '../../support/stamp.js';
 
-describe('the manifest of a backup', function () {
-  this.timeout(120_000);
-
+describe('the manifest of a backup', () => {
   let db: ScratchDatabase;
   let workspace: ScratchWorkspace;
   beforeEach(async () => {

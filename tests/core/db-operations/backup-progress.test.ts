@@ -8,9 +8,7 @@ import { scratchWorkspace } from '../../support/scratch-workspace.js';
 
 const MB = 1024 * 1024;
 
-describe('the progress of a backup', function () {
-  this.timeout(120_000);
-
+describe('the progress of a backup', () => {
   it('says how many bytes are done, how fast, and how long it will take', async () => {
     const db = await scratchDatabase(`
       create table "big.ü" as select i, repeat(md5(i::text), 40) || md5(random()::text) as filler from generate_series(1, 150000) i;

@@ -43,9 +43,7 @@ const SCHEMA = `
   insert into parent values (1, 2);
   create table empty (id int);`;
 
-describe('create-backup --prove', function () {
-  this.timeout(120_000);
-
+describe('create-backup --prove', () => {
   let db: ScratchDatabase;
   let workspace: ScratchWorkspace;
   beforeEach(async () => {

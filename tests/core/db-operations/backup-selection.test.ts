@@ -28,9 +28,7 @@ const SCHEMA = `
   insert into logs."a$b|c?" values (1), (2), (3);
   insert into logs.requests select i, date '2025-02-01' + i from generate_series(1, 7) i;`;
 
-describe('a backup of a part', function () {
-  this.timeout(120_000);
-
+describe('a backup of a part', () => {
   let db: ScratchDatabase;
   let workspace: ScratchWorkspace;
   before(async () => {

@@ -28,8 +28,7 @@ const PROGRAM = `
       for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
     } });`;
 
-describe('backups in a storage', function () {
-  this.timeout(60_000);
+describe('backups in a storage', () => {
   let workspace: BackupWorkspace;
   let server: S3TestServer;
   let folder: string;

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
@@ -18,9 +18,7 @@ import { filesBelow, processes, watchSecrets } from '../../support/secret-watch.
 import { stampAs } from '../../support/stamp.js';
 import { canMount, mountTmpfs, unmountTmpfs } from '../../support/tmpfs.js';
 
-describe('create-backup, when things go wrong', function () {
-  this.timeout(180_000);
-
+describe('create-backup, when things go wrong', () => {
   let db: ScratchDatabase;
   let login: string;
   let password: string;
@@ -55,7 +53,6 @@ describe('create-backup, when things go wrong', function () {
   const create = (flags: readonly string[], onStart: NonNullable<Parameters<typeof workspace.cli>[1]>['onStart']) =>
     workspace.cli(['create-backup', '--env', 'testing', '--verbose', ...flags], {
       env: { TMPDIR: temporary },
-      timeoutMs: 90_000,
       ...(onStart === undefined ? {} : { onStart }),
     });
   const nothingIsLeft = async () => {
@@ -91,9 +88,16 @@ describe('create-backup, when things go wrong', function () {
     ['analyzing', ['--prove']],
   ] as const) {
     it(`leaves nothing behind after Ctrl-C while it is ${phase} (${flags.join(' ') || 'directory'})`, async () => {
-      const { code, stderr } = await create(flags, (child) => {
-        whenSaid(child, phase, () => child.kill('SIGINT'));
-      });
+      const interrupted = () =>
+        create(flags, (child) => {
+          whenSaid(child, phase, () => child.kill('SIGINT'));
+        });
+      let { code, stderr } = await interrupted();
+      // it may come when the backup has its name already: then there is one
+      for (let again = 0; code === 0 && again < 2; again++) {
+        rmSync(join(workspace.root, 'backups'), { recursive: true });
+        ({ code, stderr } = await interrupted());
+      }
       expect(stderr).to.include(phase);
       expect(code, stderr).to.equal(130);
       expect(stderr).to.include('No backup was made, and nothing of it was left behind');

@@ -76,9 +76,7 @@ tables:
 /** What is written in the definitions by names, so that a copy has it knowingly. */
 const KNOWN = ['default', 'check', 'comment', 'bound', 'label', 'view', 'function'];
 
-describe('a masked copy of what is protected', function () {
-  this.timeout(90_000);
-
+describe('a masked copy of what is protected', () => {
   let pair: CopyPair;
   let way: BreakableWay | null = null;
   beforeEach(async () => {

@@ -9,8 +9,7 @@ import { onServer, type ScratchDatabase, scratchDatabase, withClient } from '../
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
 import { stampAs } from '../../support/stamp.js';
 
-describe('a backup of production that somebody has made one of testing', function () {
-  this.timeout(30_000);
+describe('a backup of production that somebody has made one of testing', () => {
   let production: ScratchDatabase;
   let testing: ScratchDatabase;
   let workspace: ScratchWorkspace;

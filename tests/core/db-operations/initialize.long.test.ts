@@ -298,8 +298,7 @@ describe('initialize-db', () => {
     });
   }
 
-  it('applies each migration once when several processes do it at once on a database that is not there yet', async function () {
-    this.timeout(120_000);
+  it('applies each migration once when several processes do it at once on a database that is not there yet', async () => {
     const name = `${database.name}_many`;
     const slow = (n: number) => `-- migrate:up\ncreate table t${n} (id integer); select pg_sleep(0.05);\n`;
     workspace.write({

@@ -18,7 +18,6 @@ describe('the quarantine of a copy with pg_cron', () => {
   let server: DebianServer;
 
   before(async function () {
-    this.timeout(60_000);
     if (PROGRAMS === null) {
       this.test?.parent?.tests.forEach((test) => {
         test.title += ' (skipped: pg_cron is not installed; Debian package postgresql-15-cron)';

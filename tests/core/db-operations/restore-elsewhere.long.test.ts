@@ -27,8 +27,7 @@ describe('restoring a backup of one environment into another, on another server'
   let away: { readonly workspace: string; readonly dataDirectory: string };
   /** Of a database on the other server. */
   let urlAway: (database: string) => string;
-  before(async function () {
-    this.timeout(60_000);
+  before(async () => {
     const workspace = realpathSync(mkdtempSync(join(tmpdir(), 'manage-db-away-')));
     chmodSync(workspace, 0o755);
     const { host, port, user, password, dataDirectory } = await startEmbeddedServer(workspace);

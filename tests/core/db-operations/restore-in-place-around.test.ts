@@ -12,6 +12,7 @@ import { dropLogins, scratchLogin } from '../../support/scratch-login.js';
 import type { ScratchWorkspace } from '../../support/scratch-workspace.js';
 import { stampAs } from '../../support/stamp.js';
 import { testUrl } from '../../support/test-server.js';
+import { until } from '../../support/until.js';
 
 const SCHEMA = `
   create table wards (id int primary key, head int);
@@ -23,8 +24,7 @@ const SCHEMA = `
   insert into wards values (1, null), (2, null); insert into nurses values (1, 1), (2, 2); update wards set head = id;
   insert into visits select i, date '2026-07-01' + i, 1 from generate_series(1, 20) i;`;
 
-describe('what is around a restore of tables in place', function () {
-  this.timeout(60_000);
+describe('what is around a restore of tables in place', () => {
   let inPlace: RestoresInPlace;
   let database: ScratchDatabase;
   let workspace: ScratchWorkspace;
@@ -181,20 +181,25 @@ describe('what is around a restore of tables in place', function () {
     });
 
     it('says why, also where its own session was ended', async () => {
-      await client.query(`create function slow(text) returns text language plpgsql immutable as $$ begin
-          perform pg_catalog.pg_sleep(1); return $1; end $$;
-        create table late (name text); create index on late (slow(name)); insert into late values ('x')`);
+      const slow = (seconds: number) => `create or replace function slow(text) returns text language plpgsql immutable
+        as $$ begin perform pg_catalog.pg_sleep(${seconds}); return $1; end $$;`;
+      await client.query(
+        `${slow(0)} create table late (name text); create index on late (slow(name)); insert into late values ('x')`,
+      );
       await backup();
-      await client.query('drop table late');
+      await client.query(`drop table late; ${slow(100)}`);
       const killer = await openClient(database.url);
-      const kill = () =>
-        void killer.query(`select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'`);
+      const isKilled = async () =>
+        (await killer.query(`select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'`))
+          .rowCount !== 0;
+      let killed: Promise<void> | undefined;
       const error = await failing({
         tables: ['late'],
         onProgress: ({ step }) => {
-          if (step === 'making indexes and keys') setTimeout(kill, 700);
+          if (step === 'making indexes and keys') killed ??= until('its session sleeps', isKilled);
         },
       });
+      await killed;
       await killer.end();
       expect(error.message).to.contain('terminating connection').and.contain('was not changed');
     });

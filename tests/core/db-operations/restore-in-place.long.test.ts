@@ -8,7 +8,7 @@ import type pg from 'pg';
 import { showOperationLog } from '../../../app/core/db-operations/operation-log.js';
 import { closeEngines } from '../../../app/services/database-service.js';
 import { openClient } from '../../database/open-client.js';
-import { hasSaid, startProgram } from '../../support/child-program.js';
+import { hasSaid, SAYING_STEPS, type Stop, startProgram, untilUnlocked } from '../../support/child-program.js';
 import { endKeeper } from '../../support/end-keeper.js';
 import { type RestoresInPlace, restoresInPlace } from '../../support/restores-in-place.js';
 import type { ScratchDatabase } from '../../support/scratch-database.js';
@@ -84,11 +84,10 @@ const file = new URL('../../../app/core/db-operations/restore.ts', import.meta.u
 const PROGRAM = `
   import { restoreDatabase } from '${file}';
   await restoreDatabase({ env: 'testing', id: 'latest', inPlace: true, tables: ['patients'], consent: { yes: true },
-    onProgress: ({ step }) => process.stdout.write(step + '\\n') });
+    onProgress: ${SAYING_STEPS} });
   process.stdout.write('the end\\n');`;
 
-describe('a restore of tables in place', function () {
-  this.timeout(60_000);
+describe('a restore of tables in place', () => {
   let inPlace: RestoresInPlace;
   let database: ScratchDatabase;
   let workspace: ScratchWorkspace;
@@ -512,7 +511,7 @@ describe('a restore of tables in place', function () {
     expect(await backups()).to.have.length(1);
   });
 
-  const start = (): ChildProcess => startProgram(PROGRAM, workspace.root);
+  const start = (stop?: Stop): ChildProcess => startProgram(PROGRAM, workspace.root, stop);
 
   for (const step of ['locking the tables', 'backing up', 'restoring public.patients', 'checking foreign keys']) {
     it(`changes nothing when it is killed (${step}), and keeps no lock`, async () => {
@@ -521,15 +520,15 @@ describe('a restore of tables in place', function () {
       await backup();
       await client.query(`update patients set name = 'changed' where id = 1`);
       const before = await fingerprint();
-      const child = start();
+      const child = start({ at: step });
       const exited = once(child, 'exit');
-      await hasSaid(child, step);
+      await hasSaid(child, 'stopped');
       child.kill('SIGKILL');
       await exited;
-      await client.query(`set lock_timeout = '5s'`);
+      await client.query(`set lock_timeout = '30s'`);
       await client.query(`begin; lock table patients in access exclusive mode; rollback`);
       expect(await fingerprint()).to.equal(before);
-      await sleep(100);
+      await untilUnlocked(database.name);
       await restore({ tables: ['patients'] });
       expect(await rows(`select name from patients where id = 1`)).to.deep.equal([{ name: 'patient 1' }]);
     });

@@ -35,8 +35,7 @@ const CONTENTS = `
      from pg_trigger where (not tgisinternal or tgparentid <> 0) and tgrelid::regclass::text like 'visits%') as triggers,
     (select relacl::text from pg_class where oid = 'public.audit'::regclass) as grants, (select n from public.notes) as notes`;
 
-describe('a partitioned table with triggers', function () {
-  this.timeout(60_000);
+describe('a partitioned table with triggers', () => {
   let db: ScratchDatabase;
   let workspace: ScratchWorkspace;
   before(async () => {

@@ -5,8 +5,7 @@ import { type OwnServer, ownServer } from '../../support/own-server.js';
 import { withClient } from '../../support/scratch-database.js';
 import { stampAs } from '../../support/stamp.js';
 
-describe('a database with a logical replication slot', function () {
-  this.timeout(60_000);
+describe('a database with a logical replication slot', () => {
   let server: OwnServer;
   before(async () => {
     server = await ownServer();

@@ -8,9 +8,7 @@ import { canMount } from '../../support/tmpfs.js';
 /** What the cluster, its WAL, the live database and a scratch one need. */
 const DISK_MB = 260;
 
-describe('a server whose disk is full', function () {
-  this.timeout(120_000);
-
+describe('a server whose disk is full', () => {
   const isMounted = canMount();
   let clinic: FaultClinic;
   const temporary = process.env.TMPDIR;

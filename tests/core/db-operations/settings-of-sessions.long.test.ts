@@ -44,7 +44,10 @@ const SETTLED = `set bytea_output = hex; set "DateStyle" = 'ISO, YMD'; set "Inte
   set row_security = on; set idle_session_timeout = 0; set lock_timeout = 0; set idle_in_transaction_session_timeout = 0;
   set standard_conforming_strings = on;`;
 
-describe('settings that every session of a database or a login gets', () => {
+describe('settings that every session of a database or a login gets', function () {
+  // the limits also hold for the statement that lifts them, and for the time before it
+  this.retries(2);
+
   let database: string;
   let workspace: ScratchWorkspace;
   let reader: ScratchLogin;
@@ -77,8 +80,13 @@ describe('settings that every session of a database or a login gets', () => {
       const settings = HOSTILE.replace('READER', reader.user).split(';');
       for (const setting of settings) await server.query(`alter ${target} set ${setting}`);
     });
+  /** For the sessions of the test itself: the limits of {@link HOSTILE} end none of them before it could lift them. */
+  const patientUrl = () => {
+    const lifted = '-c statement_timeout=0 -c idle_session_timeout=0 -c idle_in_transaction_session_timeout=0';
+    return `${testUrl(database, anna)}?options=${encodeURIComponent(lifted)}`;
+  };
   const look = async () =>
-    (await withClient(testUrl(database, anna), (client) =>
+    (await withClient(patientUrl(), (client) =>
       client.query(`${SETTLED} begin read write; ${CONTENT}; commit`),
     )) as unknown as { rows: unknown[] }[];
   const contents = async () => (await look()).at(-2)?.rows[0];
@@ -88,7 +96,7 @@ describe('settings that every session of a database or a login gets', () => {
   const restore = (options: Partial<RestoreOptions>) =>
     workspace.run(() => restoreDatabase({ env: 'testing', id: 'latest', consent: { yes: true }, ...options }));
   const damage = () =>
-    withClient(testUrl(database, anna), (client) =>
+    withClient(patientUrl(), (client) =>
       client.query(
         `${SETTLED} begin read write; delete from "Bär"."Größe"; delete from public.patients; select lo_unlink(4711); commit`,
       ),

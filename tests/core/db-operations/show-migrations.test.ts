@@ -173,7 +173,7 @@ describe('show-all-migrations', () => {
       });
       const started = Date.now();
       const { environments, migrations } = await everywhere(1500);
-      expect(Date.now() - started).to.be.lessThan(5000);
+      expect(Date.now() - started).to.be.lessThan(25_000);
       const codes = Object.fromEntries(environments.map(({ name, error }) => [name, error?.code ?? 'answered']));
       expect(codes).to.deep.equal({
         testing: 'answered',
@@ -182,6 +182,7 @@ describe('show-all-migrations', () => {
         gone: 'DATABASE_MISSING',
         silent: 'CONNECTION_TIMEOUT',
       });
+      expect(environments.find(({ name }) => name === 'silent')?.error?.message).to.contain('within 1.5 s');
       expect(JSON.stringify(environments)).not.to.contain('s3cret');
       expect(migrations[0]?.states).to.deep.equal({
         testing: 'applied',

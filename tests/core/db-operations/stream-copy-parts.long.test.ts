@@ -397,8 +397,7 @@ describe('a stream copy', () => {
     expect(differences(there, here)).to.deep.equal([]);
   });
 
-  it('says what helps where the other server lacks the owner of everything', async function () {
-    this.timeout(60_000);
+  it('says what helps where the other server lacks the owner of everything', async () => {
     await prepare('create role missing_owner; create table notes (id int); alter table notes owner to missing_owner');
     const other = await ownServer();
     try {
@@ -418,8 +417,7 @@ describe('a stream copy', () => {
     }
   });
 
-  it('says before the rows come what the other server cannot make, all of it', async function () {
-    this.timeout(60_000);
+  it('says before the rows come what the other server cannot make, all of it', async () => {
     await prepare(`
       create table notes (id int primary key, body text);
       insert into notes select n, 'x' from generate_series(1, 1000) n;

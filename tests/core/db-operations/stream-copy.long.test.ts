@@ -286,14 +286,23 @@ describe('a stream copy', () => {
         await source.query(`${slow()}; create index on large (slow(id))`);
         const controller = new AbortController();
         let at = 0;
-        const abort = async (): Promise<void> => {
-          at = performance.now();
-          controller.abort();
+        // all of it would take five minutes
+        const abort = async () => {
+          const working = await onServer((server) =>
+            server.query(`select from pg_stat_activity where datname = any ($1) and wait_event = 'PgSleep'`, [
+              [source.name, scratch.name],
+            ]),
+          );
+          if (working.rowCount !== 0) {
+            at = performance.now();
+            controller.abort();
+          }
+          return working;
         };
         const onProgress = later(select === slowly ? /^copying public.large/ : /^making INDEX/, abort);
         const error = await failureOf(stream({ select, controls: { signal: controller.signal, onProgress } }));
         expect(error).to.include({ code: 'INTERRUPTED' });
-        expect(performance.now() - at).to.be.lessThan(1500);
+        expect(performance.now() - at).to.be.lessThan(15_000);
         await nobodyIsLeft();
       });
     }
@@ -340,7 +349,6 @@ describe('a stream copy', () => {
   });
 
   it('goes from one server to another, and says when there is no room for a table', async function () {
-    this.timeout(120_000);
     if (!canMount()) {
       process.stdout.write('      skipped: only root can mount a disk of its own\n');
       return this.skip();

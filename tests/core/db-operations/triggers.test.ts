@@ -534,7 +534,7 @@ describe('apply-db-triggers', () => {
     await client.query('rollback');
     const waited = Number(/within ([\d.]+) s/.exec(error.message)?.[1]) * 1000;
     // no attempt is begun that could not end in time, and a busy machine takes longer for each
-    expect(waited).to.be.within(1000, Math.min(2500, Date.now() - began));
+    expect(waited).to.be.within(1000, Math.min(6000, Date.now() - began));
   });
 
   it('is not defeated by a running autovacuum', async () => {

@@ -298,7 +298,6 @@ describe('hash_password', () => {
     });
 
     it('is not hashed again by a dump and its restore', async function () {
-      this.timeout(60_000);
       await needFittingTools(this);
       await insert('secret');
       const hash = await stored();

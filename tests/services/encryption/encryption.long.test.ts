@@ -88,14 +88,17 @@ describe('encryption', () => {
 
   it('does not keep the program waiting while it stretches a passphrase', async () => {
     let longestMs = 0;
-    let last = performance.now();
+    const started = performance.now();
+    let last = started;
     const timer = setInterval(() => {
       longestMs = Math.max(longestMs, performance.now() - last);
       last = performance.now();
     }, 5);
     await encrypted(Buffer.from('rows'), { passphrase: PASSPHRASE });
     clearInterval(timer);
-    expect(longestMs).to.be.within(1, 300);
+    const took = performance.now() - started;
+    // stretched in one go, it would be nearly all of it
+    expect(longestMs).to.be.within(1, took / 3);
   });
 
   describe('of a file that was damaged', () => {
@@ -194,12 +197,11 @@ describe('encryption', () => {
     expect(keysInFile(`# created: today\n# public key: age1x\n\n ${keys.identity}\r\n`)).to.deep.equal([keys.identity]);
   });
 
-  it('holds no more of 200 MB than a few chunks', function () {
-    this.timeout(120_000);
+  it('holds no more of 200 MB than a few chunks', () => {
     const child = spawnSync(
       process.execPath,
       ['--max-old-space-size=48', '--import', 'tsx/esm', join(import.meta.dirname, 'round-trip-child.ts'), '200'],
-      { encoding: 'utf8', timeout: 100_000 },
+      { encoding: 'utf8', timeout: 250_000 },
     );
     expect(child.status, child.stderr).to.equal(0);
     const { same, grownMib } = JSON.parse(child.stdout);

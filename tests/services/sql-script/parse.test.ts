@@ -316,15 +316,22 @@ describe('reading an SQL file', () => {
     expect(stdout, stderr).to.equal('0\n');
   });
 
-  it('takes 1,500 statements apart in less than a second', async () => {
-    const sql = Array.from(
-      { length: 1_500 },
-      (_, i) => `create table t${i} (id bigint primary key, name text); -- é\n`,
-    );
-    await parse('select 1');
-    const start = performance.now();
-    const statements = await parse(sql.join(''));
-    expect(performance.now() - start).to.be.below(1_000);
-    expect(statements.at(-1)).to.include({ line: 1_500, column: 1, kind: 'create table' });
+  it('takes 1,500 statements apart in little more than ten times the time of 150', async () => {
+    const sql = (length: number) =>
+      Array.from({ length }, (_, i) => `create table t${i} (id bigint primary key, name text); -- é\n`).join('');
+    const time = async (length: number): Promise<number> => {
+      const text = sql(length);
+      const start = performance.now();
+      const statements = await parse(text);
+      const took = performance.now() - start;
+      expect(statements.at(-1)).to.include({ line: length, column: 1, kind: 'create table' });
+      return took;
+    };
+    // until the code is compiled
+    await time(1_500);
+    const ratios: number[] = [];
+    for (let round = 0; round < 10; round += 1) ratios.push((await time(1_500)) / (await time(150)));
+    // each looked at once more for every other one, it would be a hundred; the machine may be busy with something else
+    expect(Math.min(...ratios), ratios.join(', ')).to.be.below(30);
   });
 });

@@ -6,8 +6,7 @@ import { type OwnServer, ownServer } from '../../../support/own-server.js';
 import { withClient } from '../../../support/scratch-database.js';
 import { stampAs } from '../../../support/stamp.js';
 
-describe('dropping everything by a login that reaches no other database', function () {
-  this.timeout(60_000);
+describe('dropping everything by a login that reaches no other database', () => {
   let server: OwnServer;
   before(async () => {
     server = await ownServer();

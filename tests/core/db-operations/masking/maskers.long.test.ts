@@ -161,8 +161,7 @@ describe('masked values', () => {
     expect(row).to.deep.equal(before[0]);
   });
 
-  it('keep 100,000 keys apart, and what refers to them joined', async function () {
-    this.timeout(180_000);
+  it('keep 100,000 keys apart, and what refers to them joined', async () => {
     const own = await scratchDatabase(`
       create table people (id int primary key, code varchar(20) unique not null, mail varchar(30) not null, big bigint unique, small smallint);
       create unique index on people (lower(mail));
@@ -336,17 +335,16 @@ describe('the salt of a masked copy', () => {
       await client.query('begin');
       await setMaskingSalt(client, SALT);
       const time = async (text: string): Promise<number> => {
-        const times: number[] = [];
-        for (let round = 0; round < 3; round += 1) {
-          const started = performance.now();
-          await client.query(text);
-          times.push(performance.now() - started);
-        }
-        return Math.min(...times);
+        const started = performance.now();
+        await client.query(text);
+        return performance.now() - started;
       };
-      const ratio = (await time(copy)) / (await time(`copy public.people to '/dev/null'`));
-      // a loaded machine: what is guarded against is another order of magnitude
-      expect(ratio).to.be.lessThan(60);
+      // a loaded machine is so for both of a round; what is guarded against is another order of magnitude
+      const ratios: number[] = [];
+      for (let round = 0; round < 3; round += 1) {
+        ratios.push((await time(copy)) / (await time(`copy public.people to '/dev/null'`)));
+      }
+      expect(Math.min(...ratios), ratios.join(', ')).to.be.lessThan(60);
     });
   });
 });

@@ -545,7 +545,7 @@ describe('lint-db-migration', () => {
       expect((await run('--fail-on', 'never')).code).to.equal(0);
       expect((await run('--fail-on', 'nonsense')).code).to.equal(2);
       expect((await run('not-there.sql')).code).to.equal(2);
-    }).timeout(60_000);
+    });
 
     it('shows the locks of every statement with --verbose', async () => {
       migration('drop table visits;');
@@ -569,7 +569,7 @@ describe('lint-db-migration', () => {
       } finally {
         rmSync(home, { recursive: true, force: true });
       }
-    }).timeout(60_000);
+    });
   });
 });
 

@@ -366,7 +366,7 @@ describe('what migrations will lose', () => {
       const found = await losses('', `drop table visits cascade; drop table bills; delete from visits where id = 1`, {
         lockTimeoutMs: 100,
       });
-      expect(Date.now() - started).to.be.below(3000);
+      expect(Date.now() - started).to.be.below(15_000);
       expect(found.map(({ sentence }) => sentence)).to.deep.equal([
         'drops table visits with about 30 rows',
         'drops table bills with 7 rows',

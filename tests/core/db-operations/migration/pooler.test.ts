@@ -20,12 +20,11 @@ const PGBOUNCER = ['/usr/sbin/pgbouncer', 'pgbouncer'].find(
 );
 const NOBODY = 65_534;
 
-describe('migrations through PgBouncer in transaction mode', function () {
+describe('migrations through PgBouncer in transaction mode', () => {
   if (PGBOUNCER === undefined) {
     it.skip('wants the package pgbouncer');
     return;
   }
-  this.timeout(60_000);
   let database: MigrationDatabase;
   let folder: string;
   let pooled: string;

@@ -54,9 +54,7 @@ drop index visits_patient;
 alter table patients alter column number type int;
 `;
 
-describe('a rehearsal of migrations', function () {
-  this.timeout(90_000);
-
+describe('a rehearsal of migrations', () => {
   let database: ScratchDatabase;
   let workspace: ScratchWorkspace;
 

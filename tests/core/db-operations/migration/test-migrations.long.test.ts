@@ -20,9 +20,7 @@ create table visits (id int primary key, patient int not null references patient
 drop table visits;`,
 };
 
-describe('a test of migrations', function () {
-  this.timeout(90_000);
-
+describe('a test of migrations', () => {
   let database: ScratchDatabase;
   let workspace: ScratchWorkspace;
 
