@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { ConnectionSettings, HostAddress, TargetSessionAttrs } from '../../config/connection-settings.js';
 import { formatAddress } from '../../config/database-url.js';
 import { type ErrorCode, ManageDbError } from '../../core/errors.js';
+import { stopIfAborted } from '../../core/progress.js';
 import { connectionError } from './connection-errors.js';
 import { IsolatedClient } from './isolated-client.js';
 import { passwordFromFile } from './password-file.js';
@@ -42,7 +43,7 @@ export async function openConnection<Client extends IsolatedClient>(
   let failure: ManageDbError | null = null;
   for (const attributes of passes) {
     for (const address of settings.hosts) {
-      signal?.throwIfAborted();
+      stopIfAborted(signal);
       const outcome = await tryHost(settings, address, attributes, opener);
       if (!(outcome instanceof ManageDbError)) return outcome;
       failure = outcome;

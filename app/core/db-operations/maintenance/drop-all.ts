@@ -7,7 +7,7 @@ import { errorCodeOf, isServerError } from '../../../services/database-errors.js
 import { getOperationSession } from '../../../services/database-service.js';
 import { liftTimeouts, withConnection } from '../../../services/with-connection.js';
 import { codeOf, ManageDbError } from '../../errors.js';
-import type { OperationControls } from '../../progress.js';
+import { type OperationControls, stopIfAborted } from '../../progress.js';
 import type { Target } from '../../safety/gate.js';
 import { refuseIfChanged } from '../../safety/still-allowed.js';
 import { takeAdvisoryLock } from '../advisory-lock.js';
@@ -121,7 +121,7 @@ async function dropWithin(db: Queryable, { target, options, safety, progress }: 
   const total = plan.statements.reduce((sum, { count }) => sum + count, 0);
   let done = 0;
   for (const { kind, count, sql } of plan.statements) {
-    options.signal?.throwIfAborted();
+    stopIfAborted(options.signal);
     options.onProgress?.({ step: `dropping ${kind}`, done, total });
     await db.query(sql);
     done += count;

@@ -1,7 +1,7 @@
 import { inSavepoint } from '../../../database/in-savepoint.js';
 import type { Queryable } from '../../../database/queryable.js';
 import { messageOf } from '../../errors.js';
-import type { OperationControls } from '../../progress.js';
+import { type OperationControls, stopIfAborted } from '../../progress.js';
 import type { Check, CheckContext, RunCheck } from './check.js';
 import { checkBlockedQueries } from './checks/blocked-queries.js';
 import { checkCacheHitRatio } from './checks/cache-hit-ratio.js';
@@ -70,12 +70,12 @@ export async function runChecks(
   const found: Check[] = [];
   const checks = Object.entries(CHECKS);
   for (const [name, check] of checks) {
-    signal?.throwIfAborted();
+    stopIfAborted(signal);
     onProgress?.({ step: `checking ${name}`, done: found.length, total: checks.length, isDetail: true });
     try {
       found.push({ name, ...(await inSavepoint(db, () => check(db, { ...context, signal }))) });
     } catch (error) {
-      signal?.throwIfAborted();
+      stopIfAborted(signal);
       found.push({ name, status: 'warning', value: null, detail: `Could not be read: ${messageOf(error)}`, fix: null });
     }
   }

@@ -6,6 +6,7 @@ import { isServerError } from '../../../services/database-errors.js';
 import { lockTimeoutError } from '../../../services/lock-timeout-error.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
+import { stopIfAborted } from '../../progress.js';
 import { lockTimeoutOf, type MigrationStep, type RunContext } from './step.js';
 
 /** At most; the application must get on between two attempts. */
@@ -49,7 +50,7 @@ export async function retryForLocks<T>(
       });
       waitedMs += pause;
       await sleep(pause, undefined, { signal }).catch(() => undefined);
-      signal?.throwIfAborted();
+      stopIfAborted(signal);
     } finally {
       await watch.end();
     }

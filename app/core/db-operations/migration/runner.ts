@@ -7,6 +7,7 @@ import { pinned } from '../../../services/catalog-path.js';
 import { endWithUs } from '../../../services/end-with-us.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { versionKey } from '../../migration-versions.js';
+import { stopIfAborted } from '../../progress.js';
 import { runByStatements } from './by-statements.js';
 import { type KnownRecords, runInTransaction } from './by-transaction.js';
 import { type CheckedStep, checkSteps } from './check-steps.js';
@@ -58,7 +59,7 @@ export async function runSteps(
       try {
         for (const [done, step] of checked.entries()) {
           if (run.isDone(step)) continue;
-          signal?.throwIfAborted();
+          stopIfAborted(signal);
           options.onProgress?.({
             step: `${step.direction === 'up' ? 'applying' : 'rolling back'} ${basename(step.migration.path)}`,
             done,

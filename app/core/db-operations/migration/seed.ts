@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import type { Queryable } from '../../../database/queryable.js';
 import { inTransaction } from '../../../services/in-transaction.js';
 import { readSqlFile, runSqlFile } from '../../../services/sql-script.js';
-import type { OperationControls } from '../../progress.js';
+import { type OperationControls, stopIfAborted } from '../../progress.js';
 import { takeAdvisoryLock } from '../advisory-lock.js';
 
 export interface SeedResult {
@@ -32,7 +32,7 @@ export async function applySeed(
     await takeAdvisoryLock(client, 'migrations', { timeoutMs: 600_000, signal });
     let inserted = 0;
     for (const [done, path] of files.entries()) {
-      signal?.throwIfAborted();
+      stopIfAborted(signal);
       onProgress?.({ step: `seeding ${basename(path)}`, done, total: files.length });
       inserted += await runSqlFile(client, { path, sql: readSqlFile(path), firstLine: 1 });
     }

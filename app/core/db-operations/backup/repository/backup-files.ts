@@ -4,7 +4,7 @@ import { chmod, open, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { ManageDbError, messageOf } from '../../../errors.js';
-import type { OperationControls } from '../../../progress.js';
+import { type OperationControls, stopIfAborted } from '../../../progress.js';
 import { MANIFEST_CHECKSUM_FILE, MANIFEST_FILE, type Manifest, type ManifestFile } from '../../manifest/manifest.js';
 import { VERIFICATION_FILE } from '../verification.js';
 import { MARK_FILE } from './work-mark.js';
@@ -120,7 +120,7 @@ const SMALL = 256 * 1024;
 
 async function fingerprint(folder: string, path: string, signal: AbortSignal | undefined): Promise<ManifestFile> {
   if ((await stat(join(folder, path))).size <= SMALL) {
-    signal?.throwIfAborted();
+    stopIfAborted(signal);
     const bytes = await readFile(join(folder, path));
     return { path, sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
   }

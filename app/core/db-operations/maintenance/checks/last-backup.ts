@@ -9,13 +9,14 @@ export const checkLastBackup: RunCheck = async (_db, { environment, isProtected,
   // Loaded here, because the client tools behind it are no business of the other checks.
   const { listBackups } = await import('../../list-backups.js');
   const backups = await listBackups({ env: environment, signal });
-  const newest = backups.find(({ state, isWhole, label }) => state === 'complete' && isWhole && !isSafetyLabel(label));
+  const complete = backups.filter(({ state, isWhole }) => state === 'complete' && isWhole);
+  const newest = complete.find(({ label }) => !isSafetyLabel(label));
   const fix = `manage_db create-backup --env ${environment}`;
   if (newest === undefined) {
     return {
       status: isProtected ? 'critical' : 'warning',
       value: null,
-      detail: `There is no complete backup of ${environment} in the workspace.`,
+      detail: `There is no complete backup of ${environment} in the workspace${complete.length === 0 ? '' : ' but those that were made before something was dropped or replaced'}.`,
       fix,
     };
   }

@@ -2,7 +2,7 @@ import { getWorkspace } from '../../../../config/workspace.js';
 import { shownPath } from '../../../../services/sql-script.js';
 import { findSquawk, runSquawk, type SquawkFinding } from '../../../../services/squawk.js';
 import { messageOf } from '../../../errors.js';
-import type { OperationControls } from '../../../progress.js';
+import { type OperationControls, stopIfAborted } from '../../../progress.js';
 import { readPacks } from '../../trigger-work/packs.js';
 import { CreatedRelations } from './created-relations.js';
 import { type LintedStatement, type LintFinding, SEVERITIES, type Severity, sqlName } from './finding.js';
@@ -87,7 +87,7 @@ export class Linting {
       const live = await readLiveFacts(db, parts.flatMap(namesIn));
       return { ...live, triggers: [...live.triggers, ...declared] };
     } catch (error) {
-      this.options.signal?.throwIfAborted();
+      stopIfAborted(this.options.signal);
       this.warn(`The sizes of the tables could not be read: ${messageOf(error)}.`);
       return { ...NOTHING_KNOWN, triggers: declared };
     }
