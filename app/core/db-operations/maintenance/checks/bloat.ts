@@ -17,16 +17,34 @@ interface Bloat {
   readonly fix: string;
 }
 
+const FIXES = { tables: 'vacuum (full, analyze) %s', indexes: 'reindex index concurrently %s' };
+
 /**
- * @param sql selects {@link Bloat}, given the smallest waste in bytes and as a share, and how many could not be estimated as
- *   `unknown`; a row without a name says only that
+ * @param estimates the beginning of a query: its last part, `estimate`, has `root` (what a partition belongs to), `bytes`, how many are
+ *   `needed`, and whether that `is_known`; `$1` is the least size in bytes
  */
-export async function checkBloat(db: Queryable, what: 'tables' | 'indexes', sql: string): Promise<Omit<Check, 'name'>> {
+export async function checkBloat(
+  db: Queryable,
+  what: 'tables' | 'indexes',
+  estimates: string,
+): Promise<Omit<Check, 'name'>> {
   const { bytes, share } = SMALLEST_WASTE;
-  const { rows } = await db.query<Bloat & { unknown: number }>(sql, [bytes, share]);
+  const { rows } = await db.query<Bloat & { unknown: number }>(`${estimates}${FOUND}`, [bytes, share, FIXES[what]]);
   const bloated = rows.filter(({ name }) => name !== null);
   return finding(what, bloated, rows[0]?.unknown ?? 0);
 }
+
+/** How many could not be estimated is `unknown`; a row without a name says only that. */
+const FOUND = `, found as (
+    select e.root, pg_catalog.sum(e.bytes) as bytes, pg_catalog.sum(greatest(e.bytes - e.needed, 0)) as wasted
+    from estimate e where e.is_known group by e.root
+  )
+  select f.root::pg_catalog.regclass::text as name, f.wasted::float8 as bytes,
+    pg_catalog.pg_size_pretty(f.wasted) as size, (f.wasted / f.bytes)::float8 as share,
+    pg_catalog.format($3, f.root::pg_catalog.regclass) as fix, u.count as unknown
+  from (select pg_catalog.count(*)::int as count from estimate e where not e.is_known) u
+  left join found f on f.wasted >= $1 and f.wasted >= $2 * f.bytes
+  order by f.wasted desc, 1`;
 
 function finding(what: 'tables' | 'indexes', rows: readonly Bloat[], unknown: number): Omit<Check, 'name'> {
   const unread =

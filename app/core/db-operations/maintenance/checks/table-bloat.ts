@@ -43,13 +43,4 @@ const TABLE_BLOAT = `
     from large l
     join width w on w.oid = l.oid
     left join pg_catalog.pg_class t on t.oid = l.reltoastrelid
-  ), found as (
-    select e.root, pg_catalog.sum(e.bytes) as bytes, pg_catalog.sum(greatest(e.bytes - e.needed, 0)) as wasted
-    from estimate e where e.is_known group by e.root
-  )
-  select f.root::pg_catalog.regclass::text as name, f.wasted::float8 as bytes,
-    pg_catalog.pg_size_pretty(f.wasted) as size, (f.wasted / f.bytes)::float8 as share,
-    pg_catalog.format('vacuum (full, analyze) %s', f.root::pg_catalog.regclass) as fix, u.count as unknown
-  from (select pg_catalog.count(*)::int as count from estimate e where not e.is_known) u
-  left join found f on f.wasted >= $1 and f.wasted >= $2 * f.bytes
-  order by f.wasted desc, 1`;
+  )`;
