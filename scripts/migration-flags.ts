@@ -5,8 +5,8 @@ import { durationMs } from './duration.js';
 import { planLines, renderRun } from './presenters/migrations.js';
 
 /** What comes of such a command. */
-export function ranOutcome(result: MigrationRun): CommandOutcome {
-  return { data: result, warnings: result.warnings, text: (paint) => renderRun(result, paint) };
+export function ranOutcome(result: MigrationRun, env: string | undefined): CommandOutcome {
+  return { data: result, warnings: result.warnings, text: (paint) => renderRun(result, { paint, env }) };
 }
 
 /** The flags of every command that runs migrations. */

@@ -16,7 +16,7 @@ export function wayBack(
         steps: 'How many, the newest first; 1 by default',
       }),
     async run(args, { operation, say }) {
-      return ranOutcome(await run({ ...operation, ...runOptionsOf(args, say) }));
+      return ranOutcome(await run({ ...operation, ...runOptionsOf(args, say) }), operation.env);
     },
   });
 }

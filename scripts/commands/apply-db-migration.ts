@@ -60,7 +60,7 @@ export const command = defineCommand<Args>({
     const { operation, say } = context;
     const { applyMigration } = await import('../../app/core/db-operations/migrations.js');
     const options = { ...operation, ...runOptionsOf(args, say), allowOutOfOrder, allowMissing, rehearsal };
-    return ranOutcome(await applyMigration(options));
+    return ranOutcome(await applyMigration(options), operation.env);
   },
 });
 

@@ -1,5 +1,6 @@
 import { relative } from 'node:path';
 import type { MigrationPlan, MigrationRun, PlannedMigration } from '../../app/core/db-operations/migrations.js';
+import { envFlag } from '../env-flag.js';
 import { renderLiveDifferences } from './live-differences.js';
 import { renderLosses } from './losses.js';
 import { NO_PAINT, type Paint } from './paint.js';
@@ -28,10 +29,14 @@ function isWorthReading({ state, remarks }: MigrationPlan['differences'][number]
 /** What was done. */
 export function renderRun(
   { isDryRun, plan, ran, pending, durationMs, schemaFile, safetyBackup, undo }: MigrationRun,
-  paint: Paint,
+  { paint, env }: { readonly paint: Paint; readonly env: string | undefined },
 ): string {
   if (plan.migrations.length === 0) {
-    return `${paint.green('✓')} nothing to do in ${paint.bold(plan.database)}: ${pending === 0 ? 'no migration is pending' : `${formatCounted(pending, 'migration')} pending`}`;
+    const left =
+      pending === 0
+        ? 'no migration is pending'
+        : `${formatCounted(pending, 'migration')} pending (manage_db apply-db-migration${envFlag(env)})`;
+    return `${paint.green('✓')} nothing to do in ${paint.bold(plan.database)}: ${left}`;
   }
   if (isDryRun) {
     return [...planLines(plan, paint), paint.dim('Nothing was changed: this was a dry run.')].join('\n');

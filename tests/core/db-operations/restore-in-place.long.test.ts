@@ -244,6 +244,23 @@ describe('a restore of tables in place', () => {
     ]);
   });
 
+  it('goes on with the numbers of a key that is no number', async () => {
+    await client.query(`create sequence ups; create sequence downs increment -5 minvalue -1000 maxvalue 100 start 100;
+      create table tags (id text primary key default 'k' || nextval('ups'), other text default 'd' || nextval('downs'), what text);
+      alter sequence ups owned by tags.id; alter sequence downs owned by tags.other;
+      insert into tags (what) select 'a' from generate_series(1, 5)`);
+    await backup();
+    await client.query('truncate tags restart identity');
+    const { inPlace } = await restore({ tables: ['tags'] });
+    expect(inPlace?.sequences).to.deep.equal([
+      { sequence: 'public.downs', next: '75', from: 'backup' },
+      { sequence: 'public.ups', next: '6', from: 'backup' },
+    ]);
+    expect(await rows(`insert into tags (what) values ('new') returning id, other`)).to.deep.equal([
+      { id: 'k6', other: 'd75' },
+    ]);
+  });
+
   it('replaces all partitions of a partitioned table, or a single one', async () => {
     await backup();
     const before = await fingerprint();

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { ConnectionSettings } from '../../../config/connection-settings.js';
 import { withConnection } from '../../../services/with-connection.js';
 import { ManageDbError } from '../../errors.js';
@@ -44,15 +45,18 @@ export async function explainRun(error: unknown, broken: BrokenRun): Promise<Man
   const ran = lastOfEach(history === null ? broken.ran : broken.ran.filter((one) => isStill(one, history)));
   const rolledBack = ran.filter(({ direction }) => direction === 'down');
   const applied = ran.filter(({ direction }) => direction === 'up');
+  const toApply = notAgain(broken.steps, rolledBack);
   const sentences = [
     ranSentence('Rolled back', rolledBack),
     ranSentence('Applied', applied),
     broken.isSettled ? '' : UNSETTLED,
     ...(current === null || error instanceof EndedTransaction ? [] : [currentSentence(current, isLost, history)]),
     restSentence({ ...broken, ran }),
+    toApplySentence(toApply),
   ].filter((sentence) => sentence !== '');
   const known = explained(error, sentences.join(' '), options.signal);
-  return withDetails(known, {
+  const hint = toApply.length === 0 ? known.hint : againHint(current);
+  return withDetails(known, hint, {
     applied: applied.map(({ version }) => version),
     rolledBack: rolledBack.map(({ version }) => version),
     failed: current?.migration.version ?? null,
@@ -70,9 +74,33 @@ function lastOfEach(ran: readonly RanMigration[]): readonly RanMigration[] {
 
 function ranSentence(what: string, ran: readonly RanMigration[]): string {
   if (ran.length === 0) return '';
-  const done = ran.map(({ version, name }) => `${version}_${name}`);
-  const shown = done.length > 5 ? [...done.slice(0, 2), `${done.length - 3} more`, done.at(-1) ?? ''] : done;
-  return `${what} before and staying so: ${shown.join(', ')}.`;
+  return `${what} before and staying so: ${shortenedNames(ran)}.`;
+}
+
+function shortenedNames(ran: readonly RanMigration[]): string {
+  const names = ran.map(({ version, name }) => `${version}_${name}`);
+  const shown = names.length > 5 ? [...names.slice(0, 2), `${names.length - 3} more`, names.at(-1) ?? ''] : names;
+  return shown.join(', ');
+}
+
+/** What was rolled back in order to be applied again, and was not: the same command would roll back others. */
+function notAgain(steps: readonly MigrationStep[], rolledBack: readonly RanMigration[]): readonly RanMigration[] {
+  const goesUp = (version: string) =>
+    steps.some(({ direction, migration }) => direction === 'up' && migration.version === version);
+  return rolledBack.filter(({ version }) => goesUp(version));
+}
+
+function toApplySentence(toApply: readonly RanMigration[]): string {
+  if (toApply.length === 0) return '';
+  return `Pending now: ${shortenedNames([...toApply].reverse())}.`;
+}
+
+/** With what a redo goes on that has broken off. */
+function againHint(current: MigrationStep | null): string {
+  const again = nextCommand('apply-db-migration');
+  if (current === null) return `What was rolled back is applied again by: ${again}`;
+  const file = basename(current.migration.path);
+  return `See to it that ${file} can be ${current.direction === 'up' ? 'applied' : 'rolled back'}. What is pending is applied by: ${again}`;
 }
 
 function currentSentence({ migration, direction }: MigrationStep, isLost: boolean, history: History | null): string {
@@ -138,9 +166,13 @@ const END_BACKEND = `
   from pg_catalog.pg_stat_activity
   where pid = $1 and backend_start::text = $2`;
 
-function withDetails(error: ManageDbError, details: Readonly<Record<string, unknown>>): ManageDbError {
+function withDetails(
+  error: ManageDbError,
+  hint: string | null,
+  details: Readonly<Record<string, unknown>>,
+): ManageDbError {
   return new ManageDbError(error.code, error.message.trim(), {
-    ...(error.hint === null ? {} : { hint: error.hint }),
+    ...(hint === null ? {} : { hint }),
     details: { ...error.details, ...details },
     cause: error.cause,
   });

@@ -148,8 +148,10 @@ describe('running migrations', () => {
         ];
         const error = await failureOf(runSteps(database.settings, steps));
         expect(error.message).to.match(
-          /Rolled back before and staying so: 2_b\. Applied before and staying so: 1_a\. Nothing of 2_b remains\./,
+          /Rolled back before and staying so: 2_b\. Applied before and staying so: 1_a\. Nothing of 2_b remains\. Pending now: 2_b\./,
         );
+        // the same again would redo 1_a
+        expect(error.hint).to.match(/2_b\.sql can be applied\. .*: manage_db apply-db-migration --env \S+$/);
         expect(error.details).to.deep.include({ applied: ['1'], rolledBack: ['2'], failed: '2' });
         expect(await database.applied()).to.deep.equal(['1']);
       });

@@ -194,6 +194,19 @@ insert into visits values (1, 99);`,
     expect((await run()).ok).to.equal(true);
   });
 
+  it('executes nothing where a test would reach beyond the scratch database', async () => {
+    for (const sql of [
+      'select pg_terminate_backend(pid) from pg_stat_activity',
+      `copy (select 1) to program 'true'`,
+      'do $$ begin create role tested; end $$',
+    ]) {
+      write({ ...PATIENTS, '2_visits.test': `select 1;\n${sql};` });
+      const error = await failureOf(run());
+      expect(error.message, sql).to.match(/2_visits\.test\.sql:2:\d+: This reaches beyond the database/);
+      expect(error.hint).to.contain('--allow-server-wide');
+    }
+  });
+
   it('prints what was done, and fails with the whole of it', async () => {
     write({ ...PATIENTS, '2_visits.test': 'select 1/0;' });
     const failed = await workspace.cli(['test_db_migration', '2', '1', '--env', 'testing', '--json']);

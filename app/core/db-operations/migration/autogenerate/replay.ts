@@ -8,7 +8,7 @@ import { explained } from '../../failure.js';
 import type { DatabaseProperties } from '../../manifest/manifest.js';
 import type { Migration } from '../migration-files.js';
 import { runSteps } from '../runner.js';
-import { refuseServerWide } from '../trial/server-wide.js';
+import { refuseServerWide, sourcesOf } from '../trial/server-wide.js';
 import { withTrialDatabase } from '../trial/trial-database.js';
 
 /** A database in which the migrations were replayed, and nothing else was done. */
@@ -43,7 +43,7 @@ export async function withReplayed<T>(
   const { settings } = target;
   const { signal, onProgress } = controls;
   const steps = migrations.map((migration) => ({ migration, direction: 'up' as const }));
-  if (!allowServerWide) await refuseServerWide(steps);
+  if (!allowServerWide) await refuseServerWide(sourcesOf(steps));
   return withTrialDatabase(target, { properties: async () => properties, signal }, async (trial) => {
     const { name: database } = trial;
     onProgress?.({

@@ -8,7 +8,7 @@ import { explained } from '../../failure.js';
 import { newBackupId } from '../../manifest/backup-id.js';
 import type { MigrationStep } from '../runner.js';
 import { schemaReader } from '../trial/schema-state.js';
-import { refuseServerWide, watchServer } from '../trial/server-wide.js';
+import { refuseServerWide, sourcesOf, watchServer } from '../trial/server-wide.js';
 import { checkedOrigin } from './choose-origin.js';
 import { contentsReader } from './contents.js';
 import { readLiveDatabase } from './live-database.js';
@@ -53,7 +53,7 @@ export async function rehearseSteps(
   const wanted = checkedOrigin(options.rehearseFrom);
   const both = [...steps, ...steps.map(({ migration }) => ({ migration, direction: 'down' as const }))];
   try {
-    if (!allowServerWide) await refuseServerWide(both);
+    if (!allowServerWide) await refuseServerWide(sourcesOf(both));
     const live = await readLiveDatabase(target);
     const tried = await withScratchCopy({ target, live, wanted, decrypt, controls }, async (copy) => {
       const { maintenance, origin } = copy;

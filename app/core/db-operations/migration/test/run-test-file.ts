@@ -36,7 +36,7 @@ export async function runTestFile(client: Client, path: string): Promise<TestFil
   const file = basename(path);
   const rows: string[] = [];
   try {
-    const source: SqlSource = { path, sql: readSqlFile(path), firstLine: 1 };
+    const source = testSource(path);
     const statements = await checkSqlFile(source);
     if (statements?.length === 0) return { file, ok: false, passed: 0, failed: 1, detail: NOTHING };
     await client.query('begin');
@@ -56,6 +56,11 @@ export async function runTestFile(client: Client, path: string): Promise<TestFil
     return { file, ok: false, passed, failed: failures.length + 1, detail };
   }
   return judged(file, rows);
+}
+
+/** @throws ManageDbError `UNREADABLE_FILE` */
+export function testSource(path: string): SqlSource {
+  return { path, sql: readSqlFile(path), firstLine: 1 };
 }
 
 function judged(file: string, rows: readonly string[]): TestFileResult {

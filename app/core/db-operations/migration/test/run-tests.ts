@@ -12,9 +12,10 @@ import { readHistory } from '../history.js';
 import { type Migration, readMigrations } from '../migration-files.js';
 import { runSteps } from '../runner.js';
 import { schemaReader } from '../trial/schema-state.js';
-import { refuseServerWide } from '../trial/server-wide.js';
+import { refuseServerWide, sourcesOf } from '../trial/server-wide.js';
 import { withTrialDatabase } from '../trial/trial-database.js';
 import { type ChosenMigrations, chooseMigrations } from './choose-migrations.js';
+import { testSource } from './run-test-file.js';
 import { type TestedMigration, testOne, untested } from './test-one.js';
 
 export interface TestSelection {
@@ -51,7 +52,10 @@ export async function runTests(target: Target, options: TestSelection & Operatio
   if (last === undefined) return { ok: true, because, tested: [], replayed: 0, warnings: [], durationMs: 0 };
   const needed = all.slice(0, all.indexOf(last) + 1);
   try {
-    if (!allowServerWide) await refuseServerWide(needed.flatMap((migration) => stepsOf(migration, chosen)));
+    if (!allowServerWide) {
+      await refuseServerWide(sourcesOf(needed.flatMap((migration) => stepsOf(migration, chosen))));
+      await refuseServerWide(chosen.flatMap(({ testPath }) => (testPath === null ? [] : [testSource(testPath)])));
+    }
     const { tested, warnings } = await onScratch(target, { needed, choice, options });
     const replayed = needed.length - tested.length;
     return {

@@ -11,21 +11,27 @@ import {
   sqlScriptError,
   walkTree,
 } from '../../../../services/sql-script.js';
+import { ManageDbError } from '../../../errors.js';
 import type { MigrationStep } from '../runner.js';
 
 /**
- * Refuses steps with statements that reach beyond the database that they run in: what they do to roles, settings of databases and
+ * Refuses files with statements that reach beyond the database that they run in: what they do to roles, settings of databases and
  * the like would be done to the server, in earnest and for everybody, though the database is only a scratch one.
  *
  * What a function or a DO block makes up when it runs nobody sees beforehand: {@link watchServer} tells of it.
  *
  * @throws ManageDbError `SQL_FAILED` with the place
  */
-export async function refuseServerWide(steps: readonly MigrationStep[]): Promise<void> {
-  for (const { migration, direction } of steps) {
+export async function refuseServerWide(sources: readonly SqlSource[]): Promise<void> {
+  for (const source of sources) await refuseIn(source);
+}
+
+/** What the steps execute, as far as it is SQL. */
+export function sourcesOf(steps: readonly MigrationStep[]): readonly SqlSource[] {
+  return steps.flatMap(({ migration, direction }) => {
     const part = direction === 'up' ? migration.up : migration.down;
-    if (part?.kind === 'sql') await refuseIn(part.source);
-  }
+    return part?.kind === 'sql' ? [part.source] : [];
+  });
 }
 
 async function refuseIn(source: SqlSource): Promise<void> {
@@ -42,11 +48,14 @@ async function refuseIn(source: SqlSource): Promise<void> {
   }
 }
 
-/** What is too much for the parser may hold anything; of a syntax error the server will say that it is none of its statements. */
+/** What is too much for the parser may hold anything. Of what is no SQL, whoever runs it says so, and executes nothing. */
 async function statementsOf(source: SqlSource): Promise<readonly ParsedStatement[]> {
-  const outcome = await readScript(source);
-  if (outcome.isRead) return outcome.statements;
-  if (!outcome.isTooMuch) return [];
+  const outcome = await readScript(source).catch((error: unknown) => {
+    if (error instanceof ManageDbError && error.code === 'SQL_FAILED') return null;
+    throw error;
+  });
+  if (outcome?.isRead) return outcome.statements;
+  if (!outcome?.isTooMuch) return [];
   throw sqlScriptError(source, {
     message: `${outcome.error.message} So nobody can tell whether it reaches beyond the database.`,
     hint: 'Make several files of it, or say that it may: --allow-server-wide',

@@ -68,15 +68,20 @@ const KNOWN = `
   join pg_catalog.pg_class c on c.oid = pg_catalog.to_regclass(p.name)
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace`;
 
-/** The statements ask where a sequence is, and how far its column has come among the values that it can give. */
+/**
+ * The statements ask where a sequence is, and how far its column has come among the values that it can give; where that is no number,
+ * such as `'k' || nextval(…)`, nobody can tell.
+ */
 const OWNED = `
   select pg_catalog.format('%I.%I', sn.nspname, s.relname) as identity, q.seqincrement::text as increment,
     q.seqmin::text as least, q.seqmax::text as most,
-    pg_catalog.format('select s.last_value::text as last, s.is_called as called,
+    case when ${IS_NUMBERED} then pg_catalog.format('select s.last_value::text as last, s.is_called as called,
         case when e.edge between %1$s and %2$s then e.edge::pg_catalog.int8::text end as edge
       from %3$I.%4$I s cross join (select pg_catalog.%5$s(t.%6$I)::pg_catalog.numeric as edge from %7$I.%8$I t) e',
       q.seqmin, q.seqmax, sn.nspname, s.relname,
-      case when q.seqincrement > 0 then 'max' else 'min' end, a.attname, tn.nspname, t.relname) as statement
+      case when q.seqincrement > 0 then 'max' else 'min' end, a.attname, tn.nspname, t.relname)
+    else pg_catalog.format('select s.last_value::text as last, s.is_called as called, null as edge from %I.%I s', sn.nspname, s.relname)
+    end as statement
   from pg_catalog.pg_sequence q
   join pg_catalog.pg_class s on s.oid = q.seqrelid
   join pg_catalog.pg_namespace sn on sn.oid = s.relnamespace
@@ -86,5 +91,4 @@ const OWNED = `
   join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
   join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum = d.refobjsubid
   where t.oid = any ($1::oid[]) and not q.seqcycle
-    and ${IS_NUMBERED}
   order by 1`;
