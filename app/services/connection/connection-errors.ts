@@ -159,5 +159,5 @@ function hintFor(code: ErrorCode, settings: ConnectionSettings, address: HostAdd
 function permissionHint({ environment, database, user, options }: ConnectionSettings): string {
   const grant = `Its owner can allow it: grant connect on database ${escapeIdentifier(database)} to ${escapeIdentifier(user)};`;
   if (options === null) return grant;
-  return `${grant} Or the login may not set what the options of ${environment} say (${options}): manage_db show-config --env ${environment}`;
+  return `${grant} Or the login may not set what the options of ${environment} say: manage_db show-config --env ${environment}`;
 }

@@ -207,6 +207,26 @@ insert into visits values (1, 99);`,
     }
   });
 
+  it('executes nothing of what a server understands that is older than the parser, and nobody else', async function () {
+    const isOld = await onServer(async (server) => {
+      const { rows } = await server.query(`select current_setting('server_version_num')::int < 160000 as is_old`);
+      return rows[0].is_old;
+    });
+    if (!isOld) {
+      process.stdout.write('      skipped: this server reads what the parser reads\n');
+      return this.skip();
+    }
+    // a reserved word since 16
+    for (const sql of ['create role tested', 'select 1'])
+      for (const name of ['2_visits.test', '3_more']) {
+        write({ ...PATIENTS, [name]: `-- migrate:up\ncreate table t (system_user text);\n${sql};` });
+        expect((await failureOf(run())).message, name).to.contain('nobody can tell whether it reaches beyond');
+      }
+    expect(
+      await onServer(async (server) => (await server.query(`select from pg_roles where rolname = 'tested'`)).rowCount),
+    ).to.equal(0);
+  });
+
   it('prints what was done, and fails with the whole of it', async () => {
     write({ ...PATIENTS, '2_visits.test': 'select 1/0;' });
     const failed = await workspace.cli(['test_db_migration', '2', '1', '--env', 'testing', '--json']);

@@ -43,7 +43,7 @@ export async function withReplayed<T>(
   const { settings } = target;
   const { signal, onProgress } = controls;
   const steps = migrations.map((migration) => ({ migration, direction: 'up' as const }));
-  if (!allowServerWide) await refuseServerWide(sourcesOf(steps));
+  if (!allowServerWide) await refuseServerWide(settings, sourcesOf(steps));
   return withTrialDatabase(target, { properties: async () => properties, signal }, async (trial) => {
     const { name: database } = trial;
     onProgress?.({

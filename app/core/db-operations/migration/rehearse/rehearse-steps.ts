@@ -53,7 +53,7 @@ export async function rehearseSteps(
   const wanted = checkedOrigin(options.rehearseFrom);
   const both = [...steps, ...steps.map(({ migration }) => ({ migration, direction: 'down' as const }))];
   try {
-    if (!allowServerWide) await refuseServerWide(sourcesOf(both));
+    if (!allowServerWide) await refuseServerWide(target.settings, sourcesOf(both));
     const live = await readLiveDatabase(target);
     const tried = await withScratchCopy({ target, live, wanted, decrypt, controls }, async (copy) => {
       const { maintenance, origin } = copy;

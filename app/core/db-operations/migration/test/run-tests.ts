@@ -53,8 +53,9 @@ export async function runTests(target: Target, options: TestSelection & Operatio
   const needed = all.slice(0, all.indexOf(last) + 1);
   try {
     if (!allowServerWide) {
-      await refuseServerWide(sourcesOf(needed.flatMap((migration) => stepsOf(migration, chosen))));
-      await refuseServerWide(chosen.flatMap(({ testPath }) => (testPath === null ? [] : [testSource(testPath)])));
+      const steps = needed.flatMap((migration) => stepsOf(migration, chosen));
+      const tests = chosen.flatMap(({ testPath }) => (testPath === null ? [] : [testSource(testPath)]));
+      await refuseServerWide(target.settings, [...sourcesOf(steps), ...tests]);
     }
     const { tested, warnings } = await onScratch(target, { needed, choice, options });
     const replayed = needed.length - tested.length;

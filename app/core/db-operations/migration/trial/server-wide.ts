@@ -1,6 +1,8 @@
 import type { Node, ObjectType, RangeVar } from 'libpg-query';
+import type { ConnectionSettings } from '../../../../config/connection-settings.js';
 import { readServerWideObjects } from '../../../../database/catalog/server-wide-objects.js';
 import type { Queryable } from '../../../../database/queryable.js';
+import { isServerError } from '../../../../services/database-errors.js';
 import {
   blockStatements,
   type NodeReaders,
@@ -11,6 +13,7 @@ import {
   sqlScriptError,
   walkTree,
 } from '../../../../services/sql-script.js';
+import { withMaintenanceConnection } from '../../../../services/with-connection.js';
 import { ManageDbError } from '../../../errors.js';
 import type { MigrationStep } from '../runner.js';
 
@@ -22,8 +25,8 @@ import type { MigrationStep } from '../runner.js';
  *
  * @throws ManageDbError `SQL_FAILED` with the place
  */
-export async function refuseServerWide(sources: readonly SqlSource[]): Promise<void> {
-  for (const source of sources) await refuseIn(source);
+export async function refuseServerWide(settings: ConnectionSettings, sources: readonly SqlSource[]): Promise<void> {
+  for (const source of sources) await refuseIn(settings, source);
 }
 
 /** What the steps execute, as far as it is SQL. */
@@ -34,8 +37,8 @@ export function sourcesOf(steps: readonly MigrationStep[]): readonly SqlSource[]
   });
 }
 
-async function refuseIn(source: SqlSource): Promise<void> {
-  for (const statement of await statementsOf(source)) {
+async function refuseIn(settings: ConnectionSettings, source: SqlSource): Promise<void> {
+  for (const statement of await statementsOf(settings, source)) {
     for (const { node, offset } of [statement, ...((await blockStatements(source, statement)) ?? [])]) {
       const what = reachOf(node);
       if (what === null) continue;
@@ -48,20 +51,34 @@ async function refuseIn(source: SqlSource): Promise<void> {
   }
 }
 
-/** What is too much for the parser may hold anything. Of what is no SQL, whoever runs it says so, and executes nothing. */
-async function statementsOf(source: SqlSource): Promise<readonly ParsedStatement[]> {
+/** What only the server can read may hold anything. Of what is no SQL, whoever runs it says so, and executes nothing. */
+async function statementsOf(settings: ConnectionSettings, source: SqlSource): Promise<readonly ParsedStatement[]> {
   const outcome = await readScript(source).catch((error: unknown) => {
     if (error instanceof ManageDbError && error.code === 'SQL_FAILED') return null;
     throw error;
   });
   if (outcome?.isRead) return outcome.statements;
-  if (!outcome?.isTooMuch) return [];
+  if (outcome === null || !(outcome.isTooMuch || (await isUnderstood(settings, source.sql)))) return [];
   throw sqlScriptError(source, {
-    message: `${outcome.error.message} So nobody can tell whether it reaches beyond the database.`,
-    hint: 'Make several files of it, or say that it may: --allow-server-wide',
+    message: `${outcome.error.message}\nSo nobody can tell whether it reaches beyond the database.`,
+    hint: `${outcome.isTooMuch ? 'Make several files of it' : 'Write it as PostgreSQL 18 reads it'}, or say that it may: --allow-server-wide`,
     offset: null,
   });
 }
+
+/**
+ * Whether the server takes `sql` for SQL, which is not executed: what follows makes several statements of it, and those no server
+ * prepares. Their error has no place, as that of a syntax error has.
+ */
+async function isUnderstood(settings: ConnectionSettings, sql: string): Promise<boolean> {
+  const text = `${sql}\n;\nselect 1;\nselect 2`;
+  return withMaintenanceConnection(settings, async (db) => {
+    const error: unknown = await db.query({ name: 'manage_db_parsed_only', text }).catch((thrown: unknown) => thrown);
+    return isServerError(error) && error.code === SYNTAX_ERROR && error.position === undefined;
+  });
+}
+
+const SYNTAX_ERROR = '42601';
 
 /** Also of what is within it: what EXPLAIN analyzes, what WITH changes. What is only defined is not executed. */
 function reachOf(node: Node): string | null {
