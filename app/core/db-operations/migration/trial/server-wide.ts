@@ -59,11 +59,12 @@ async function statementsOf(settings: ConnectionSettings, source: SqlSource): Pr
   });
   if (outcome?.isRead) return outcome.statements;
   if (outcome === null || !(outcome.isTooMuch || (await isUnderstood(settings, source.sql)))) return [];
-  throw sqlScriptError(source, {
-    message: `${outcome.error.message}\nSo nobody can tell whether it reaches beyond the database.`,
-    hint: `${outcome.isTooMuch ? 'Make several files of it' : 'Write it as PostgreSQL 18 reads it'}, or say that it may: --allow-server-wide`,
-    offset: null,
-  });
+  const how = outcome.isTooMuch ? 'Make several files of it' : 'Write it as PostgreSQL 18 reads it';
+  throw new ManageDbError(
+    'SQL_FAILED',
+    `${outcome.error.message}\nSo nobody can tell whether it reaches beyond the database. Nothing was executed.`,
+    { hint: `${how}, or say that it may: --allow-server-wide`, details: outcome.error.details, cause: outcome.error },
+  );
 }
 
 /**
