@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './free-port.js';
 import { withClient } from './scratch-database.js';
+import { TEST_SETTINGS } from './test-settings.js';
 
 /** A server of the system's packages, which has the extensions that the embedded one lacks. Nobody needs a password. */
 export interface DebianServer {
@@ -59,7 +60,7 @@ export async function debianServer(programs: string): Promise<DebianServer> {
         port: String(port),
         listen_addresses: '127.0.0.1',
         unix_socket_directories: '',
-        fsync: 'off',
+        ...TEST_SETTINGS,
         ...settings,
       };
       const words = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);

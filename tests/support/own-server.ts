@@ -7,8 +7,8 @@ import { startEmbeddedServer } from '../../app/services/embedded-postgres.js';
 import { withClient } from './scratch-database.js';
 import { type ScratchWorkspace, scratchWorkspace } from './scratch-workspace.js';
 import { removeServerData } from './server-data.js';
+import { applyTestSettings } from './test-settings.js';
 import { mountTmpfs, unmountTmpfs } from './tmpfs.js';
-import { withoutSync } from './without-sync.js';
 
 /** A server that a test may kill, fill up and start again, with a workspace whose environment `testing` is on it. */
 export interface OwnServer {
@@ -49,7 +49,7 @@ export async function ownServer({ tmpfsMb }: { readonly tmpfsMb?: number } = {})
   const { dataDirectory, port, user, password } = server;
   const url = (database: string) =>
     `postgresql://${user}:${encodeURIComponent(password)}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
-  await withoutSync(url('postgres'));
+  await applyTestSettings(url('postgres'));
   const query: OwnServer['query'] = (database, text) =>
     withClient(url(database), async (client) => (await client.query(text)).rows);
   const pid = () => Number(readFileSync(join(dataDirectory, 'postmaster.pid'), 'utf8').split('\n')[0]);

@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path';
 import { locateHome } from '../../app/services/embedded/server-home.js';
 import { startEmbeddedServer, stopEmbeddedServer } from '../../app/services/embedded-postgres.js';
 import { removeServerData } from './server-data.js';
+import { applyTestSettings } from './test-settings.js';
 import { canMount, mountTmpfs, unmountTmpfs } from './tmpfs.js';
-import { withoutSync } from './without-sync.js';
 
 export interface TestServer {
   readonly workspace: string;
@@ -35,7 +35,7 @@ export async function startTestServer(): Promise<void> {
   const { host, port, user, password, dataDirectory } = await startEmbeddedServer(workspace);
   const server: TestServer = { workspace, dataDirectory, isMounted, host, port, user, password };
   process.env[VARIABLE] = JSON.stringify(server);
-  await withoutSync(testUrl('postgres'));
+  await applyTestSettings(testUrl('postgres'));
 }
 
 export async function stopTestServer(): Promise<void> {

@@ -172,7 +172,8 @@ describe('encryption', () => {
     const failures = [
       await failureOf(encryption({ recipients: [] })),
       await failureOf(encryption({ recipients: [keys.recipient, secret] })),
-      await failureOf(encryption({ recipients: [`${keys.recipient.slice(0, -1)}x`] })),
+      // its last character is one of 32, and each of them may be there
+      await failureOf(encryption({ recipients: [keys.recipient.replace(/.$/, (last) => (last === 'q' ? 'p' : 'q'))] })),
       await failureOf(encryption({ recipients: ['ssh-ed25519 AAAA'] })),
       await failureOf(encryption({ passphrase: '' })),
       await failureOf(decryption({})),
