@@ -10,8 +10,10 @@ export interface ScratchLogin {
 /** A login of its own on the test server. `options` are those of CREATE ROLE: `createrole`. */
 export async function scratchLogin(name: string, options = ''): Promise<ScratchLogin> {
   const user = `${name}_${randomBytes(4).toString('hex')}`;
-  await onServer((server) => server.query(`create role ${user} login password 'secret' ${options}`));
-  return { user, password: 'secret' };
+  // a password is kept out of all text from then on, also of that of the tests that come later
+  const password = randomBytes(12).toString('hex');
+  await onServer((server) => server.query(`create role ${user} login password '${password}' ${options}`));
+  return { user, password };
 }
 
 /** Drops logins, and with them what they own or were granted in the database `postgres`; other databases are gone by now. */

@@ -224,7 +224,7 @@ async function restored(examination: Examination, folder: string, target: Target
 
 /** What the server, the machine or the way between them has to answer for says nothing about the backup. */
 const NOT_ITS_FAULT =
-  /No space left on device|could not (connect|write|extend)|server closed the connection|terminating connection|connection to server|out of (shared )?memory|permission denied|must be (superuser|owner|member of role|able to SET ROLE)/i;
+  /No space left on device|could not (connect|write|extend)|server closed the connection|terminating connection|connection to server|deadlock detected|out of (shared )?memory|permission denied|must be (superuser|owner|member of role|able to SET ROLE)/i;
 
 function isAboutBackup({ code, details, message }: ManageDbError): boolean {
   if (code === 'BACKUP_INVALID') return true;

@@ -83,7 +83,7 @@ describe('an encrypted backup', () => {
   it('with a passphrase restores for whoever knows it, and for nobody else', async () => {
     await workspace.backup({ encrypt: { passphrase: PASSPHRASE } });
     await workspace.database.query('insert into public.patients (name) values ($$new$$)');
-    const wrong = await failureOf(restore({ decrypt: { passphrase: 'another one' } }));
+    const wrong = await failureOf(restore({ decrypt: { passphrase: 'battery horse staple correct' } }));
     expect(wrong.code).to.equal('DECRYPTION_FAILED');
     expect(wrong.message)
       .to.match(/passphrase is wrong/)

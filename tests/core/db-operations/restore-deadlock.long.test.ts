@@ -4,6 +4,7 @@ import { backupDatabase } from '../../../app/core/db-operations/backup.js';
 import { restoreDatabase } from '../../../app/core/db-operations/restore.js';
 import { verifyBackup } from '../../../app/core/db-operations/verify-backup.js';
 import { connected, type OpenDatabase, openDatabase } from '../../database/catalog/open-database.js';
+import { failureOf } from '../../support/failure-of.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../support/scratch-workspace.js';
 import { stampAs } from '../../support/stamp.js';
 
@@ -60,5 +61,31 @@ describe('a restore whose jobs are in the way of each other', () => {
     const { checks } = await workspace.run(() => verifyBackup({ env: 'testing', id, deep: true, onProgress }));
     expect(checks.filter(({ ok }) => !ok)).to.deep.equal([]);
     expect(steps.filter((step) => step.startsWith('restoring again, with one job'))).to.have.length(AGAIN);
+  });
+
+  it('does not call a backup bad that is in the way of somebody else, such as autovacuum, also with one job', async () => {
+    const own = await openDatabase(`
+      create function public.calm(id int) returns int language plpgsql immutable as $$ begin
+        if current_setting('test.is_calm', true) is distinct from 'yes' then
+          raise exception 'deadlock detected' using errcode = 'deadlock_detected';
+        end if;
+        return id; end $$;
+      create table public.one (id int); insert into public.one values (1);
+      set test.is_calm = 'yes';
+      create index by_one on public.one (public.calm(id))`);
+    try {
+      await stampAs(own.client, 'testing');
+      const elsewhere = scratchWorkspace({ '.env.testing': `TESTING_DATABASE_URL=${own.url}\n` });
+      try {
+        const { id: calm } = await elsewhere.run(() => backupDatabase({ env: 'testing' }));
+        const failure = await failureOf(elsewhere.run(() => verifyBackup({ env: 'testing', id: calm, deep: true })));
+        expect(failure).to.include({ code: 'CLIENT_TOOL_FAILED' });
+        expect(failure.message).to.contain('deadlock detected').and.not.to.contain('no good');
+      } finally {
+        await elsewhere.remove();
+      }
+    } finally {
+      await own.drop();
+    }
   });
 });
