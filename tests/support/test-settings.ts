@@ -13,10 +13,11 @@ const EVERY_CHANGE = {
 };
 
 /**
- * The settings of every server of the tests. It leaves writing to the disk to the system: what is killed here are
- * processes, never the machine. Otherwise each DROP DATABASE waits until everything that all tests have written is on the
- * disk. Autovacuum stays on, but does not come while tests run: a statement that changes many tables may be the one that
- * is ended when the two lock them in another order, and the tests' own would fail once in a while.
+ * The settings of the servers that tests share, kill, or take from the system's packages. Writing to the disk is left to the
+ * system: what is killed here are processes, never the machine. Otherwise each DROP DATABASE waits until everything that
+ * all tests have written is on the disk. Autovacuum stays on, but does not come while tests run: a statement that changes
+ * many tables may be the one that is ended when the two lock them in another order, and the tests' own would fail once in
+ * a while.
  */
 export const TEST_SETTINGS: Readonly<Record<string, string | number>> = {
   fsync: 'off',

@@ -9,6 +9,7 @@ import { type ClientTools, findClientTools } from '../../../app/services/client-
 import { parseSqlScript, readSqlFile, runSqlFile } from '../../../app/services/sql-script.js';
 import { openClient } from '../../database/open-client.js';
 import { needFittingTools } from '../../support/fitting-tools.js';
+import { needOlderServer } from '../../support/need-server.js';
 import { type ScratchDatabase, scratchDatabase } from '../../support/scratch-database.js';
 
 /** Everything that has ever fooled a program that looks for semicolons. Each file leaves something behind. */
@@ -271,8 +272,7 @@ describe('executing an SQL file', () => {
     });
 
     it('executes what only an older server knows', async function () {
-      const { version } = (await rows(`select current_setting('server_version_num')::int / 10000 as version`))[0];
-      if (version > 15) return this.skip();
+      await needOlderServer(this, 16, 'a column system_user');
       const sql = `create table t (system_user text, "n" int);
         create function json_value(a int) returns int language sql as 'select a + 1';
         insert into t values ('it''s', 1), (E'\\\\', 2); insert into t (system_user, n) values ($$x$$, json_value(2));

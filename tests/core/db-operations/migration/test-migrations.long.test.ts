@@ -7,6 +7,7 @@ import {
 } from '../../../../app/core/db-operations/test-migrations.js';
 import { type DebianServer, debianServer, programsWith } from '../../../support/debian-server.js';
 import { failureOf } from '../../../support/failure-of.js';
+import { needOlderServer } from '../../../support/need-server.js';
 import { onServer, type ScratchDatabase, scratchDatabase, withClient } from '../../../support/scratch-database.js';
 import { type ScratchWorkspace, scratchWorkspace } from '../../../support/scratch-workspace.js';
 import { stampAs } from '../../../support/stamp.js';
@@ -208,15 +209,7 @@ insert into visits values (1, 99);`,
   });
 
   it('executes nothing of what a server understands that is older than the parser, and nobody else', async function () {
-    const isOld = await onServer(async (server) => {
-      const { rows } = await server.query(`select current_setting('server_version_num')::int < 160000 as is_old`);
-      return rows[0].is_old;
-    });
-    if (!isOld) {
-      process.stdout.write('      skipped: this server reads what the parser reads\n');
-      return this.skip();
-    }
-    // a reserved word since 16
+    await needOlderServer(this, 16, 'a column system_user');
     for (const sql of ['create role tested', 'select 1'])
       for (const name of ['2_visits.test', '3_more']) {
         write({ ...PATIENTS, [name]: `-- migrate:up\ncreate table t (system_user text);\n${sql};` });
